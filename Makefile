@@ -1,0 +1,56 @@
+# Two commands for a new user: `make run`, and in another shell `make demo`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test test-long lint format bench policy-test bundle clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name another with: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.runtime
+
+run: $(VENV)/.runtime ## serve on 127.0.0.1:8080, making what is missing first
+	@exec $(BIN)/scopebound-engine serve
+
+demo: $(VENV)/.runtime ## walk an allow and every denial against the running server
+	@exec $(BIN)/scopebound-engine demo
+
+test: $(VENV)/.dev ## the whole suite: SQLite, then PostgreSQL where the database is touched
+	$(BIN)/pytest -n 2
+
+test-long: $(VENV)/.dev ## the differential campaign with 50,000 examples
+	SCOPEBOUND_TEST_EXAMPLES=50000 $(BIN)/pytest tests/differential
+
+lint: $(VENV)/.dev ## ruff, mypy strict and the layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## let ruff format the tree
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## p50, p99 and requests per second of a real server
+	@exec $(BIN)/python -m tests.bench
+
+policy-test: $(VENV)/.runtime ## run the Rego tests of policies/
+	$(BIN)/scopebound-engine policy test policies
+
+bundle: $(VENV)/.runtime ## build policies/ into bundles/
+	$(BIN)/scopebound-engine bundle build policies --out bundles/
+
+clean: ## remove the environment and caches; run-time data stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Scopebound Engine: a policy engine for AI agents, decided by signed Rego bundles."""

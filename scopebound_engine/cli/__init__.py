@@ -1,0 +1,1 @@
+"""The command line: click groups, one file per noun."""

@@ -1,0 +1,1 @@
+"""The decision point: facts in, a verdict out; any doubt denies."""

@@ -1,0 +1,146 @@
+"""Every exception of the engine. A denial is a value, never an exception.
+
+ScopeboundError
+├── ConfigError                a setting is wrong: the process does not start
+├── InputError                 a request or document is unfit; names the field
+├── AuthenticationError        the API key is missing or unknown
+├── ForbiddenError             the API key lacks the scope, or the role is not among its roles
+├── NotFoundError              no such role, bundle, key
+├── ConflictError              it exists already, or the change does not fit what is there
+├── TokenError                 a session token whose claims may not be believed
+├── DatabaseUnavailableError   the database does not answer
+├── StateUnavailableError      session state is out of reach
+├── EngineError                the Rego engine could not do its work
+│   ├── CompileError           a policy does not compile; carries findings
+│   └── EvaluationError        one evaluation gave no verdict
+│       ├── EvaluatorTimeoutError   past its deadline; the evaluator was killed
+│       ├── EvaluatorCrashedError   the evaluator's process ended
+│       └── OverloadError           no evaluator was free in time
+└── BundleError                a bundle is refused; carries findings
+    ├── ArchiveError           its bytes are not an archive we read
+    ├── ManifestError          its manifest is wrong
+    ├── SignatureError         it is not signed by a trusted key, or not all of it
+    └── GateError              a check before activation failed
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing wrong with a policy or bundle, and how to mend it.
+
+    `line` and `column` are 1-based, 0 where the finding concerns the whole file or bundle.
+    """
+
+    step: str
+    message: str
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}: " if self.line else ""
+        place = place or (f"{self.file}: " if self.file else "")
+        remedy = f" ({self.remedy})" if self.remedy else ""
+        return f"{place}{self.message}{remedy}"
+
+
+class ScopeboundError(Exception):
+    """The root: `str()` is one sentence that says what happened and what to do."""
+
+
+class ConfigError(ScopeboundError):
+    """A setting is wrong."""
+
+
+class InputError(ScopeboundError):
+    """A request or document is unfit. `field` is a dotted path, empty for the whole document."""
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(f"{field}: {detail}" if field else detail)
+        self.field = field
+        self.detail = detail
+
+
+class AuthenticationError(ScopeboundError):
+    """The API key is missing or unknown."""
+
+
+class ForbiddenError(ScopeboundError):
+    """The API key may not do this."""
+
+
+class NotFoundError(ScopeboundError):
+    """What was asked for does not exist."""
+
+
+class ConflictError(ScopeboundError):
+    """The change does not fit what is there."""
+
+
+class TokenError(ScopeboundError):
+    """A session token whose claims may not be believed."""
+
+
+class DatabaseUnavailableError(ScopeboundError):
+    """The database does not answer."""
+
+
+class StateUnavailableError(ScopeboundError):
+    """Session state is out of reach."""
+
+
+class EngineError(ScopeboundError):
+    """The Rego engine could not do its work."""
+
+
+class EvaluationError(EngineError):
+    """One evaluation gave no verdict."""
+
+
+class EvaluatorTimeoutError(EvaluationError):
+    """An evaluation ran past its deadline and was killed."""
+
+
+class EvaluatorCrashedError(EvaluationError):
+    """An evaluator's process ended in mid-evaluation."""
+
+
+class OverloadError(EvaluationError):
+    """No evaluator was free before the deadline."""
+
+
+class FindingsError(ScopeboundError):
+    """An error that lists everything that is wrong."""
+
+    def __init__(self, summary: str, findings: Sequence[Finding] = ()) -> None:
+        super().__init__("\n".join([summary, *(f"  {finding}" for finding in findings)]))
+        self.summary = summary
+        self.findings = tuple(findings)
+
+
+class CompileError(EngineError, FindingsError):
+    """A policy does not compile."""
+
+
+class BundleError(FindingsError):
+    """A bundle is refused."""
+
+
+class ArchiveError(BundleError):
+    """The bytes are not an archive that is read here."""
+
+
+class ManifestError(BundleError):
+    """The manifest is wrong."""
+
+
+class SignatureError(BundleError):
+    """The bundle is not signed by a trusted key, or not all of it is."""
+
+
+class GateError(BundleError):
+    """A check before activation failed."""

@@ -1,0 +1,1 @@
+"""All that knows the Rego engine: nothing outside this package imports regopy."""

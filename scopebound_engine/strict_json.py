@@ -1,0 +1,148 @@
+"""Strict JSON: bytes in, one exact value out, or InputError. The only parser of foreign JSON.
+
+What is refused, and why: invalid UTF-8, a byte order mark, lone surrogates and NUL (the Rego engine
+cuts strings there), duplicate keys (parsers disagree on which one wins), NaN and Infinity, numbers
+that are not finite doubles, integers over 64 digits, and anything over a limit. Numbers come in
+one spelling: `1.0` and `1e2` become integers, `-0` and `-0.0` become 0.
+"""
+
+import json
+from collections.abc import Mapping
+from json.encoder import encode_basestring  # type: ignore[attr-defined]
+from typing import Any, Final
+
+from scopebound_engine.errors import InputError
+
+MAX_INTEGER_DIGITS: Final = 64
+# Above this, doubles are not written as integers: their exact digits would exceed the limit above.
+_LARGEST_WHOLE_DOUBLE: Final = 1e63
+
+type_names: Final[Mapping[type, str]] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+
+
+def type_name(value: object) -> str:
+    """The JSON name of a value's type, with its article."""
+    return type_names.get(type(value), type(value).__name__)
+
+
+def loads(data: bytes, *, depth: int = 64, values: int = 200_000, keys: int = 100_000) -> Any:
+    """The value of a JSON document.
+
+    `depth` bounds nesting (a scalar has depth 0), `values` the number of values in the whole
+    document, `keys` the keys of one object. Raises InputError, whose field is empty.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("", f"the body is not UTF-8 at byte {error.start}") from error
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_float=_float,
+            parse_int=_int,
+        )
+    except json.JSONDecodeError as error:
+        raise InputError(
+            "", f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
+        ) from error
+    except RecursionError as error:
+        raise InputError("", f"nested deeper than {depth} levels") from error
+    _Check(depth, values, keys).document(value)
+    return value
+
+
+def dumps(value: Any) -> bytes:
+    """The canonical bytes of a value: sorted keys, no blanks, raw UTF-8."""
+    return json.dumps(
+        value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+    ).encode("utf-8")
+
+
+def quote(text: str) -> str:
+    """A string as JSON writes it, for messages that repeat foreign text."""
+    return str(encode_basestring(text))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise InputError("", f"the key {quote(key[:64])} stands twice in one object")
+            seen.add(key)
+    return result
+
+
+def _constant(name: str) -> Any:
+    raise InputError("", f"{name} is not JSON; send a finite number or null")
+
+
+def _int(digits: str) -> int:
+    if len(digits) > MAX_INTEGER_DIGITS + (digits[0] == "-"):
+        raise InputError("", f"an integer has more than {MAX_INTEGER_DIGITS} digits")
+    return int(digits)
+
+
+def _float(text: str) -> int | float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise InputError("", f"the number {text[:40]} is not a finite double")
+    if number.is_integer() and abs(number) < _LARGEST_WHOLE_DOUBLE:
+        return int(number)
+    return number
+
+
+class _Check:
+    """Counts and bounds what was parsed, without recursion."""
+
+    def __init__(self, depth: int, values: int, keys: int) -> None:
+        self._depth, self._values, self._keys = depth, values, keys
+
+    def document(self, value: Any) -> None:
+        layer, count, level = [value], 0, 0
+        while layer:
+            count += len(layer)
+            if count > self._values:
+                raise InputError("", f"more than {self._values} values")
+            if level > self._depth:
+                raise InputError("", f"nested deeper than {self._depth} levels")
+            below: list[Any] = []
+            for item in layer:
+                self._visit(item, below)
+            layer, level = below, level + 1
+
+    def _visit(self, item: Any, below: list[Any]) -> None:
+        if type(item) is str:
+            _check_text(item)
+        elif type(item) is list:
+            below.extend(item)
+        elif type(item) is dict:
+            if len(item) > self._keys:
+                raise InputError("", f"an object has more than {self._keys} keys")
+            for key in item:
+                _check_text(key)
+            below.extend(item.values())
+
+
+def _check_text(text: str) -> None:
+    if text.isascii():
+        if "\0" in text:
+            raise InputError("", "a string contains NUL (\\u0000)")
+        return
+    if "\0" in text:
+        raise InputError("", "a string contains NUL (\\u0000)")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError("", "a string contains a lone surrogate (\\ud800 to \\udfff)") from error
