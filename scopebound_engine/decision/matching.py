@@ -1,13 +1,15 @@
-"""Patterns of roles, matched on real strings by RE2 in linear time. The only importer of re2.
+r"""Patterns of roles, matched on real strings by RE2 in linear time. The only importer of re2.
 
 A pattern matches anywhere in the value, as OPA's `regex.match` does; `$` without `(?m)` is the end
 of the text, not the place before a last line break. `^(?!A)B`, which RE2 has no word for, is
 computed as "not `^(?:A)` and `^(?:B)`", because a published role template uses it.
+
+Syntax: https://github.com/google/re2/wiki/Syntax
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,16 +18,16 @@ import re2
 from scopebound_engine.errors import InputError
 
 MAX_PATTERN_LENGTH: Final = 2_000
-# RE2 keeps its automaton in this; where it would need more it goes on without one, at up to 6 ns
-# (measured) for each instruction of the pattern and byte of the value. `Pattern.steps` counts that.
+# RE2 keeps its automaton in this. Where it would need more it goes on without one, at up to 6 ns
+# (measured) for each instruction of the pattern and byte of the value: Pattern.steps counts those.
 _MAX_MEMORY_BYTES: Final = 2 << 20
 _CACHED_PATTERNS: Final = 256
 
-# What RE2's message quotes -> the construct's name and what to write instead.
+# How RE2's message quotes a construct -> its name and what to write instead.
 _CONSTRUCTS: Final[Mapping[str, tuple[str, str]]] = {
     "(?!": (
         "a negative lookahead",
-        "only ^(?!A)B at the very start is understood, without | outside of groups",
+        "only ^(?!A)B at the very start is understood, once and with no | outside of groups",
     ),
     "(?=": ("a lookahead", "write two constraints on the field, all of them have to hold"),
     "(?<=": ("a lookbehind", "put what must stand before into the pattern itself"),
@@ -35,6 +37,7 @@ _CONSTRUCTS: Final[Mapping[str, tuple[str, str]]] = {
     "(?#": ("a comment", "leave it out"),
     "(?P": ("a reference to a named group", "write the text again in its place"),
     "\\k": ("a backreference", "write the text again in its place"),
+    **{f"\\{n}": ("a backreference", "write the text again in its place") for n in range(1, 10)},
     "\\Z": ("\\Z", "write \\z for the end of the text"),
     "\\u": ("a \\u escape", "write \\x{…} or the character itself"),
 }
@@ -42,10 +45,11 @@ _CONSTRUCTS: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A compiled pattern; safe to share between threads."""
+    """A compiled pattern; threads may share it."""
 
-    _required: Any
-    _refused: Any | None
+    instructions: int
+    _required: Any = field(repr=False)
+    _refused: Any | None = field(repr=False)
 
     def found_in(self, text: bytes) -> bool:
         """Whether the pattern matches anywhere in a value, given as UTF-8."""
@@ -54,9 +58,8 @@ class Pattern:
         return self._required.search(text) is not None
 
     def steps(self, length: int) -> int:
-        """The most steps a value of that many bytes can cost, of up to 6 ns each."""
-        size = self._required.programsize + (self._refused.programsize if self._refused else 0)
-        return int(size) * length
+        """The most steps, of up to 6 ns each, that a value of `length` bytes can cost."""
+        return self.instructions * length
 
 
 @lru_cache(maxsize=_CACHED_PATTERNS)
@@ -68,41 +71,14 @@ def compile_pattern(text: str) -> Pattern:
     """
     if len(text) > MAX_PATTERN_LENGTH:
         raise InputError("", f"the pattern is longer than {MAX_PATTERN_LENGTH} characters")
-    refused, rest = split_lookahead(text)
-    if refused is None:
-        return Pattern(_compile(text), None)
-    for part in (refused, rest):
+    ahead, rest = split_lookahead(text)
+    if ahead is None:
+        whole = _compile(text)
+        return Pattern(whole.programsize, whole, None)
+    for part in (ahead, rest):
         _compile(part)  # alone too, so that a stray ) cannot close the group it is put in
-    return Pattern(_compile(f"^(?:{rest})"), _compile(f"^(?:{refused})"))
-
-
-def split_lookahead(text: str) -> tuple[str | None, str]:
-    """`^(?!A)B` as (A, B); any other pattern as (None, the pattern).
-
-    With a `|` at the top level of B the lookahead would guard only its first alternative, so such
-    a pattern is left as it is, for RE2 to refuse.
-    """
-    if not text.startswith("^(?!"):
-        return None, text
-    closing, rest_is_plain = _outline(text, len("^(?!"))
-    if closing < 0 or not rest_is_plain:
-        return None, text
-    return text[len("^(?!") : closing], text[closing + 1 :]
-
-
-_TOKEN: Final = re.compile(r"\\Q.*?(?:\\E|$)|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]|.", re.S)
-
-
-def _outline(text: str, start: int) -> tuple[int, bool]:
-    """Where the group that is open at `start` closes (-1: nowhere), and no top-level | after it."""
-    depth, closing = 1, -1
-    for token in _TOKEN.finditer(text, start):
-        depth += {"(": 1, ")": -1}.get(token[0], 0)
-        if depth == 0 and closing < 0:
-            closing, depth = token.start(), 1
-        elif depth == 1 and closing >= 0 and token[0] == "|":
-            return closing, False
-    return closing, True
+    required, refused = _compile(f"^(?:{rest})"), _compile(f"^(?:{ahead})")
+    return Pattern(required.programsize + refused.programsize, required, refused)
 
 
 def _compile(text: str) -> Any:
@@ -118,14 +94,38 @@ def _compile(text: str) -> Any:
 
 def _refusal(message: str) -> str:
     kind, _, what = message.partition(": ")
+    if kind == "bad repetition operator":
+        name, remedy = f"{what} (possessive, or a second quantifier)", "write one quantifier"
+        return f"{name} is not supported by RE2: {remedy}"
     for start, (name, remedy) in _CONSTRUCTS.items():
         if what.startswith(start):
             return f"{name} is not supported by RE2: {remedy}"
-    if kind == "invalid escape sequence" and what[1:].isdigit():
-        return "a backreference is not supported by RE2: write the text again in its place"
-    if kind == "bad repetition operator":
-        return (
-            f"{what} (a possessive or a second quantifier) is not supported by RE2:"
-            " write one quantifier, it never backtracks"
-        )
     return f"RE2 does not accept the pattern: {message}"
+
+
+# One piece of a pattern, as far as groups, alternatives, anchors and quantifiers tell them apart.
+PIECE: Final = re.compile(
+    r"""\\Q.*?(?:\\E|\Z) | \\. | \[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]  # literals, classes
+      | \(\?[imsU-]+\) | \((?:\?P?<\w+>|\?[imsU-]*:)?       # flags and groups
+      | [*+?]\?? | \{\d+(?:,\d*)?\}\?? | .                  # quantifiers, all else""",
+    re.S | re.X,
+)
+
+
+def split_lookahead(text: str) -> tuple[str | None, str]:
+    """`^(?!A)B` as (A, B); any other pattern as (None, the pattern).
+
+    With a `|` at the top level of B the lookahead would guard only its first alternative, so such
+    a pattern is left as it is, for RE2 to refuse.
+    """
+    start, depth, closing = len("^(?!"), 1, -1
+    if not text.startswith("^(?!"):
+        return None, text
+    for piece in PIECE.finditer(text, start):
+        opens = piece[0].startswith("(") and not piece[0].endswith(")")
+        depth += opens - (piece[0] == ")")
+        if depth == 0 and closing < 0:
+            closing, depth = piece.start(), 1
+        elif depth == 1 and closing >= 0 and piece[0] == "|":
+            return None, text
+    return (None, text) if closing < 0 else (text[start:closing], text[closing + 1 :])
