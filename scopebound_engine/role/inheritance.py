@@ -10,7 +10,7 @@ from typing import Final
 
 from scopebound_engine.decision.anchoring import warnings_for
 from scopebound_engine.errors import InputError
-from scopebound_engine.role.model import Constraint, RoleFields
+from scopebound_engine.role.model import Constraint, Role
 from scopebound_engine.strict_json import dumps
 
 MAX_CHAIN: Final = 3
@@ -22,12 +22,12 @@ ParentOf = Mapping[str, str | None]
 class EffectiveRole:
     """A role with what its ancestors add to it."""
 
-    role: RoleFields
+    role: Role
     allowed_tools: tuple[str, ...]
     parameter_constraints: Mapping[str, tuple[Constraint, ...]]
 
 
-def effective(chain: Sequence[RoleFields]) -> EffectiveRole:
+def effective(chain: Sequence[Role]) -> EffectiveRole:
     """What `chain` (the role first, then its parent, then its grandparent) grants together.
 
     Tools and constraints come in the order grandparent's, parent's, own, each once.

@@ -1,0 +1,175 @@
+"""The facts of one call, as the policy sees them: the Rego input.
+
+The engine computes facts, the policy judges them. One document has one shape for every entry;
+where a fact cannot be had it is left out, and the policy denies for want of it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from scopebound_engine.decision.matching import compile_pattern
+from scopebound_engine.errors import InputError
+from scopebound_engine.session.state import SessionFacts, Window
+
+# The patterns of one call may take so many steps together: at most 0.2 s, usually under 1 ms.
+MAX_MATCHING_STEPS: Final = 1 << 25
+
+_HOUR_MS: Final = 3_600_000
+_THURSDAY: Final = 3  # the weekday of 1970-01-01, Monday being 0
+_NO_DRIFT: Final[Mapping[str, Any]] = {
+    "ready": False,
+    "log_evidence": 0,
+    "latched": False,
+    "calls": 0,
+    "baseline_sessions": 0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to be judged; the endpoint sets the action. No tool on `delegate`."""
+
+    action: Literal["tool_call", "mcp_tool_call", "delegate"]
+    tool_name: str | None
+    call_args: dict[str, Any]
+    call_id: str
+    mcp_server: str | None = None
+
+
+def build(
+    call: Call,
+    claims: Mapping[str, Any],
+    now_ms: int,
+    session: SessionFacts,
+    child: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The Rego input. `now_ms` is epoch milliseconds; `child` is the session asked for on delegate.
+
+    `constraints` is left out where the claims do not hold well-formed ones. What the claims hold is
+    shared with the document, never changed.
+    """
+    document: dict[str, Any] = {
+        "action": call.action,
+        "tool_name": call.tool_name,
+        "call_args": call.call_args,
+        "call_id": call.call_id,
+        "mcp_server": call.mcp_server,
+        "claims": {
+            name: value for name, value in claims.items() if name != "parameter_constraints"
+        },
+        "matches": {},
+        "now": _now(now_ms),
+        "session": {
+            "rate": {"minute": _window(session.minute), "hour": _window(session.hour)},
+            "drift": dict(_NO_DRIFT),
+            "revoked": False,
+            "revoked_reason": None,
+        },
+    }
+    constraints = _constraints(call, claims.get("parameter_constraints"))
+    if constraints is not None:
+        document["constraints"] = constraints
+    if child is not None:
+        document["child"] = dict(child)
+    return document
+
+
+def _now(now_ms: int) -> dict[str, int]:
+    hours = now_ms // _HOUR_MS
+    return {"epoch_ms": now_ms, "hour": hours % 24, "weekday": (hours // 24 + _THURSDAY) % 7}
+
+
+def _window(window: Window) -> dict[str, Any]:
+    return {
+        "limit": window.limit,
+        "granted": window.granted,
+        "remaining": window.remaining,
+        "retry_after_seconds": window.retry_after_seconds,
+    }
+
+
+def _constraints(call: Call, granted: Any) -> list[dict[str, Any]] | None:
+    """An entry for each value that a constraint of the called tool finds, or None: ill-formed."""
+    rules = granted.get(call.tool_name, []) if isinstance(granted, dict) else None
+    if not isinstance(rules, list) or not all(map(_well_formed, rules)):
+        return None
+    matcher = _Matcher()
+    return [
+        {**rule, **matcher.judged(rule["operator"], rule["value"], found)}
+        for rule in rules
+        for found in _readings(rule["field"], call.call_args)
+    ]
+
+
+def _well_formed(rule: Any) -> bool:
+    return (
+        isinstance(rule, dict)
+        and isinstance(rule.get("field"), str)
+        and isinstance(rule.get("operator"), str)
+        and "value" in rule
+        and isinstance(rule.get("required"), bool)
+    )
+
+
+# What a reading finds where there is no value: nothing, or something that is no object on the way.
+_ABSENT: Final = object()
+_BLOCKED: Final = object()
+
+
+def _readings(name: str, call_args: dict[str, Any]) -> Iterator[Any]:
+    """What a field names: the literal key, and the path through objects. `_ABSENT` if neither."""
+    literal = call_args.get(name, _ABSENT)
+    path = _at_path(name, call_args) if "." in name else _ABSENT
+    if literal is not _ABSENT or path is _ABSENT:
+        yield literal
+    if path is not _ABSENT:
+        yield path
+
+
+def _at_path(name: str, call_args: dict[str, Any]) -> Any:
+    value: Any = call_args
+    for key in name.split("."):
+        if not isinstance(value, dict):
+            return _BLOCKED
+        if key not in value:
+            return _ABSENT
+        value = value[key]
+    return value
+
+
+class _Matcher:
+    """Judges the values of one call, within its share of time."""
+
+    def __init__(self) -> None:
+        self._steps = MAX_MATCHING_STEPS
+
+    def judged(self, operator: str, expected: Any, found: Any) -> dict[str, Any]:
+        """`present`, `fit`, `actual` and `matched` of one value."""
+        if found is _ABSENT:
+            return {"present": False, "fit": True}
+        if found is _BLOCKED:
+            return {"present": True, "fit": False}
+        if operator in ("contains", "regex"):
+            matched = self._matched(operator, expected, found)
+            if matched is None:
+                return {"present": True, "fit": False}
+            return {"present": True, "fit": True, "actual": found, "matched": matched}
+        if operator in ("lt", "gt") and type(found) not in (int, float):
+            return {"present": True, "fit": False}
+        return {"present": True, "fit": True, "actual": found}
+
+    def _matched(self, operator: str, expected: Any, found: Any) -> bool | None:
+        """None where it cannot be said: not text, no usable pattern, or too long for the time."""
+        if not isinstance(found, str) or not isinstance(expected, str):
+            return None
+        if operator == "contains":
+            self._steps -= len(found)
+            return expected in found if self._steps >= 0 else None
+        try:
+            pattern = compile_pattern(expected)
+        except InputError:
+            return None
+        text = found.encode("utf-8")
+        self._steps -= pattern.steps(len(text))
+        return pattern.found_in(text) if self._steps >= 0 else None
