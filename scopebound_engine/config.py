@@ -1,11 +1,12 @@
 """Configuration: one frozen object, read from the environment here and nowhere else."""
 
+import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from scopebound_engine.errors import ConfigError
 
@@ -15,25 +16,13 @@ CLIENT_VARIABLES = frozenset({"SCOPEBOUND_API_KEY", "SCOPEBOUND_BASE_URL"})
 # Variables that only this project's tests read.
 TEST_PREFIX = "SCOPEBOUND_TEST_"
 
-_CHECKOUT = Path(__file__).resolve().parents[1]
-_SHIPPED = Path(__file__).resolve().parent / "shipped"
-# A wheel carries the policies inside the package, a checkout has them at its top.
-SHIPPED_POLICIES = _SHIPPED if _SHIPPED.is_dir() else _CHECKOUT
-
-
-class Limits(BaseModel):
-    """What a call may be at most; above it the call is denied as REQUEST_INVALID."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    body_bytes: Annotated[int, Field(ge=1024, le=16 << 20)] = 1 << 20
-    depth: Annotated[int, Field(ge=2, le=64)] = 16
-    values: Annotated[int, Field(ge=16, le=20_000)] = 2_000
-    keys: Annotated[int, Field(ge=8, le=2_000)] = 256
+_PACKAGE = Path(__file__).resolve().parent
+# A wheel carries policies and manifest inside the package, a checkout has them at its top.
+SHIPPED = _PACKAGE / "shipped" if (_PACKAGE / "shipped").is_dir() else _PACKAGE.parent
 
 
 class Config(BaseModel):
-    """All settings. The variable of a field is SCOPEBOUND_ and its name in capitals."""
+    """All settings. A field's variable is SCOPEBOUND_ and its name in capitals."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,26 +31,57 @@ class Config(BaseModel):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
     workers: Annotated[int, Field(ge=1, le=64)] = 2
-    threads: Annotated[int, Field(ge=2, le=512)] = 64
+    threads: Annotated[int, Field(ge=4, le=512)] = 64
     evaluators: Annotated[int, Field(ge=1, le=32)] = 2
     bootstrap_api_key: SecretStr | None = None
     bundle_keys: Path | None = None
-    policies: Path = SHIPPED_POLICIES / "policies"
-    max_body_bytes: int = 1 << 20
-    max_depth: int = 16
-    max_values: int = 2_000
-    max_keys: int = 256
+    policies: Path = SHIPPED / "policies"
+    max_body_bytes: Annotated[int, Field(ge=1024, le=16 << 20)] = 1 << 20
+    max_depth: Annotated[int, Field(ge=2, le=64)] = 16
+    max_values: Annotated[int, Field(ge=16, le=20_000)] = 2_000
+    max_keys: Annotated[int, Field(ge=8, le=2_000)] = 256
     evaluation_deadline_ms: Annotated[int, Field(ge=10, le=1_000)] = 250
     total_deadline_ms: Annotated[int, Field(ge=50, le=1_900)] = 1_000
     issuer: Annotated[str, Field(min_length=1, max_length=200)] = "scopebound-engine"
     audience: Annotated[str, Field(min_length=1, max_length=200)] = "scopebound"
 
+    @field_validator("data_dir", "bundle_keys", "policies")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().resolve()
+
     @property
-    def limits(self) -> Limits:
-        """The input limits as the value that the parser takes."""
-        return Limits(
-            body_bytes=self.max_body_bytes,
-            depth=self.max_depth,
-            values=self.max_values,
-            keys=self.max_keys,
-        )
+    def trusted_keys_dir(self) -> Path:
+        """The folder of public keys whose bundles are believed."""
+        return self.bundle_keys or self.data_dir / "bundle-keys" / "trusted"
+
+
+def from_env(environ: Mapping[str, str] = os.environ) -> Config:
+    """The configuration that the environment asks for.
+
+    An empty variable counts as absent. Raises ConfigError: one sentence that names the variable.
+    """
+    given: dict[str, str] = {}
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX) or variable in CLIENT_VARIABLES:
+            continue
+        if variable.startswith(TEST_PREFIX):
+            continue
+        field = variable.removeprefix(PREFIX).lower()
+        if field not in Config.model_fields:
+            raise ConfigError(f"{variable} is not a setting of this program.{_nearest(field)}")
+        if value:
+            given[field] = value
+    try:
+        return Config.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        variable = PREFIX + str(first["loc"][0]).upper()
+        raise ConfigError(f"{variable} is wrong: {first['msg'].lower()}.") from None
+
+
+def _nearest(field: str) -> str:
+    near = difflib.get_close_matches(field, Config.model_fields, n=1)
+    if near:
+        return f" Did you mean {PREFIX}{near[0].upper()}?"
+    return " The README lists them all; unset it, or correct its name."

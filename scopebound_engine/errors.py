@@ -3,6 +3,8 @@
 ScopeboundError
 ├── ConfigError                a setting is wrong: the process does not start
 ├── InputError                 a request or document is unfit; names the field
+│   └── TooLargeError          its body is over the limit
+├── LateBodyError              a request's body did not arrive in time
 ├── AuthenticationError        the API key is missing or unknown
 ├── ForbiddenError             the API key lacks the scope, or the role is not among its roles
 ├── NotFoundError              no such role, bundle, key
@@ -63,6 +65,14 @@ class InputError(ScopeboundError):
         super().__init__(f"{field}: {detail}" if field else detail)
         self.field = field
         self.detail = detail
+
+
+class TooLargeError(InputError):
+    """A request's body is over the limit."""
+
+
+class LateBodyError(ScopeboundError):
+    """A request's body did not arrive in time."""
 
 
 class AuthenticationError(ScopeboundError):

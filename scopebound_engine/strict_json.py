@@ -8,6 +8,7 @@ one spelling: `1.0` and `1e2` become integers, `-0` and `-0.0` become 0.
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from json.encoder import encode_basestring  # type: ignore[attr-defined]
 from typing import Any, Final
 
@@ -99,7 +100,8 @@ def _float(text: str) -> int | float:
     if number in (float("inf"), float("-inf")):
         raise InputError("", f"the number {text[:40]} is not a finite double")
     if number.is_integer() and abs(number) < _LARGEST_WHOLE_DOUBLE:
-        return int(number)
+        # Decimal, because 1e23 is not exactly representable: the double nearest to it is another integer.
+        return int(Decimal(text).to_integral_value())
     return number
 
 

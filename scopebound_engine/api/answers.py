@@ -1,0 +1,54 @@
+"""Decisions and documents as HTTP answers."""
+
+import time
+import uuid
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+
+from scopebound_engine import strict_json
+from scopebound_engine.decision.pdp import Decision
+from scopebound_engine.decision.verdict import Violation
+
+
+def answer_json(
+    resp: falcon.Response, document: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK
+) -> None:
+    """Answer with a JSON document."""
+    resp.status = status
+    resp.content_type = falcon.MEDIA_JSON
+    resp.data = strict_json.dumps(document)
+
+
+def answer_decision(req: falcon.Request, resp: falcon.Response, decision: Decision) -> None:
+    """Answer 200 with a decision in the reference's fields and those of the contract."""
+    verdict, bundle = decision.verdict, decision.bundle
+    document: dict[str, Any] = {
+        "decision": "allow" if verdict.allow else "deny",
+        "call_id": req.context.call_id or str(uuid.uuid4()),
+        "latency_ms": round((time.monotonic() - req.context.arrived) * 1000, 3),
+    }
+    if not verdict.allow:
+        primary = _violation(verdict.violations[0])
+        primary["deny_code"] = primary.pop("code")
+        document |= primary
+        document["violations"] = [_violation(violation) for violation in verdict.violations]
+    if bundle is not None:
+        document["bundle_id"] = bundle.id
+        document["bundle_version"] = bundle.version
+        document["bundle_checksum"] = bundle.checksum
+    answer_json(resp, document)
+
+
+def _violation(violation: Violation) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "code": violation.code,
+        "severity": violation.severity,
+        "reason": violation.reason,
+        "retry_guidance": violation.retry_guidance,
+    }
+    if violation.retry_after_seconds is not None:
+        fields["retry_after_seconds"] = violation.retry_after_seconds
+    return fields

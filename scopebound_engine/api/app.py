@@ -1,0 +1,66 @@
+"""The Falcon app: which path leads to which resource."""
+
+import uuid
+from typing import Any
+
+import falcon
+
+from scopebound_engine.access.api_keys import ApiKeyStore
+from scopebound_engine.api import body, problems
+from scopebound_engine.api.enforce import Enforce
+from scopebound_engine.api.health import Health, Jwks
+from scopebound_engine.api.provision import Provision
+from scopebound_engine.api.roles import RoleCollection, RoleItem
+from scopebound_engine.config import from_env
+from scopebound_engine.wiring import Services, build_services
+
+App = falcon.App[falcon.Request, falcon.Response]
+
+
+def create_app(services: Services) -> App:
+    """The WSGI app over built services."""
+    app: App = falcon.App(middleware=[_Context(services.api_keys)])
+    app.req_options.strip_url_path_trailing_slash = False
+    problems.install(app)
+    config = services.config
+    app.add_route("/v1/provision", Provision(services.provisioner))
+    app.add_route("/v1/enforce", Enforce(services.decisions, config, "tool_call"))
+    app.add_route("/v1/mcp/enforce", Enforce(services.decisions, config, "mcp_tool_call"))
+    app.add_route("/mgmt/v1/roles", RoleCollection(services.roles))
+    app.add_route("/mgmt/v1/roles/{role_id}", RoleItem(services.roles))
+    app.add_route(
+        "/healthz",
+        Health(
+            services.active,
+            config.evaluators,
+            services.database_answers,
+            services.loaded_at,
+            services.started,
+        ),
+    )
+    app.add_route("/.well-known/jwks.json", Jwks(services.keys))
+    return app
+
+
+def get_app() -> App:
+    """The app configured by the environment: `gunicorn 'scopebound_engine.api.app:get_app()'`."""
+    return create_app(build_services(from_env()))
+
+
+class _Context:
+    """Gives each request what its answer needs, whatever goes wrong on the way."""
+
+    def __init__(self, api_keys: ApiKeyStore) -> None:
+        self._api_keys = api_keys
+
+    def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
+        req.context.request_id = str(uuid.uuid4())
+        req.context.arrived = body.arrived(req)
+        req.context.call_id = ""
+        req.context.api_keys = self._api_keys
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, _resource: Any, _succeeded: bool
+    ) -> None:
+        resp.set_header("X-Request-Id", req.context.request_id)
+        body.linger(req, resp)

@@ -1,0 +1,125 @@
+"""Errors as answers: RFC 9457 problems everywhere, decisions on the two enforce endpoints.
+
+The one place where an exception becomes a response. A client that fails open takes every non-2xx
+answer of an enforce endpoint for an allow, so there an exception is a POLICY_ERROR denial, but for
+the mistakes of the integrator's own program (no JWT at all, no or a wrong API key).
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+import structlog
+
+from scopebound_engine import strict_json
+from scopebound_engine.api.answers import answer_decision
+from scopebound_engine.decision.pdp import policy_error
+from scopebound_engine.errors import (
+    AuthenticationError,
+    BundleError,
+    CompileError,
+    ConflictError,
+    DatabaseUnavailableError,
+    ForbiddenError,
+    InputError,
+    LateBodyError,
+    NotFoundError,
+    ScopeboundError,
+    StateUnavailableError,
+    TooLargeError,
+)
+
+ENFORCE_PATHS = frozenset({"/v1/enforce", "/v1/mcp/enforce"})
+_INTEGRATOR_ERRORS = (AuthenticationError, ForbiddenError, InputError)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    status: HTTPStatus
+    type: str
+    title: str
+
+
+_KINDS: tuple[tuple[type[ScopeboundError], _Kind], ...] = (
+    (TooLargeError, _Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "Too large")),
+    (LateBodyError, _Kind(HTTPStatus.REQUEST_TIMEOUT, "late-body", "The body came too slowly")),
+    (InputError, _Kind(HTTPStatus.BAD_REQUEST, "invalid-request", "The request is unfit")),
+    (AuthenticationError, _Kind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "No valid API key")),
+    (ForbiddenError, _Kind(HTTPStatus.FORBIDDEN, "forbidden", "The API key may not do this")),
+    (NotFoundError, _Kind(HTTPStatus.NOT_FOUND, "not-found", "No such thing")),
+    (ConflictError, _Kind(HTTPStatus.CONFLICT, "conflict", "In conflict with what is there")),
+    (BundleError, _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bundle-refused", "Bundle refused")),
+    (CompileError, _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bundle-refused", "Bundle refused")),
+    (DatabaseUnavailableError, _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
+    (StateUnavailableError, _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
+)
+_INTERNAL = _Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Internal error")
+
+
+def install(app: falcon.App[Any, Any]) -> None:
+    """Let this module answer every exception of the app."""
+    app.add_error_handler(Exception, _handle)
+    app.add_error_handler(falcon.HTTPError, _handle_http)
+
+
+def _handle(
+    req: falcon.Request, resp: falcon.Response, error: Exception, _params: dict[str, Any]
+) -> None:
+    if req.path in ENFORCE_PATHS and not isinstance(error, _INTEGRATOR_ERRORS):
+        log.error("enforce failed", exc_info=error, request_id=req.context.request_id)
+        answer_decision(req, resp, policy_error(_undecided(error)))
+        return
+    kind = next((kind for family, kind in _KINDS if isinstance(error, family)), _INTERNAL)
+    if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request failed", exc_info=error, request_id=req.context.request_id)
+    detail = str(error) if kind is not _INTERNAL else _internal_detail()
+    extra = {"field": error.field} if isinstance(error, InputError) and error.field else {}
+    _problem(req, resp, kind, detail, **extra)
+
+
+def _handle_http(
+    req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _params: dict[str, Any]
+) -> None:
+    status = HTTPStatus(error.status_code)
+    kind = _Kind(status, status.phrase.lower().replace(" ", "-"), status.phrase)
+    if error.headers:
+        resp.set_headers(error.headers)
+    _problem(req, resp, kind, error.description or _http_detail(req, status))
+
+
+def _problem(
+    req: falcon.Request, resp: falcon.Response, kind: _Kind, detail: str, **extra: str
+) -> None:
+    resp.status = kind.status
+    resp.content_type = "application/problem+json"
+    resp.data = strict_json.dumps(
+        {
+            "type": f"urn:scopebound:problem:{kind.type}",
+            "title": kind.title,
+            "status": kind.status.value,
+            "detail": detail,
+            "instance": req.context.request_id,
+            **extra,
+        }
+    )
+
+
+def _undecided(error: Exception) -> str:
+    if isinstance(error, ScopeboundError):
+        return str(error)
+    return f"the engine failed ({type(error).__name__}); its log has the details"
+
+
+def _internal_detail() -> str:
+    return "the service failed; its log has the details under this request id"
+
+
+def _http_detail(req: falcon.Request, status: HTTPStatus) -> str:
+    if status is HTTPStatus.NOT_FOUND:
+        return f"there is nothing at {req.path}; the README lists the endpoints"
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"{req.method} is not allowed at {req.path}; see the Allow header"
+    return status.phrase

@@ -1,0 +1,63 @@
+"""POST /v1/provision: a session token for an agent."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import falcon
+
+from scopebound_engine import strict_json
+from scopebound_engine.api.answers import answer_json
+from scopebound_engine.api.auth import require
+from scopebound_engine.api.body import read_json
+from scopebound_engine.errors import InputError
+from scopebound_engine.session.provision import Provisioner
+
+
+@dataclass(frozen=True, slots=True)
+class Provision:
+    """Sessions are made here."""
+
+    provisioner: Provisioner
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Make a session of a role named by UUID or name.
+
+        Fields the client sends beside these (task_type, framework) are ignored.
+        """
+        key = require(req, "enforce")
+        wish = read_json(req)
+        if type(wish) is not dict:
+            raise InputError("", f"an object is needed, not {strict_json.type_name(wish)}")
+        if wish.get("parent_session_id"):
+            raise InputError(
+                "parent_session_id",
+                "sessions of sub-agents are not offered by this version; leave the field out",
+            )
+        session = self.provisioner.provision(_role_id(wish), _requested_ttl(wish), key)
+        answer_json(
+            resp,
+            {
+                "jwt": session.token,
+                "session_id": session.session_id,
+                "expires_at": datetime.fromtimestamp(session.expires_at, UTC).strftime(
+                    "%Y-%m-%dT%H:%M:%SZ"
+                ),
+            },
+        )
+
+
+def _role_id(wish: dict[str, Any]) -> str:
+    role_id = wish.get("role_id")
+    if type(role_id) is not str or not role_id:
+        raise InputError("role_id", "a string is needed: the role's name or UUID")
+    return role_id
+
+
+def _requested_ttl(wish: dict[str, Any]) -> int:
+    seconds = wish.get("requested_ttl")
+    if seconds is None:
+        return 0
+    if type(seconds) is not int or seconds < 0:
+        raise InputError("requested_ttl", "a number of seconds is needed; 0 means the role's")
+    return seconds

@@ -1,0 +1,46 @@
+"""scopebound-engine: the command. Each noun is a file; help builds nothing."""
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from scopebound_engine.errors import ScopeboundError
+
+_COMMANDS: Final = {
+    "serve": "scopebound_engine.cli.serve:serve",
+    "keys": "scopebound_engine.cli.keys:keys",
+    "bundle": "scopebound_engine.cli.bundle:bundle",
+    "policy": "scopebound_engine.cli.policy:policy",
+    "demo": "scopebound_engine.cli.demo:demo",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="scopebound-engine")
+def cli() -> None:
+    """A policy engine for AI agents: signed Rego bundles decide every tool call."""
+
+
+def main() -> None:
+    """Run the command; what is known to go wrong ends in one sentence and exit code 1."""
+    try:
+        cli()
+    except ScopeboundError as error:
+        click.echo(f"scopebound-engine: {error}", err=True)
+        sys.exit(1)

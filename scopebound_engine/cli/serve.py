@@ -1,0 +1,103 @@
+"""`serve`: prepare what is missing, then serve the API under gunicorn."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scopebound_engine.config import Config, from_env
+from scopebound_engine.errors import ConfigError
+
+# Longer than any client keeps an idle connection: the server never closes one in which a request
+# is already on its way, which a client that fails open would take for an allow.
+KEEPALIVE_SECONDS = 75
+GRACE_SECONDS = 5
+
+
+@click.command()
+def serve() -> None:
+    """Serve the API on SCOPEBOUND_HOST and SCOPEBOUND_PORT (127.0.0.1:8080).
+
+    The first start makes what is missing under SCOPEBOUND_DATA_DIR: the embedded database, the
+    signing keys, an API key, and a bundle built and signed from the shipped policies. A second
+    start finds it. Configured by the environment only; the README lists every variable.
+    """
+    config = from_env()
+    _check_port(config)
+    from scopebound_engine.logs import configure
+    from scopebound_engine.preparation import prepare
+
+    configure()
+    prepared = prepare(config)
+    click.echo(_welcome(config, prepared.api_key_file))
+    run(config)
+
+
+def run(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    from gunicorn.app.base import BaseApplication
+
+    from scopebound_engine.cli.worker import Worker
+
+    class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+        """gunicorn with settings from Config alone: no file, no command line."""
+
+        def load_config(self) -> None:
+            for name, value in _settings(config, Worker).items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Any:
+            from scopebound_engine.api.app import create_app
+            from scopebound_engine.wiring import build_services
+
+            return create_app(build_services(config))
+
+    Server().run()
+
+
+def _settings(config: Config, worker: type) -> dict[str, Any]:
+    return {
+        "bind": [f"{config.host}:{config.port}"],
+        "workers": config.workers,
+        "threads": config.threads,
+        "worker_class": worker,
+        "keepalive": KEEPALIVE_SECONDS,
+        "graceful_timeout": GRACE_SECONDS,
+        "timeout": 30,
+        "worker_connections": 4096,
+        "backlog": 2048,
+        "loglevel": "warning",
+        "control_socket_disable": True,
+    }
+
+
+def _check_port(config: Config) -> None:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((config.host, config.port))
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {config.host}:{config.port}: {os.strerror(error.errno or 0)}. "
+                "Stop what uses the port, or set SCOPEBOUND_PORT to a free one."
+            ) from error
+
+
+def _welcome(config: Config, key_file: Path | None) -> str:
+    url = f"http://{config.host}:{config.port}"
+    where = f"in {key_file}" if key_file else "the one in SCOPEBOUND_BOOTSTRAP_API_KEY"
+    key = f"$(cat '{key_file}')" if key_file else "$SCOPEBOUND_BOOTSTRAP_API_KEY"
+    header = f'-H "X-Scopebound-API-Key: {key}"'
+    return f"""
+Scopebound Engine serves on {url}
+The API key is {where}
+
+Try it, in another shell:
+  curl -s {url}/healthz
+  curl -s {header} {url}/mgmt/v1/roles
+
+`make demo` walks an allow and every denial. Ctrl-C stops the server.
+"""

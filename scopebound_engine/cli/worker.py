@@ -1,0 +1,67 @@
+"""The gunicorn worker: threads that no idle or dawdling connection can hold.
+
+gunicorn's own thread worker gives a connection a thread as soon as it is accepted and lets it
+wait there for bytes, without a bound on the time a request may take to arrive. Here a connection
+gets a thread only when bytes are there, and its socket stops receiving at a deadline; it also
+remembers when the bytes came, so that the time a request spends in the queue counts.
+"""
+
+import selectors
+import socket
+import time
+from functools import partial
+from typing import Any, Final
+
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+# For request line and headers; the application sets the deadline of the body.
+HEADER_SECONDS: Final = 1.0
+
+
+class TimedSocket(socket.socket):
+    """A connection that knows when its request began to arrive, and its receiving deadline.
+
+    Both are times of `time.monotonic()`; without a deadline it waits for ever.
+    """
+
+    arrived: float = 0.0
+    deadline: float | None = None
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        """As a socket's; raises TimeoutError past the deadline."""
+        if self.deadline is None:
+            return super().recv(size, flags)
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the request did not arrive in time")
+        self.settimeout(left)
+        try:
+            return super().recv(size, flags)
+        finally:
+            self.settimeout(None)
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's thread worker with timed sockets."""
+
+    def accept(self, listener: socket.socket) -> None:
+        """Accept a connection and wait for its first bytes without a thread."""
+        try:
+            accepted, address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = TimedSocket(fileno=accepted.detach())
+        self.nr_conns += 1
+        waiting = TConn(self.cfg, connection, address, listener.getsockname())
+        waiting.timeout = time.monotonic() + self.cfg.keepalive
+        self.pending_conns.append(waiting)
+        self.poller.register(
+            connection, selectors.EVENT_READ, partial(self.on_pending_socket_readable, waiting)
+        )
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Bytes are there: note the time and queue the request for a thread."""
+        conn.sock.arrived = time.monotonic()
+        conn.sock.deadline = conn.sock.arrived + HEADER_SECONDS
+        super().enqueue_req(conn)

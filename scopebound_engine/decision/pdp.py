@@ -1,0 +1,143 @@
+"""The decision point: one call in, one decision out; any doubt denies."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from scopebound_engine.decision import facts
+from scopebound_engine.decision.active import ActiveBundle, BundleRef
+from scopebound_engine.decision.facts import Call
+from scopebound_engine.decision.verdict import RetryGuidance, Severity, Verdict, Violation
+from scopebound_engine.errors import (
+    EvaluationError,
+    OverloadError,
+    StateUnavailableError,
+    TokenError,
+)
+from scopebound_engine.session.state import SessionState
+from scopebound_engine.session.tokens import Tokens
+
+EVALUATIONS_PER_SESSION: Final = 2
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Where the time of a decision went, in seconds."""
+
+    token: float = 0.0
+    state: float = 0.0
+    facts: float = 0.0
+    policy: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict and the bundle that gave it; no bundle where the engine itself refused."""
+
+    verdict: Verdict
+    bundle: BundleRef | None = None
+    stages: Stages = Stages()
+
+
+def _refusal(
+    code: str, severity: Severity, reason: str, retry_guidance: RetryGuidance
+) -> Decision:
+    return Decision(Verdict(False, (Violation(code, severity, reason, retry_guidance),)))
+
+
+def jwt_invalid(reason: str) -> Decision:
+    """A denial before the policy is asked, because no claim may be believed."""
+    return _refusal("JWT_INVALID", "high", f"the session token is refused: {reason}", "reprovision")
+
+
+def request_invalid(reason: str) -> Decision:
+    """A denial of a request that is unfit to be judged."""
+    return _refusal("REQUEST_INVALID", "high", reason, "change_args")
+
+
+def policy_error(reason: str) -> Decision:
+    """A denial because the engine cannot decide; the reason is for an operator."""
+    return _refusal("POLICY_ERROR", "critical", reason, "none")
+
+
+class DecisionPoint:
+    """Decides tool calls. Safe for use by many threads."""
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        state: SessionState,
+        active: ActiveBundle,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._tokens, self._state, self._active, self._clock = tokens, state, active, clock
+        self._slots = SessionSlots(EVALUATIONS_PER_SESSION)
+
+    def decide(self, call: Call, token: str, deadline: float) -> Decision:
+        """The decision on a call; `deadline` is a time of `time.monotonic()`."""
+        try:
+            return self._decide(call, token, deadline)
+        except TokenError as error:
+            return jwt_invalid(str(error))
+        except (EvaluationError, StateUnavailableError) as error:
+            log.error("undecided", reason=str(error), tool_name=call.tool_name)
+            return policy_error(str(error))
+
+    def _decide(self, call: Call, token: str, deadline: float) -> Decision:
+        started = time.perf_counter()
+        claims = self._tokens.verify(token)
+        verified = time.perf_counter()
+        with self._slots.take(claims["jti"], deadline):
+            session = self._state.enter(
+                claims["jti"], claims["rate_limit_per_minute"], claims["rate_limit_per_hour"]
+            )
+            entered = time.perf_counter()
+            document = facts.build(call, claims, int(self._clock() * 1000), session)
+            built = time.perf_counter()
+            verdict, bundle = self._active.evaluate(document, deadline)
+        judged = time.perf_counter()
+        stages = Stages(verified - started, entered - verified, built - entered, judged - built)
+        return Decision(verdict, bundle, stages)
+
+
+class SessionSlots:
+    """At most so many evaluations of one session at once in this process.
+
+    One session that floods the engine then waits for itself, not others for it.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._busy: dict[str, int] = {}
+        self._freed = threading.Condition()
+
+    @contextmanager
+    def take(self, session_id: str, deadline: float) -> Iterator[None]:
+        """Hold a slot of the session. Raises OverloadError when none is free in time."""
+        with self._freed:
+            free = self._freed.wait_for(
+                lambda: self._busy.get(session_id, 0) < self._size,
+                timeout=max(0.0, deadline - time.monotonic()),
+            )
+            if not free:
+                raise OverloadError(
+                    f"{self._size} calls of this session were being decided until the deadline; "
+                    "send fewer calls at once"
+                )
+            self._busy[session_id] = self._busy.get(session_id, 0) + 1
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._busy[session_id] -= 1
+                if not self._busy[session_id]:
+                    del self._busy[session_id]
+                self._freed.notify_all()

@@ -1,0 +1,130 @@
+"""What must be there before the service can serve: made once, found again at every later start."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Engine
+
+from scopebound_engine.access.api_keys import ApiKeyStore
+from scopebound_engine.bundle import archive, gate
+from scopebound_engine.bundle.build import build
+from scopebound_engine.bundle.keys import SigningKey, TrustedKeys
+from scopebound_engine.bundle.registry import Registry
+from scopebound_engine.bundle.signature import SIGNATURES, sign, verify
+from scopebound_engine.config import Config
+from scopebound_engine.database.engine import migrate, open_database
+from scopebound_engine.errors import ConfigError, SignatureError
+from scopebound_engine.session.keys import SigningKeys
+from scopebound_engine.wiring import database_url
+
+API_KEY_FILE: Final = "api-key"
+BUNDLE_KEY_FILE: Final = "bundle-keys/signing.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """`api_key_file` holds the admin key made at the first start; None if it came from outside."""
+
+    api_key_file: Path | None
+
+
+def prepare(config: Config) -> Prepared:
+    """Make what is missing: folder, tables, keys, an API key, an active bundle.
+
+    Safe to call from several processes at once. Raises ConfigError, DatabaseUnavailableError,
+    BundleError.
+    """
+    make_data_dir(config.data_dir)
+    with _lock(config.data_dir / "prepare.lock"):
+        engine = open_database(database_url(config), config.data_dir)
+        migrate(engine)
+        SigningKeys.open(engine, config.data_dir, time.time)
+        api_key_file = _api_key(config, engine)
+        _bundle(config, engine)
+        engine.dispose()
+    return Prepared(api_key_file)
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """Make the data folder, for its owner only. Raises ConfigError."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        data_dir.chmod(0o700)
+    except OSError as error:
+        raise ConfigError(
+            f"the data folder {data_dir} cannot be made or used: {error.strerror}. "
+            "Give this user the right to write there, or set SCOPEBOUND_DATA_DIR."
+        ) from error
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"the data folder {data_dir} is not writable for this user. "
+            "Change its owner, or set SCOPEBOUND_DATA_DIR."
+        )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
+def _api_key(config: Config, engine: Engine) -> Path | None:
+    store = ApiKeyStore(engine, time.time)
+    if config.bootstrap_api_key is not None:
+        store.adopt(config.bootstrap_api_key.get_secret_value())
+        return None
+    file = config.data_dir / API_KEY_FILE
+    if not file.exists():
+        _, secret = store.create("first-start", frozenset({"admin"}), ())
+        write_private(file, secret + "\n")
+    return file
+
+
+def _bundle(config: Config, engine: Engine) -> None:
+    registry = Registry(engine, time.time)
+    if registry.ever_activated():
+        return
+    key = _bundle_key(config)
+    files = build(config.policies, config.policies.parent / "manifest.json")
+    data = archive.write(files | {SIGNATURES: sign(files, key)})
+    trusted = TrustedKeys.read(config.trusted_keys_dir)
+    try:
+        bundle = verify(data, trusted)
+    except SignatureError as error:
+        raise ConfigError(
+            f"no bundle was ever activated, and the one built from {config.policies} is signed "
+            f"with a key that {config.trusted_keys_dir} does not hold. Copy "
+            f"{_public_file(config)} there, and start again."
+        ) from error
+    gate.require(bundle)
+    registry.activate(data, bundle, description="shipped policies", actor="first start")
+
+
+def _bundle_key(config: Config) -> SigningKey:
+    file = config.data_dir / BUNDLE_KEY_FILE
+    if not file.exists():
+        key = SigningKey.generate("es256")
+        write_private(file, key.private_pem())
+        for public in {_public_file(config), config.data_dir / "bundle-keys/trusted/local.pem"}:
+            public.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            public.write_text(key.public_pem())
+    return SigningKey.read(file)
+
+
+def _public_file(config: Config) -> Path:
+    return config.data_dir / "bundle-keys/signing.pub.pem"
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

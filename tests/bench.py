@@ -1,0 +1,142 @@
+"""`make bench`: how fast a real server decides, and where the time goes. Prints, asserts nothing.
+
+Closed model: each connection sends its next call when the last one is answered. Half load: calls
+leave on a schedule at half the closed model's rate, and latency counts from the scheduled time, so
+that a stall is not hidden by the calls it kept from leaving.
+"""
+
+import json
+import os
+import selectors
+import socket
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+from scopebound_engine.config import Config
+from scopebound_engine.decision.facts import Call
+from scopebound_engine.decision.pdp import Stages
+from scopebound_engine.preparation import prepare
+from scopebound_engine.wiring import build_services
+from tests.servers import API_KEY, RunningServer, serving
+
+SECONDS = float(os.environ.get("SCOPEBOUND_TEST_BENCH_SECONDS", "5"))
+ROLE = {
+    "name": "bench",
+    "allowed_tools": ["read_invoices", "send_email", "list_vendors"],
+    "parameter_constraints": {
+        "send_email": [{"field": "to", "operator": "regex", "value": r"^[^@]+@company\.com$"}],
+        "read_invoices": [{"field": "amount", "operator": "lt", "value": 50000}],
+    },
+    "allowed_days": [0, 1, 2, 3, 4, 5, 6],
+    "data_scope": {"allowed_envs": ["staging", "production"], "max_rows": 1000},
+    "rate_limit_per_minute": 1_000_000_000,
+    "rate_limit_per_hour": 1_000_000_000,
+}
+ARGUMENTS = {"status": "pending", "amount": 25000, "env": "staging", "limit": 100}
+
+
+def main() -> None:
+    """Measure one and two workers, then the stages of one decision."""
+    print(f"{SECONDS:.0f} s a row; one machine runs server and load, {os.cpu_count()} cores\n")
+    print(f"{'workers':>7} {'model':<22} {'req/s':>7} {'p50 ms':>7} {'p99 ms':>7} {'max ms':>7}")
+    alone = 0.0
+    for workers in (1, 2):
+        with tempfile.TemporaryDirectory() as folder:
+            with serving(Path(folder) / "data", workers=workers) as server:
+                request = _request(server)
+                p50 = _row(workers, "closed, 1 connection", load(server, request, 1))
+                alone = alone or p50
+                peak = load(server, request, 4 * workers)
+                _row(workers, f"closed, {4 * workers} connections", peak)
+                half = len(peak) / SECONDS / 2
+                _row(workers, "half load", load(server, request, 4 * workers, half))
+    print(f"\nStages of one decision (p50), of {alone * 1000:.0f} µs seen by a lone client:")
+    for name, seconds in stages().items():
+        print(f"  {name:<28} {seconds * 1e6:7.0f} µs {seconds / alone:6.1%}")
+
+
+def load(
+    server: RunningServer, request: bytes, connections: int, rate: float | None = None
+) -> list[float]:
+    """Latencies in seconds. With a rate, calls leave on a schedule, else as fast as answered."""
+    host, port = server.url.removeprefix("http://").split(":")
+    free = [socket.create_connection((host, int(port))) for _ in range(connections)]
+    selector, sent, latencies = selectors.DefaultSelector(), {}, []
+    for connection in free:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        selector.register(connection, selectors.EVENT_READ)
+    started = time.perf_counter()
+    number = 0
+    while (now := time.perf_counter()) < started + SECONDS:
+        while free and (rate is None or started + number / rate <= now):
+            connection = free.pop()
+            sent[connection] = now if rate is None else started + number / rate
+            connection.sendall(request)
+            number += 1
+        due = None if rate is None else max(0.0, started + number / rate - time.perf_counter())
+        for key, _ in selector.select(timeout=min(due or 0.0005, 0.0005) if rate else 1):
+            connection = key.fileobj
+            assert isinstance(connection, socket.socket)
+            answer = connection.recv(65536)
+            assert b'"decision":"allow"' in answer, answer
+            latencies.append(time.perf_counter() - sent.pop(connection))
+            free.append(connection)
+    for connection in [*free, *sent]:
+        connection.close()
+    return latencies
+
+
+def stages() -> dict[str, float]:
+    """The median seconds of each stage, measured in this process without HTTP."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Config.model_validate(
+            {"data_dir": Path(folder) / "data", "bootstrap_api_key": API_KEY}
+        )
+        prepare(config)
+        services = build_services(config)
+        key = services.api_keys.authenticate(API_KEY)
+        from scopebound_engine.parsing import parse
+        from scopebound_engine.role.model import RoleFields
+
+        services.roles.create(parse(RoleFields, ROLE))
+        token = services.provisioner.provision("bench", 0, key).token
+        call = Call("tool_call", "read_invoices", ARGUMENTS, "id", None)
+
+        def decide() -> Stages:
+            return services.decisions.decide(call, token, time.monotonic() + 1).stages
+
+        measured = [decide() for _ in range(3000)][500:]
+        services.close()
+    return {
+        field.name: statistics.median(getattr(stage, field.name) for stage in measured)
+        for field in fields(Stages)
+    }
+
+
+def _request(server: RunningServer) -> bytes:
+    with server.client() as http:
+        http.post("/mgmt/v1/roles", json=ROLE).raise_for_status()
+        token = http.post("/v1/provision", json={"role_id": "bench"}).json()["jwt"]
+    body = json.dumps({"jwt": token, "tool_name": "read_invoices", "call_args": ARGUMENTS})
+    return (
+        f"POST /v1/enforce HTTP/1.1\r\nHost: bench\r\nX-Scopebound-API-Key: {API_KEY}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+def _row(workers: int, model: str, latencies: list[float]) -> float:
+    ordered = sorted(latencies)
+    at: Callable[[float], float] = lambda share: ordered[int(share * (len(ordered) - 1))] * 1000
+    print(
+        f"{workers:>7} {model:<22} {len(ordered) / SECONDS:>7.0f} "
+        f"{at(0.5):>7.2f} {at(0.99):>7.2f} {ordered[-1] * 1000:>7.2f}"
+    )
+    return at(0.5) / 1000
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Evaluators that hang, crash or are killed: a POLICY_ERROR denial in time, then service again."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from scopebound_engine.config import SHIPPED
+from tests.policies import with_rule
+from tests.processes import children, descendants
+from tests.servers import RunningServer, serving
+
+EVALUATION_SECONDS = 0.25
+SLACK_SECONDS = 0.1
+
+# Three nested loops over the caller's own list: 8 million steps for 200 elements.
+SLOW_RULE = """# METADATA
+# title: slow rule
+# description: a rule that takes cubic time on the caller's list
+package scopebound.deny
+
+import rego.v1
+
+violation contains v if {
+\tinput.tool_name == "slow"
+\tn := count([1 | some a in input.call_args.l; some b in input.call_args.l; some c in input.call_args.l; a == b; b != c])
+\tn == 1
+\tv := {"code": "SLOW_RULE", "severity": "low", "reason": "slow", "retry_guidance": "none"}
+}
+"""
+
+
+@dataclass(frozen=True)
+class Subject:
+    server: RunningServer
+    token: str
+
+    def call(self, tool_name: str = "read", **call_args: Any) -> tuple[dict[str, Any], float]:
+        started = time.monotonic()
+        with self.server.client() as http:
+            body = {"jwt": self.token, "tool_name": tool_name, "call_args": call_args}
+            answer = http.post("/v1/enforce", json=body)
+        assert answer.status_code == 200
+        return answer.json(), time.monotonic() - started
+
+    def evaluators(self) -> list[int]:
+        """Processes without children below the worker's spawner."""
+        below = descendants(self.server.process.pid)
+        spawners = [pid for pid, line in below.items() if "spawner" in line and children(pid)]
+        return [child for spawner in spawners for child in children(spawner)]
+
+    def wait_for_full_strength(self) -> None:
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            if httpx.get(f"{self.server.url}/healthz").json()["status"] == "ok":
+                return
+            time.sleep(0.02)
+        pytest.fail("the engine did not return to full strength")
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    folder = tmp_path_factory.mktemp("faults")
+    policies = with_rule(SHIPPED, folder / "source", "SLOW_RULE", SLOW_RULE)
+    with serving(folder / "data", workers=1, policies=policies) as server, server.client() as http:
+        http.post("/mgmt/v1/roles", json={"name": "r", "allowed_tools": ["read", "slow"]})
+        token = http.post("/v1/provision", json={"role_id": "r"}).json()["jwt"]
+        yield Subject(server, token)
+
+
+def test_a_looping_rule_is_killed_within_the_deadline(subject: Subject) -> None:
+    before = set(subject.evaluators())
+    decision, seconds = subject.call("slow", l=list(range(200)))
+    print(f"a looping rule was answered after {seconds * 1000:.0f} ms")
+    assert decision["deny_code"] == "POLICY_ERROR"
+    assert decision["severity"] == "critical"
+    assert seconds < EVALUATION_SECONDS + SLACK_SECONDS
+    assert subject.call()[0]["decision"] == "allow"
+    subject.wait_for_full_strength()
+    assert len(subject.evaluators()) == len(before)
+    assert set(subject.evaluators()) != before
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+def test_killed_evaluators_are_replaced(subject: Subject, signal_number: int) -> None:
+    subject.wait_for_full_strength()
+    for pid in subject.evaluators():
+        os.kill(pid, signal_number)
+    decisions = [subject.call() for _ in range(3)]
+    assert all(seconds < EVALUATION_SECONDS + SLACK_SECONDS for _, seconds in decisions)
+    codes = [decision.get("deny_code") for decision, _ in decisions]
+    assert set(codes) <= {"POLICY_ERROR", None}
+    subject.wait_for_full_strength()
+    assert subject.call()[0]["decision"] == "allow"
+
+
+def test_an_evaluator_killed_in_mid_evaluation_denies(subject: Subject) -> None:
+    subject.wait_for_full_strength()
+    results: list[tuple[dict[str, Any], float]] = []
+    call = threading.Thread(
+        target=lambda: results.append(subject.call("slow", l=list(range(200))))
+    )
+    call.start()
+    time.sleep(0.1)
+    for pid in subject.evaluators():
+        os.kill(pid, signal.SIGKILL)
+    call.join(5)
+    assert results[0][0]["deny_code"] == "POLICY_ERROR"
+    subject.wait_for_full_strength()
+    assert subject.call()[0]["decision"] == "allow"
+
+
+def test_a_stopped_evaluator_is_replaced(subject: Subject) -> None:
+    subject.wait_for_full_strength()
+    for pid in subject.evaluators():
+        os.kill(pid, signal.SIGSTOP)
+    decision, seconds = subject.call()
+    assert decision["deny_code"] == "POLICY_ERROR"
+    assert seconds < EVALUATION_SECONDS + SLACK_SECONDS
+    subject.call()
+    subject.wait_for_full_strength()
+    assert subject.call()[0]["decision"] == "allow"
+
+
+def test_a_killed_spawner_is_replaced(subject: Subject) -> None:
+    subject.wait_for_full_strength()
+    below = descendants(subject.server.process.pid)
+    for pid, line in below.items():
+        if "spawner" in line and children(pid):
+            os.kill(pid, signal.SIGKILL)
+    time.sleep(0.1)
+    subject.call()
+    subject.wait_for_full_strength()
+    assert subject.call()[0]["decision"] == "allow"
+
+
+def test_a_flood_of_looping_calls_is_shed_in_time(subject: Subject) -> None:
+    results: list[tuple[dict[str, Any], float]] = []
+    calls = [
+        threading.Thread(target=lambda: results.append(subject.call("slow", l=list(range(200)))))
+        for _ in range(12)
+    ]
+    for call in calls:
+        call.start()
+    for call in calls:
+        call.join(10)
+    assert {decision["deny_code"] for decision, _ in results} == {"POLICY_ERROR"}
+    print(f"the slowest of a flood was answered after {max(s for _, s in results):.2f} s")
+    assert max(seconds for _, seconds in results) < 1.3
+    subject.wait_for_full_strength()
+    assert subject.call()[0]["decision"] == "allow"
+
+
+def test_a_worker_killed_with_looping_evaluators_leaves_none_behind(
+    tmp_path: Path,
+) -> None:
+    policies = with_rule(SHIPPED, tmp_path / "source", "SLOW_RULE", SLOW_RULE)
+    with serving(tmp_path / "data", workers=1, policies=policies) as server:
+        with server.client() as http:
+            http.post("/mgmt/v1/roles", json={"name": "r", "allowed_tools": ["slow"]})
+            token = http.post("/v1/provision", json={"role_id": "r"}).json()["jwt"]
+        subject = Subject(server, token)
+        family = set(descendants(server.process.pid))
+
+        def loop() -> None:
+            try:
+                subject.call("slow", l=list(range(200)))
+            except httpx.HTTPError:
+                return  # the server is killed under it
+
+        calls = [threading.Thread(target=loop) for _ in range(2)]
+        for call in calls:
+            call.start()
+        time.sleep(0.1)
+        family |= set(descendants(server.process.pid))
+        server.process.kill()
+        for call in calls:
+            call.join(10)
+        from tests.processes import wait_until_gone
+
+        assert wait_until_gone(family, 4) == set()

@@ -1,0 +1,176 @@
+"""The life of a server, as an operator sees it."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.processes import descendants, wait_until_gone
+from tests.servers import RunningServer, environment, serving
+
+
+def serve_and_fail(env: dict[str, str]) -> str:
+    """The standard error of a server that does not start."""
+    result = subprocess.run(
+        [sys.executable, "-m", "scopebound_engine", "serve"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 1, result.stdout
+    assert "Traceback" not in result.stderr
+    return result.stderr.strip()
+
+
+def test_a_second_start_finds_what_the_first_made(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    settings = {"bootstrap_api_key": ""}
+    found = []
+    for _ in range(2):
+        with serving(data, **settings) as server:
+            key = (data / "api-key").read_text().strip()
+            headers = {"X-Scopebound-API-Key": key}
+            if not found:
+                role = {"name": "kept", "allowed_tools": ["read"]}
+                httpx.post(f"{server.url}/mgmt/v1/roles", json=role, headers=headers)
+            listed = httpx.get(f"{server.url}/mgmt/v1/roles", headers=headers).json()
+            jwks = httpx.get(f"{server.url}/.well-known/jwks.json").json()
+            found.append((key, listed, jwks))
+    assert found[0] == found[1]
+    assert found[0][1]["count"] == 1
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    assert stat.S_IMODE((data / "api-key").stat().st_mode) == 0o600
+
+
+def test_the_welcome_names_address_key_and_two_commands_that_work(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", bootstrap_api_key="") as server:
+        welcome = server.log.read_text()
+        commands = [line.strip() for line in welcome.splitlines() if "curl" in line]
+        assert len(commands) == 2
+        for line in commands:
+            result = subprocess.run(
+                ["bash", "-c", line], capture_output=True, text=True, timeout=20, check=False
+            )
+            assert result.stdout.startswith("{"), result
+            assert '"status":4' not in result.stdout
+
+
+def test_sigterm_ends_everything(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        family = set(descendants(server.process.pid))
+        assert len(family) >= 2 + 2 * (1 + 2), "two workers, each a spawner and two evaluators"
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=10) == 0
+        assert wait_until_gone(family, 2) == set()
+
+
+def test_kill_9_of_the_master_leaves_no_process_behind(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        family = set(descendants(server.process.pid))
+        server.process.kill()
+        server.process.wait()
+        assert wait_until_gone(family, 5) == set()
+
+
+def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", workers=1) as server:
+        worker = next(
+            pid for pid, line in descendants(server.process.pid).items() if "serve" in line
+        )
+        below = set(descendants(worker))
+        os.kill(worker, signal.SIGKILL)
+        assert wait_until_gone(below | {worker}, 3) == set()
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(f"{server.url}/healthz", timeout=1).json()["status"] == "ok":
+                    return
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        pytest.fail("no worker came back")
+
+
+def test_a_request_in_flight_at_sigterm_is_answered(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", workers=1) as server, server.client() as http:
+        http.post("/mgmt/v1/roles", json={"name": "r", "allowed_tools": ["read"]})
+        token = http.post("/v1/provision", json={"role_id": "r"}).json()["jwt"]
+        decisions: list[str] = []
+        stopping = threading.Event()
+
+        def work() -> None:
+            body = {"jwt": token, "tool_name": "read", "call_args": {}}
+            while not stopping.is_set():
+                decisions.append(http.post("/v1/enforce", json=body).json()["decision"])
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        time.sleep(0.3)
+        stopping.set()
+        server.process.send_signal(signal.SIGTERM)
+        worker.join(10)
+        assert set(decisions) == {"allow"}
+
+
+def test_a_busy_port_is_one_sentence(tmp_path: Path) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        message = serve_and_fail(environment(tmp_path / "data", port=port))
+    assert message.count("\n") == 0
+    assert f"127.0.0.1:{port}" in message
+    assert "SCOPEBOUND_PORT" in message
+
+
+def test_an_unusable_data_folder_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "a-file"
+    file.write_text("")
+    message = serve_and_fail(environment(file / "data"))
+    assert message.count("\n") == 0
+    assert "SCOPEBOUND_DATA_DIR" in message
+
+
+def test_an_unknown_variable_is_one_sentence(tmp_path: Path) -> None:
+    message = serve_and_fail(environment(tmp_path / "data", evaluatorz=3))
+    assert message.count("\n") == 0
+    assert "SCOPEBOUND_EVALUATORZ" in message
+    assert "SCOPEBOUND_EVALUATORS" in message
+
+
+def test_the_clients_own_variables_are_known(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", api_key="sb-x", base_url="http://127.0.0.1:1") as server:
+        assert httpx.get(f"{server.url}/healthz").status_code == 200
+
+
+def test_the_app_is_plain_wsgi(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = (tmp_path / "log").open("wb")
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "gunicorn", "scopebound_engine.api.app:get_app()"),
+            *("--bind", f"127.0.0.1:{port}", "--workers", "2", "--no-control-socket"),
+        ],
+        env=environment(tmp_path / "data"),
+        stdout=log,
+        stderr=log,
+    )
+    from tests.servers import stop, wait_until_healthy
+
+    try:
+        wait_until_healthy(
+            RunningServer(f"http://127.0.0.1:{port}", process, tmp_path, tmp_path / "log")
+        )
+    finally:
+        stop(process)

@@ -1,0 +1,92 @@
+"""A real server for tests: gunicorn, started as a user starts it, on a free loopback port."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+API_KEY = "sb-test-key-for-the-servers-of-tests"
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server and how to reach it."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    data_dir: Path
+    log: Path
+
+    def client(self, timeout: float = 10.0) -> httpx.Client:
+        """An HTTP client with an admin key."""
+        return httpx.Client(
+            base_url=self.url, headers={"X-Scopebound-API-Key": API_KEY}, timeout=timeout
+        )
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(data_dir: Path, **settings: object) -> dict[str, str]:
+    """An environment with these SCOPEBOUND_ settings and nothing of the caller's."""
+    base = {name: value for name, value in os.environ.items() if not name.startswith("SCOPEBOUND_")}
+    given = {"data_dir": data_dir, "bootstrap_api_key": API_KEY, **settings}
+    return base | {f"SCOPEBOUND_{name.upper()}": str(value) for name, value in given.items()}
+
+
+@contextlib.contextmanager
+def serving(data_dir: Path, **settings: object) -> Iterator[RunningServer]:
+    """`scopebound-engine serve` until the block ends; 2 workers unless told otherwise."""
+    port = free_port()
+    log = data_dir.parent / f"{data_dir.name}.log"
+    env = environment(data_dir, port=port, **{"workers": 2, **settings})
+    with log.open("ab") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scopebound_engine", "serve"],
+            env=env,
+            stdout=sink,
+            stderr=sink,
+        )
+    server = RunningServer(f"http://127.0.0.1:{port}", process, data_dir, log)
+    try:
+        wait_until_healthy(server)
+        yield server
+    finally:
+        stop(process)
+
+
+def wait_until_healthy(server: RunningServer, seconds: float = 30.0) -> None:
+    """Return when the server answers its health check; fail with its log otherwise."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            break
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(f"{server.url}/healthz", timeout=1).json()["status"] == "ok":
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"the server did not start:\n{server.log.read_text()}")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a server as an operator does; kill it if it does not end."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
