@@ -106,6 +106,11 @@ def test_the_published_branch_pattern_is_computed(value: str, expected: bool) ->
     assert found(BRANCHES, value) is expected
 
 
+def test_what_follows_the_lookahead_is_tied_to_the_start_too() -> None:
+    assert found("^(?!a)b", "bc")
+    assert not found("^(?!a)b", "cb")
+
+
 @pytest.mark.parametrize(
     ("pattern", "parts"),
     [
