@@ -1,0 +1,242 @@
+"""/mgmt/v1/roles on a real store, also through the published client."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import falcon
+import falcon.testing
+import httpx
+import pytest
+from scopebound import ScopeboundSDK
+from scopebound.adapters.mcp_filesystem import filesystem_role_template
+from sqlalchemy import Engine
+
+from scopebound_engine.access.api_keys import ApiKeyStore
+from scopebound_engine.api import problems
+from scopebound_engine.api.roles import RoleCollection, RoleItem
+from scopebound_engine.database.engine import migrate, open_database
+from scopebound_engine.role.model import RoleFields, parse
+from scopebound_engine.role.store import RoleStore
+
+NOON = 1_777_464_000  # 2026-04-29T12:00:00Z
+NOWHERE = "00000000-0000-4000-8000-000000000000"
+PATH = "/mgmt/v1/roles"
+REFERENCE: dict[str, Any] = {
+    "name": "invoice-processor",
+    "description": "Processes invoices — read only",
+    "allowed_tools": ["read_invoices", "send_email"],
+    "default_ttl_seconds": 3600,
+    "max_delegation_depth": 1,
+    "rate_limit_per_minute": 30,
+    "rate_limit_per_hour": 500,
+    "parent_role_id": "base-agent",
+    "parameter_constraints": {
+        "send_email": [{"field": "to", "operator": "regex", "value": ".*@company\\.com$"}],
+        "read_invoices": [{"field": "amount", "operator": "lt", "value": 50000}],
+    },
+    "allowed_hours_start": 8,
+    "allowed_hours_end": 20,
+    "allowed_days": [0, 1, 2, 3, 4],
+    "data_scope": {"allowed_envs": ["staging", "production"], "max_rows": 1000},
+    "webhook_url": "https://your-server.com/webhooks/scopebound",
+    "webhook_secret": "your-hmac-secret",
+}
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_database(None, tmp_path)
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def keys(engine: Engine) -> ApiKeyStore:
+    return ApiKeyStore(engine, lambda: NOON)
+
+
+class Context:
+    """Gives requests what `create_app` gives them."""
+
+    def __init__(self, keys: ApiKeyStore) -> None:
+        self._keys = keys
+
+    def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
+        req.context = SimpleNamespace(request_id="r-1", api_keys=self._keys)
+
+
+@pytest.fixture
+def app(engine: Engine, keys: ApiKeyStore) -> Any:
+    ticks = itertools.count(NOON)
+    store = RoleStore(engine, lambda: next(ticks))
+    app = falcon.App(middleware=[Context(keys)])
+    problems.install(app)
+    app.add_route(PATH, RoleCollection(store))
+    app.add_route(PATH + "/{role_id}", RoleItem(store))
+    return app
+
+
+def client(app: Any, keys: ApiKeyStore, *scopes: str, roles: tuple[str, ...] = ()) -> Any:
+    _, secret = keys.create(f"key {scopes} {roles}", frozenset(scopes), roles)
+    return falcon.testing.TestClient(app, headers={"X-Scopebound-API-Key": secret})
+
+
+@pytest.fixture
+def http(app: Any, keys: ApiKeyStore) -> Any:
+    return client(app, keys, "roles")
+
+
+def create(http: Any, **fields: Any) -> dict[str, Any]:
+    answer = http.simulate_post(PATH, json=fields)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json)
+
+
+def test_the_reference_request_gets_the_reference_response(http: Any) -> None:
+    base = create(http, name="base-agent")
+    answer = http.simulate_post(PATH, json=REFERENCE)
+    role = answer.json
+
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"{PATH}/{role['id']}"
+    assert answer.headers["Content-Type"].startswith("application/json")
+    sent = {name for name in REFERENCE if name not in ("webhook_secret", "parent_role_id")}
+    assert {name: role[name] for name in sent} == {name: REFERENCE[name] for name in sent}
+    assert role["parent_role_id"] == base["id"]
+    assert role["default_ttl"] == 3600
+    assert role["webhook_secret_hint"] == "your-hma***"
+    assert "webhook_secret" not in role
+    assert role["created_at"] == role["updated_at"] == "2026-04-29T12:00:01Z"
+    assert len(role["warnings"]) == 1
+
+
+def test_a_role_is_read_by_id_by_name_and_in_the_list(http: Any) -> None:
+    created = create(http, name="a role & more")
+    created.pop("warnings")
+
+    assert http.simulate_get(f"{PATH}/{created['id']}").json == created
+    assert http.simulate_get(f"{PATH}/{created['id'].upper()}").json == created
+    assert http.simulate_get(PATH, params={"name": "a role & more"}).json == created
+    assert http.simulate_get(PATH).json == {"count": 1, "roles": [created]}
+
+
+def test_a_change_replaces_what_it_names(http: Any) -> None:
+    create(http, name="base-agent")
+    before = create(http, **REFERENCE)
+    answer = http.simulate_put(f"{PATH}/{before['id']}", json={"max_rows": 0, "allowed_days": []})
+
+    assert answer.status_code == 200
+    changed = {"data_scope": {"allowed_envs": ["staging", "production"], "max_rows": 0}}
+    assert answer.json == before | changed | {
+        "allowed_days": [],
+        "updated_at": answer.json["updated_at"],
+    }
+    assert answer.json["updated_at"] > before["updated_at"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "field"),
+    [
+        ("POST", PATH, {"name": "twin"}, 409, None),
+        ("POST", PATH, {"name": "a", "allowed_tool": []}, 400, "allowed_tool"),
+        ("POST", PATH, [], 400, None),
+        ("POST", PATH, {"name": "a", "parent_role_id": "nobody"}, 400, "parent_role_id"),
+        ("POST", PATH + "?dry_run=1", {"name": "a"}, 400, "dry_run"),
+        ("GET", PATH + "?role=a", None, 400, "role"),
+        ("GET", PATH + "?name=", None, 400, "name"),
+        ("GET", PATH + "?name=a&name=b", None, 400, "name"),
+        ("GET", PATH + "?name=nobody", None, 404, None),
+        ("GET", f"{PATH}/{NOWHERE}", None, 404, None),
+        ("GET", f"{PATH}/{NOWHERE}?name=a", None, 400, "name"),
+        ("GET", PATH + "/twin", None, 404, None),
+        ("PUT", f"{PATH}/{NOWHERE}", {}, 404, None),
+        ("PUT", PATH + "/twin", {}, 404, None),
+    ],
+)
+def test_a_mistake_is_a_problem_that_names_its_field(
+    http: Any, method: str, path: str, body: Any, status: int, field: str | None
+) -> None:
+    create(http, name="twin")
+    answer = http.simulate_request(method, path, json=body)
+
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json.get("field") == field
+    assert answer.json["detail"]
+
+
+def test_a_new_name_or_a_circle_is_no_change(http: Any) -> None:
+    role = create(http, name="a")
+    for change in ({"name": "b"}, {"parent_role_id": "a"}, {"default_ttl": 5}):
+        assert http.simulate_put(f"{PATH}/{role['id']}", json=change).status_code == 400
+    assert http.simulate_get(f"{PATH}/{role['id']}").json["updated_at"] == role["updated_at"]
+
+
+def test_a_change_is_warned_of_what_it_inherits(http: Any) -> None:
+    rule = {"field": "to", "operator": "regex", "value": "^a$"}
+    create(http, name="parent", allowed_tools=["mail"], parameter_constraints={"mail": [rule]})
+    child = create(http, name="child", parent_role_id="parent")
+    other = {"mail": [rule | {"value": "^b$"}]}
+    answer = http.simulate_put(f"{PATH}/{child['id']}", json={"parameter_constraints": other})
+
+    assert child["warnings"] == []
+    assert "match all at once" in answer.json["warnings"][0]
+
+
+def test_a_key_that_only_enforces_reads_id_and_name_of_its_roles(
+    app: Any, keys: ApiKeyStore, http: Any
+) -> None:
+    mine, other = create(http, name="mine"), create(http, name="other")
+    shown = {"id": mine["id"], "name": "mine"}
+    for reference in ("mine", mine["id"]):
+        agent = client(app, keys, "enforce", roles=(reference,))
+        assert agent.simulate_get(PATH).json == {"count": 1, "roles": [shown]}
+        assert agent.simulate_get(f"{PATH}?name=mine").json == shown
+        assert agent.simulate_get(f"{PATH}/{mine['id']}").json == shown
+        assert agent.simulate_get(f"{PATH}?name=other").status_code == 404
+        assert agent.simulate_get(f"{PATH}/{other['id']}").status_code == 404
+    assert client(app, keys, "enforce").simulate_get(PATH).json["count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("scope", "reads", "creates", "changes"),
+    [
+        ("roles", 200, 201, 200),
+        ("admin", 200, 201, 200),
+        ("enforce", 200, 403, 403),
+        ("audit", 403, 403, 403),
+    ],
+)
+def test_only_a_key_for_roles_may_change_them(
+    engine: Engine, app: Any, keys: ApiKeyStore, scope: str, reads: int, creates: int, changes: int
+) -> None:
+    role = RoleStore(engine, lambda: NOON).create(parse(RoleFields, {"name": "a"}))
+    http = client(app, keys, scope)
+
+    assert http.simulate_get(PATH).status_code == reads
+    assert http.simulate_post(PATH, json={"name": "b"}).status_code == creates
+    assert http.simulate_put(f"{PATH}/{role.id}", json={}).status_code == changes
+
+
+def test_without_a_key_nothing_is_answered(app: Any) -> None:
+    assert falcon.testing.TestClient(app).simulate_get(PATH).status_code == 401
+
+
+def test_the_published_client_manages_roles(app: Any, keys: ApiKeyStore) -> None:
+    _, secret = keys.create("sdk", frozenset({"roles"}))
+    sdk = ScopeboundSDK(base_url="http://engine", api_key=secret)
+    sdk._client = httpx.Client(
+        base_url="http://engine",
+        transport=httpx.WSGITransport(app),
+        headers={"X-Scopebound-API-Key": secret},
+    )
+    role = sdk.create_role(**filesystem_role_template("fs", ["/data/**"]))
+
+    assert sdk.get_role("fs")["id"] == role["id"] == sdk.get_role(role["id"])["id"]
+    assert [listed["name"] for listed in sdk.list_roles()] == ["fs"]
+    assert sdk.update_role("fs", default_ttl_seconds=900)["default_ttl"] == 900
+    assert sdk.update_role("fs", max_rows=5)["data_scope"]["max_rows"] == 5
