@@ -18,7 +18,7 @@ import re2
 from scopebound_engine.errors import InputError
 
 MAX_PATTERN_LENGTH: Final = 2_000
-# RE2 keeps its automaton in this. Where it would need more it goes on without one, at up to 6 ns
+# RE2 keeps its automaton in this. Where it would need more it goes on without one, at up to 11 ns
 # (measured) for each instruction of the pattern and byte of the value: Pattern.steps counts those.
 _MAX_MEMORY_BYTES: Final = 2 << 20
 _CACHED_PATTERNS: Final = 256
@@ -58,7 +58,7 @@ class Pattern:
         return self._required.search(text) is not None
 
     def steps(self, length: int) -> int:
-        """The most steps, of up to 6 ns each, that a value of `length` bytes can cost."""
+        """The most steps, of up to 11 ns each, that a value of `length` bytes can cost."""
         return self.instructions * length
 
 
