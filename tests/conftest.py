@@ -1,0 +1,82 @@
+"""Databases for tests: everything that touches one runs on SQLite and on a real PostgreSQL."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from scopebound_engine.database.engine import migrate, open_database
+from scopebound_engine.session.state import SessionState
+from scopebound_engine.session.state_postgres import PostgresState
+from scopebound_engine.session.state_sqlite import SqliteState
+from tests.postgres import Databases, PostgresServer, databases
+
+
+@pytest.fixture(scope="session")
+def postgres_databases() -> Iterator[Databases]:
+    """Where databases are made; the server starts with the first test that needs one."""
+    with databases() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def migrated_template(
+    postgres_databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """The name of a migrated database, to be copied."""
+    name = postgres_databases.create()
+    engine = open_database(postgres_databases.url(name), tmp_path_factory.mktemp("template"))
+    migrate(engine)
+    engine.dispose()
+    return name
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_databases: Databases) -> Iterator[str]:
+    """The URL of a new PostgreSQL database without a schema."""
+    name = postgres_databases.create()
+    yield postgres_databases.url(name)
+    postgres_databases.drop(name)
+
+
+@pytest.fixture
+def postgres_url(postgres_databases: Databases, migrated_template: str) -> Iterator[str]:
+    """The URL of a new, migrated PostgreSQL database."""
+    name = postgres_databases.create(migrated_template)
+    yield postgres_databases.url(name)
+    postgres_databases.drop(name)
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server that the test may stop and freeze."""
+    server = PostgresServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """What SCOPEBOUND_DATABASE_URL would be: None for SQLite, else a migrated PostgreSQL."""
+    if request.param == "sqlite":
+        return None
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def database(database_url: str | None, tmp_path: Path) -> Iterator[Engine]:
+    """A new, migrated database; SQLite's lies in tmp_path."""
+    engine = open_database(database_url, tmp_path)
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def state(database_url: str | None, tmp_path: Path) -> Iterator[SessionState]:
+    """Session state, empty."""
+    made = PostgresState(database_url) if database_url else SqliteState(tmp_path)
+    yield made
+    made.close()

@@ -1,0 +1,177 @@
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from scopebound_engine.database.engine import open_database
+from scopebound_engine.errors import (
+    ConflictError,
+    DatabaseUnavailableError,
+    InputError,
+    NotFoundError,
+)
+from scopebound_engine.parsing import parse
+from scopebound_engine.role.model import Role, RoleChanges, RoleFields
+from scopebound_engine.role.store import RoleStore
+
+NOON = 1_777_464_000.25
+
+
+@pytest.fixture
+def store(database: Engine) -> RoleStore:
+    seconds = itertools.count(NOON)
+    return RoleStore(database, lambda: next(seconds))
+
+
+def fields(name: str = "invoice-processor", **more: Any) -> RoleFields:
+    return parse(RoleFields, {"name": name, **more})
+
+
+def changes(**named: Any) -> RoleChanges:
+    return parse(RoleChanges, named)
+
+
+FULL: dict[str, Any] = {
+    "description": "Rechnungen prüfen",
+    "allowed_tools": ["read_invoices", "send_email"],
+    "default_ttl_seconds": 900,
+    "parameter_constraints": {
+        "send_email": [{"field": "to", "operator": "regex", "value": r"^.*@company\.com$"}],
+        "pay": [
+            {"field": "id", "operator": "eq", "value": 10**60 + 1},
+            {"field": "share", "operator": "lt", "value": 0.1, "required": True},
+            {"field": "tag", "operator": "in", "value": [None, True, "\u2028", {"a": 1e300}]},
+        ],
+    },
+    "allowed_days": [0, 4],
+    "data_scope": {"allowed_envs": ["staging"], "max_rows": 10},
+    "webhook_secret": "sixteen-or-more-characters",
+}
+
+
+def test_a_created_role_is_found_as_it_was_given(store: RoleStore) -> None:
+    role = store.create(fields(**FULL))
+    assert role.document() == fields(**FULL).document()
+    assert role.revision == 1
+    assert role.created_at == role.updated_at == datetime.fromtimestamp(NOON, UTC)
+    assert store.get(role.id) == store.get(role.id.upper()) == store.by_name(role.name) == role
+
+
+def test_roles_are_listed_by_name(store: RoleStore) -> None:
+    made = [store.create(fields(name)) for name in ("b", "a")]
+    assert store.list() == (made[1], made[0])
+
+
+def test_a_taken_name_is_a_conflict(store: RoleStore) -> None:
+    store.create(fields())
+    with pytest.raises(ConflictError, match="'invoice-processor' exists already"):
+        store.create(fields())
+    assert len(store.list()) == 1
+
+
+def test_what_is_not_there_is_said_so(store: RoleStore) -> None:
+    nobody = "00000000-0000-4000-8000-000000000000"
+    for ask in (store.get, lambda it: store.update(it, changes())):
+        with pytest.raises(NotFoundError, match=nobody):
+            ask(nobody)
+    with pytest.raises(NotFoundError, match="no role named 'ghost'"):
+        store.by_name("ghost")
+
+
+def test_an_update_replaces_what_it_names_and_leaves_the_rest(store: RoleStore) -> None:
+    before = store.create(fields(**FULL))
+    after = store.update(before.id, changes(allowed_tools=[], data_scope={"max_rows": 5}))
+    expected = FULL | {
+        "allowed_tools": [],
+        "data_scope": {"allowed_envs": ["staging"], "max_rows": 5},
+    }
+    assert after.document() == fields(**expected).document()
+    assert (after.id, after.revision, after.created_at) == (before.id, 2, before.created_at)
+    assert after.updated_at > before.updated_at
+    assert store.get(before.id) == after
+
+
+def test_a_refused_update_changes_nothing(store: RoleStore) -> None:
+    role = store.create(fields())
+    with pytest.raises(InputError, match="cannot be changed"):
+        store.update(role.id, changes(name="other"))
+    assert store.get(role.id) == role
+
+
+@pytest.mark.parametrize(
+    "key", [lambda role: role.id, lambda role: role.id.upper(), lambda role: role.name]
+)
+def test_a_parent_is_named_by_id_or_name(store: RoleStore, key: Callable[[Role], str]) -> None:
+    parent = store.create(fields("parent"))
+    child = store.create(fields("child", parent_role_id=key(parent)))
+    assert child.parent_role_id == parent.id
+    assert store.chain(child) == (child, parent)
+    assert store.update(child.id, changes(parent_role_id="")).parent_role_id == ""
+
+
+def test_a_chain_has_three_roles(store: RoleStore) -> None:
+    eldest = store.create(fields("eldest"))
+    parent = store.create(fields("parent", parent_role_id="eldest"))
+    child = store.create(fields("child", parent_role_id="parent"))
+    assert store.chain(child) == (child, parent, eldest)
+    assert store.chain(eldest) == (eldest,)
+    with pytest.raises(InputError, match="a chain of 4 roles"):
+        store.create(fields("grandchild", parent_role_id="child"))
+
+
+def test_a_chain_is_not_deepened_from_above(store: RoleStore) -> None:
+    for name, parent in (("top", ""), ("eldest", ""), ("parent", "eldest"), ("child", "parent")):
+        store.create(fields(name, parent_role_id=parent))
+    with pytest.raises(InputError, match="a chain of 4 roles"):
+        store.update(store.by_name("eldest").id, changes(parent_role_id="top"))
+
+
+def test_a_circle_is_refused(store: RoleStore) -> None:
+    one = store.create(fields("one"))
+    store.create(fields("two", parent_role_id="one"))
+    for parent in ("one", "two"):
+        with pytest.raises(InputError, match="close a circle"):
+            store.update(one.id, changes(parent_role_id=parent))
+
+
+def test_an_unknown_parent_is_a_mistake_in_the_field(store: RoleStore) -> None:
+    with pytest.raises(InputError, match="'ghost'") as error:
+        store.create(fields(parent_role_id="ghost"))
+    assert error.value.field == "parent_role_id"
+
+
+def test_changes_that_cross_cannot_close_a_circle_together(store: RoleStore) -> None:
+    one, two = store.create(fields("one")), store.create(fields("two"))
+
+    def adopt(pair: tuple[Role, Role]) -> bool:
+        try:
+            store.update(pair[0].id, changes(parent_role_id=pair[1].id))
+        except InputError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(adopt, [(one, two), (two, one)])) == [False, True]
+
+
+def test_one_of_many_that_create_the_same_name_succeeds(store: RoleStore) -> None:
+    def create(_: int) -> bool:
+        try:
+            store.create(fields())
+        except ConflictError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(create, range(8))) == 1
+
+
+def test_without_a_database_roles_are_unavailable(tmp_path: Path) -> None:
+    store = RoleStore(open_database("postgresql://x@127.0.0.1:1/x", tmp_path), lambda: NOON)
+    with pytest.raises(DatabaseUnavailableError):
+        store.list()

@@ -1,0 +1,168 @@
+"""The contract of SessionState, on both back ends; what is one back end's own has its own file."""
+
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from scopebound_engine.errors import StateUnavailableError
+from scopebound_engine.session.state import (
+    HOUR_US,
+    MINUTE_US,
+    NO_LIMITS,
+    SessionFacts,
+    SessionState,
+    Window,
+    facts,
+    refilled,
+)
+from scopebound_engine.session.state_postgres import PostgresState
+from scopebound_engine.session.state_sqlite import SqliteState
+
+FORK = get_context("fork")
+LATER = 4_000_000_000
+
+
+def test_a_new_session_has_full_buckets_and_a_call_takes_one_of_each(state: SessionState) -> None:
+    state.open("s", 3, 5, LATER)
+    assert state.enter("s", 3, 5) == SessionFacts(Window(3, True, 2, 0), Window(5, True, 4, 0))
+    assert state.enter("s", 3, 5) == SessionFacts(Window(3, True, 1, 0), Window(5, True, 3, 0))
+
+
+def test_an_empty_minute_says_when_there_is_a_token_and_spares_the_hour(
+    state: SessionState,
+) -> None:
+    state.open("s", 1, 5, LATER)
+    state.enter("s", 1, 5)
+    refused = state.enter("s", 1, 5)
+    assert refused.minute == Window(1, False, 0, 60)
+    assert refused.hour == Window(5, True, 4, 0)
+    assert not refused.granted
+    assert state.enter("s", 1, 5).hour.remaining == 4
+
+
+def test_an_empty_hour_spares_the_minute(state: SessionState) -> None:
+    state.open("s", 5, 1, LATER)
+    state.enter("s", 5, 1)
+    refused = state.enter("s", 5, 1)
+    assert refused.hour == Window(1, False, 0, 3600)
+    assert refused.minute.granted
+    assert state.enter("s", 5, 1).minute == refused.minute
+
+
+@pytest.mark.parametrize(("per_minute", "per_hour"), [(2, 0), (0, 2)])
+def test_a_limit_of_zero_is_no_limit(per_minute: int, per_hour: int, state: SessionState) -> None:
+    state.open("s", per_minute, per_hour, LATER)
+    grants = [state.enter("s", per_minute, per_hour).granted for _ in range(3)]
+    assert grants == [True, True, False]
+
+
+def test_without_limits_no_state_is_asked(state: SessionState) -> None:
+    assert state.enter("never opened", 0, 0) == NO_LIMITS
+    assert NO_LIMITS.minute == Window(0, True, 0, 0)
+
+
+def test_sessions_do_not_share_buckets(state: SessionState) -> None:
+    for session in ("a", "b"):
+        state.open(session, 1, 0, LATER)
+        assert state.enter(session, 1, 0).granted
+
+
+def test_opening_again_does_not_refill(state: SessionState) -> None:
+    state.open("s", 1, 1, LATER)
+    state.enter("s", 1, 1)
+    state.open("s", 1, 1, LATER)
+    assert not state.enter("s", 1, 1).granted
+
+
+def test_an_unknown_session_has_empty_buckets_that_fill(state: SessionState) -> None:
+    limit = 600  # a token in each tenth of a second
+    assert state.enter("lost", limit, 0).minute == Window(limit, False, 0, 1)
+    time.sleep(0.12)
+    assert state.enter("lost", limit, 0).granted
+
+
+def test_a_bucket_refills_with_time_and_no_further_than_its_limit(state: SessionState) -> None:
+    limit = 1200  # a token in each 50 ms
+    state.open("s", limit, 0, LATER)
+    time.sleep(0.06)
+    assert state.enter("s", limit, 0).minute.remaining == limit - 1
+    for _ in range(9):
+        state.enter("s", limit, 0)
+    drained = state.enter("s", limit, 0).minute.remaining
+    time.sleep(0.26)
+    assert state.enter("s", limit, 0).minute.remaining >= drained + 4
+
+
+def test_the_largest_limits_fit(state: SessionState) -> None:
+    largest = 1_000_000_000
+    state.open("s", largest, largest, LATER)
+    assert state.enter("s", largest, largest).hour.remaining == largest - 1
+    assert state.enter("lost", largest, largest).hour == Window(largest, False, 0, 1)
+
+
+def test_a_session_opened_with_larger_limits_is_held_to_the_smaller(state: SessionState) -> None:
+    state.open("s", 100, 100, LATER)
+    assert state.enter("s", 5, 5) == SessionFacts(Window(5, True, 4, 0), Window(5, True, 4, 0))
+
+
+CALLS, LIMIT = 60, 100
+
+
+def hammer(url: str | None, folder: Path) -> int:
+    """One worker: 4 threads that call as fast as they can; how many calls were granted."""
+    state = PostgresState(url) if url else SqliteState(folder)
+
+    def call(_: int) -> bool:
+        try:
+            return state.enter("s", LIMIT, LIMIT).granted
+        except StateUnavailableError:  # a loaded machine; it counts as a denial
+            return False
+
+    with ThreadPoolExecutor(4) as threads:
+        granted = sum(threads.map(call, range(4 * CALLS)))
+    state.close()
+    return granted
+
+
+def test_workers_together_are_granted_what_one_would_be(
+    state: SessionState, database_url: str | None, tmp_path: Path
+) -> None:
+    state.open("s", LIMIT, LIMIT, LATER)
+    began = time.monotonic()
+    with ProcessPoolExecutor(3, mp_context=FORK) as workers:
+        granted = sum(workers.map(hammer, [database_url] * 3, [tmp_path] * 3))
+    refilled_at_most = 1 + int((time.monotonic() - began) * LIMIT / 3600)
+    assert LIMIT - 5 <= granted <= LIMIT + refilled_at_most
+
+
+INHERITED: list[SessionState] = []
+
+
+def enter_in_child() -> tuple[int, bool]:
+    return os.getpid(), INHERITED[-1].enter("s", 2, 2).granted
+
+
+def test_state_that_was_used_before_a_fork_works_on_both_sides_of_it(state: SessionState) -> None:
+    state.open("s", 2, 2, LATER)
+    INHERITED.append(state)
+    with ProcessPoolExecutor(1, mp_context=FORK) as child:
+        pid, granted = child.submit(enter_in_child).result()
+    assert granted
+    assert pid != os.getpid()
+    assert state.enter("s", 2, 2).granted
+    assert not state.enter("s", 2, 2).granted
+
+
+def test_the_arithmetic_is_exact() -> None:
+    assert refilled(0, 7, MINUTE_US - 1, MINUTE_US) == 7 * MINUTE_US - 7
+    assert refilled(0, 7, 2**60, MINUTE_US) == 7 * MINUTE_US
+    assert refilled(5, 7, -1, MINUTE_US) == 5
+    one_unit_short = facts(7, 0, MINUTE_US - 1, 0).minute
+    assert one_unit_short == Window(7, False, 0, 1)
+    assert facts(7, 0, MINUTE_US, 0).minute == Window(7, True, 0, 0)
+    assert facts(1, 1, 0, 0).hour.retry_after_seconds == 3600
+    assert facts(0, 1, 0, HOUR_US - 1_000_001).hour.retry_after_seconds == 2

@@ -1,0 +1,105 @@
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from scopebound_engine.database.engine import migrate, open_database
+from scopebound_engine.errors import ConfigError, StateUnavailableError
+from scopebound_engine.session.state_postgres import PostgresState
+from tests.postgres import PostgresServer
+
+LATER = 4_000_000_000
+
+
+@pytest.fixture
+def server(own_postgres: PostgresServer, tmp_path: Path) -> PostgresServer:
+    engine = open_database(own_postgres.url(), tmp_path)
+    migrate(engine)
+    engine.dispose()
+    return own_postgres
+
+
+@pytest.fixture
+def state(server: PostgresServer) -> Iterator[PostgresState]:
+    made = PostgresState(server.url())
+    yield made
+    made.close()
+
+
+def test_after_a_crash_of_the_server_the_buckets_are_empty(
+    server: PostgresServer, state: PostgresState
+) -> None:
+    state.open("s", 60, 60, LATER)
+    assert state.enter("s", 60, 60).granted
+    server.stop()
+    with pytest.raises(StateUnavailableError, match="SCOPEBOUND_DATABASE_URL"):
+        state.enter("s", 60, 60)
+    server.start()
+    assert not state.enter("s", 60, 60).granted
+
+
+def test_the_first_call_after_a_restart_is_answered(
+    server: PostgresServer, state: PostgresState
+) -> None:
+    state.open("s", 60, 60, LATER)
+    server.stop()
+    server.start()
+    state.open("s", 60, 60, LATER)
+    assert state.enter("s", 60, 60).granted
+
+
+def test_a_frozen_server_is_not_waited_for_and_found_again_at_once(
+    server: PostgresServer, state: PostgresState
+) -> None:
+    state.open("s", 60, 60, LATER)
+    with server.frozen():
+        for _ in range(2):  # on a connection that was open, then on a new one
+            began = time.monotonic()
+            with pytest.raises(StateUnavailableError):
+                state.enter("s", 60, 60)
+            assert time.monotonic() - began < 0.8
+    assert state.enter("s", 60, 60).granted
+
+
+def test_a_row_that_someone_keeps_locked_is_not_waited_for(
+    postgres_url: str,
+) -> None:
+    state = PostgresState(postgres_url)
+    state.open("s", 60, 60, LATER)
+    with psycopg.connect(postgres_url) as holder:
+        holder.execute("SELECT 1 FROM session_buckets WHERE session_id = 's' FOR UPDATE")
+        began = time.monotonic()
+        with pytest.raises(StateUnavailableError):
+            state.enter("s", 60, 60)
+        assert time.monotonic() - began < 0.5
+        holder.rollback()
+    assert state.enter("s", 60, 60).granted
+    state.close()
+
+
+def test_expired_sessions_are_swept_a_few_at_a_time(postgres_url: str) -> None:
+    state = PostgresState(postgres_url)
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute(
+            "INSERT INTO session_buckets "
+            "SELECT 'old-' || n, 0, 0, 0, 1 FROM generate_series(1, 30) AS n"
+        )
+    state.open("new", 1, 1, LATER)
+    with psycopg.connect(postgres_url) as connection:
+        assert connection.execute("SELECT count(*) FROM session_buckets").fetchone() == (11,)
+    state.close()
+
+
+def test_what_every_call_changes_is_not_written_ahead(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url) as connection:
+        kind = connection.execute(
+            "SELECT relpersistence FROM pg_class WHERE relname = 'session_buckets'"
+        ).fetchone()
+    assert kind == ("u",)
+
+
+def test_a_url_of_another_kind_is_a_setting_to_mend() -> None:
+    with pytest.raises(ConfigError, match="only PostgreSQL"):
+        PostgresState("mysql://host/db")

@@ -1,0 +1,162 @@
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from scopebound_engine.errors import StateUnavailableError
+from scopebound_engine.session.state_sqlite import (
+    SqliteState,
+    boot_id,
+    microseconds_since_boot,
+)
+
+LATER = 4_000_000_000
+
+
+@dataclass
+class Clock:
+    """Both clocks of a host."""
+
+    boot_us: int = 5_000_000
+    epoch: float = 1_777_000_000.0
+    states: list[SqliteState] = field(default_factory=list)
+
+    def state(self, folder: Path, boot: str = "boot-1") -> SqliteState:
+        made = SqliteState(
+            folder, boot=boot, microseconds=lambda: self.boot_us, clock=lambda: self.epoch
+        )
+        self.states.append(made)
+        return made
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    made = Clock()
+    yield made
+    for state in made.states:
+        state.close()
+
+
+def test_buckets_refill_to_the_microsecond(clock: Clock, tmp_path: Path) -> None:
+    state = clock.state(tmp_path)
+    state.open("s", 3, 0, LATER)
+    for _ in range(3):
+        assert state.enter("s", 3, 0).granted
+    clock.boot_us += 20_000_000 - 1
+    assert state.enter("s", 3, 0).minute.retry_after_seconds == 1
+    clock.boot_us += 1
+    assert state.enter("s", 3, 0).granted
+    assert state.enter("s", 3, 0).minute.retry_after_seconds == 20
+
+
+def test_the_time_of_day_does_not_count(clock: Clock, tmp_path: Path) -> None:
+    state = clock.state(tmp_path)
+    state.open("s", 1, 0, LATER)
+    state.enter("s", 1, 0)
+    clock.epoch += 86_400
+    assert not state.enter("s", 1, 0).granted
+
+
+def test_a_restart_of_the_service_keeps_the_buckets(clock: Clock, tmp_path: Path) -> None:
+    first = clock.state(tmp_path)
+    first.open("s", 2, 0, LATER)
+    first.enter("s", 2, 0)
+    first.close()
+    assert clock.state(tmp_path).enter("s", 2, 0).minute.remaining == 0
+
+
+def test_after_another_boot_the_buckets_are_empty_and_the_old_file_is_gone(
+    clock: Clock, tmp_path: Path
+) -> None:
+    clock.state(tmp_path).open("s", 5, 5, LATER)
+    clock.boot_us = 1_000_000
+    again = clock.state(tmp_path, boot="boot-2")
+    assert not again.enter("s", 5, 5).granted
+    clock.boot_us += 12_000_000
+    assert not again.enter("s", 5, 5).hour.granted
+    assert again.enter("s", 5, 0).minute.granted
+    assert not list(tmp_path.glob("state-boot-1.db*"))
+
+
+def test_expired_sessions_are_swept_a_few_at_a_time(clock: Clock, tmp_path: Path) -> None:
+    state = clock.state(tmp_path)
+    for number in range(30):
+        state.open(f"old-{number}", 1, 1, int(clock.epoch) + 60)
+    clock.epoch += 1_000
+    state.open("new", 1, 1, LATER)
+    with sqlite3.connect(tmp_path / "state-boot-1.db") as connection:
+        assert connection.execute("SELECT count(*) FROM session_buckets").fetchone() == (11,)
+    connection.close()
+
+
+def test_the_file_is_private(clock: Clock, tmp_path: Path) -> None:
+    clock.state(tmp_path).open("s", 1, 1, LATER)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("state*")}
+    assert modes == {0o600}
+
+
+def test_a_process_that_keeps_the_file_busy_is_not_waited_for(clock: Clock, tmp_path: Path) -> None:
+    state = clock.state(tmp_path)
+    state.open("s", 5, 5, LATER)
+    holder = sqlite3.connect(tmp_path / "state-boot-1.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    with pytest.raises(StateUnavailableError, match=r"database is locked.*no stopped process"):
+        state.enter("s", 5, 5)
+    assert time.monotonic() - began < 0.4
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert state.enter("s", 5, 5).minute.remaining == 4
+
+
+def test_a_process_killed_in_mid_call_leaves_the_others_working(tmp_path: Path) -> None:
+    state = SqliteState(tmp_path)
+    state.open("s", 10**6, 0, LATER)
+    loop = (
+        "import sys; from pathlib import Path\n"
+        "from scopebound_engine.session.state_sqlite import SqliteState\n"
+        "state = SqliteState(Path(sys.argv[1]))\n"
+        "while True: state.enter('s', 10**6, 0); print(flush=True)"
+    )
+    command = [sys.executable, "-c", loop, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        for _ in range(100):
+            assert state.enter("s", 10**6, 0).granted
+        os.kill(process.pid, signal.SIGKILL)
+    assert state.enter("s", 10**6, 0).granted
+    state.close()
+
+
+def test_a_torn_file_is_an_error_and_a_new_one_begins_empty(clock: Clock, tmp_path: Path) -> None:
+    path = tmp_path / "state-boot-1.db"
+    path.write_bytes(b"torn" * 4_096)
+    state = clock.state(tmp_path)
+    with pytest.raises(StateUnavailableError, match="not a database"):
+        state.enter("s", 5, 5)
+    path.unlink()
+    assert not state.enter("s", 5, 5).granted
+    assert state.enter("t", 0, 0).granted
+
+
+def test_a_data_folder_that_cannot_be_used_is_an_error(clock: Clock, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StateUnavailableError, match="SCOPEBOUND_DATA_DIR"):
+        clock.state(tmp_path / "file").enter("s", 5, 5)
+
+
+def test_boots_are_told_apart_and_time_never_stands(tmp_path: Path) -> None:
+    assert len(boot_id()) == 36
+    assert boot_id() == boot_id()
+    before = microseconds_since_boot()
+    time.sleep(0.001)
+    assert microseconds_since_boot() > before
