@@ -1,0 +1,150 @@
+"""The database: opened and migrated here, and every use of it passes `transaction` or `reading`.
+
+SQLite in the data folder unless a PostgreSQL URL is configured. Nothing here waits long: a database
+that does not answer is a DatabaseUnavailableError well within the deadline of a request.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakSet
+
+import sqlalchemy
+from sqlalchemy import Connection, Dialect, Engine, event
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from scopebound_engine.database import history, postgres, sqlite
+from scopebound_engine.database.lockfile import alone
+from scopebound_engine.errors import DatabaseUnavailableError
+
+# Reads stand in the way of an enforce call; writes belong to management and may wait longer.
+READ_SECONDS: Final = 0.4
+WRITE_SECONDS: Final = 5.0
+MIGRATION_SECONDS: Final = 60.0
+_SQLITE_BUSY_SECONDS: Final = 0.5
+_POOL: Final = {"pool_size": 5, "max_overflow": 5, "pool_timeout": READ_SECONDS}
+
+_opened: WeakSet[Engine] = WeakSet()
+
+
+def open_database(config_url: str | None, data_dir: Path) -> Engine:
+    """The database of a URL, or the embedded one of a data folder; nothing is connected yet.
+
+    Raises ConfigError when the URL names no PostgreSQL or the data folder cannot be written.
+    """
+    if config_url is None:
+        url = sqlite.make_file(data_dir)
+        engine = sqlalchemy.create_engine(
+            url, connect_args={"timeout": _SQLITE_BUSY_SECONDS}, **_POOL
+        )
+        sqlite.prepare(engine)
+    else:
+        url = postgres.parse_url(config_url, statement_seconds=WRITE_SECONDS)
+        engine = sqlalchemy.create_engine(url, pool_pre_ping=True, **_POOL)
+        event.listen(engine, "do_connect", _connect_postgres)
+    _opened.add(engine)
+    return engine
+
+
+def migrate(engine: Engine) -> None:
+    """Upgrade to the newest schema, all of it or nothing; any number of nodes may do so at once.
+
+    Raises ConfigError when a newer program made the database, DatabaseUnavailableError.
+    """
+    path = Path(engine.url.database or "")
+    is_sqlite = engine.dialect.name == "sqlite"
+    with alone(path.with_name("migrate.lock")) if is_sqlite else nullcontext():
+        if is_sqlite:
+            with errors_named(engine), closing(engine.raw_connection()) as raw:
+                sqlite.write_ahead(raw)
+        with transaction(engine, lock="migrate", seconds=MIGRATION_SECONDS) as connection:
+            history.upgrade(connection, place(engine))
+
+
+@contextmanager
+def transaction(
+    engine: Engine, *, lock: str = "", seconds: float = WRITE_SECONDS
+) -> Iterator[Connection]:
+    """One writing transaction, committed at the end of the block.
+
+    All transactions with the same `lock` run one after the other, on all nodes. (SQLite has one
+    writer at a time anyway.) `seconds` bounds each statement. Raises DatabaseUnavailableError.
+    """
+    with (
+        errors_named(engine),
+        engine.connect() as connection,
+        _patience(connection, seconds),
+        connection.begin(),
+    ):
+        if engine.dialect.name == "postgresql":
+            if seconds != WRITE_SECONDS:
+                postgres.bound_statements(connection, seconds)
+            if lock:
+                postgres.lock(connection, lock)
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One consistent snapshot to read from. Raises DatabaseUnavailableError."""
+    options: dict[str, Any] = {sqlite.READING: True}
+    if engine.dialect.name == "postgresql":
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with errors_named(engine), engine.connect() as connection:
+        yield connection.execution_options(**options)
+
+
+@contextmanager
+def errors_named(engine: Engine) -> Iterator[None]:
+    """The seam where a driver's errors become DatabaseUnavailableError.
+
+    Broken constraints and mistakes in a statement are not the database's fault and pass.
+    """
+    try:
+        yield
+    except (IntegrityError, DataError, ProgrammingError):
+        raise
+    except (DBAPIError, PoolTimeoutError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise DatabaseUnavailableError(
+            f"the database {place(engine)} does not answer: {str(cause).strip()}; "
+            "check that it runs, has room on its disk, and that SCOPEBOUND_DATABASE_URL names it"
+        ) from error
+
+
+def place(engine: Engine) -> str:
+    """Where the database is, for messages; never with its password."""
+    return engine.url.difference_update_query(["options"]).render_as_string(hide_password=True)
+
+
+def _connect_postgres(
+    _dialect: Dialect, _record: ConnectionPoolEntry, _: object, arguments: dict[str, Any]
+) -> postgres.PatientConnection:
+    return postgres.connect(READ_SECONDS, **arguments)
+
+
+@contextmanager
+def _patience(connection: Connection, seconds: float) -> Iterator[None]:
+    driver = connection.connection.dbapi_connection
+    if not isinstance(driver, postgres.PatientConnection):
+        yield
+        return
+    driver.patience_seconds = seconds
+    try:
+        yield
+    finally:
+        driver.patience_seconds = READ_SECONDS
+
+
+def _close_idle_connections() -> None:
+    for engine in list(_opened):
+        engine.dispose()
+
+
+# A connection must not be shared with a forked child: both open their own after the fork.
+os.register_at_fork(before=_close_idle_connections)

@@ -1,0 +1,123 @@
+"""The tables, one definition for SQLite and PostgreSQL.
+
+Times are stored as whole microseconds since the epoch and seen as aware UTC datetimes: exact in
+both databases, comparable and divisible into hours in plain SQL. Documents are JSON *text* in both:
+PostgreSQL's jsonb would rewrite large numbers of a role's constraints.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Dialect,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class Timestamp(TypeDecorator[datetime]):
+    """An aware datetime, stored as microseconds since the epoch."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """To the database. A naive datetime is a TypeError."""
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """From the database."""
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+def moment(epoch_seconds: float) -> datetime:
+    """What a clock of epoch seconds says, as it is stored."""
+    return datetime.fromtimestamp(epoch_seconds, UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+_UUID: Final = String(36)
+
+roles = Table(
+    "roles",
+    metadata,
+    Column("id", _UUID, primary_key=True),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("parent_id", ForeignKey("roles.id"), index=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+    Column("updated_at", Timestamp, nullable=False),
+    Column("fields", JSON, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", _UUID, primary_key=True),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("hint", String(16), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+    Column("revoked_at", Timestamp),
+)
+
+# The public halves of the nodes' keys; the private ones never leave their node's disk.
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", String(43), primary_key=True),
+    Column("public_pem", Text, nullable=False),
+    Column("not_before", Timestamp, nullable=False),
+    Column("expires_at", Timestamp),
+)
+
+bundles = Table(
+    "bundles",
+    metadata,
+    Column("id", _UUID, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("checksum", String(64), nullable=False, unique=True),
+    Column("identity", Text, nullable=False, index=True),
+    Column("bundle_path", String(128), nullable=False, unique=True),
+    Column("description", Text, nullable=False),
+    Column("uploaded_at", Timestamp, nullable=False),
+    Column("bytes", LargeBinary, nullable=False),
+)
+
+# The bundle in force is that of the highest generation; none was ever activated while it is empty.
+activations = Table(
+    "activations",
+    metadata,
+    Column(
+        "generation",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    Column("bundle_id", ForeignKey("bundles.id"), nullable=False, index=True),
+    Column("activated_at", Timestamp, nullable=False),
+    Column("actor", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
