@@ -1,0 +1,128 @@
+"""Compile once, evaluate many: the Rego engine behind two calls that fail loudly.
+
+For child processes only. A policy or an input can make the engine loop, crash or eat memory, and
+nothing in the same process can stop it; `evaluators.py` and `sandbox.py` hold it where it can be
+killed.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import regopy
+from regopy.rego_shared import LogLevel
+
+from scopebound_engine.errors import CompileError, EvaluationError, Finding, InputError
+from scopebound_engine.rego import native
+from scopebound_engine.rego.findings import build_findings, parse_findings
+from scopebound_engine.rego.input import set_input, term
+from scopebound_engine.rego.outcome import Outcome, read_outcome
+from scopebound_engine.rego.program import Program
+
+__all__ = ["Compiled", "Outcome", "Program", "compile_program"]
+
+_ENTRYPOINT: Final = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)+", re.ASCII)
+
+
+class Compiled:
+    """A program ready to be asked. For one thread."""
+
+    def __init__(self, builder: regopy.Interpreter, bundle: regopy.Bundle, entrypoint: str) -> None:
+        # The builder is kept because the bundle refers to what it owns.
+        self._builder, self._bundle = builder, bundle
+        self._entrypoint = entrypoint.encode("ascii")
+        self._interpreter = _interpreter()
+
+    def evaluate(self, facts: Mapping[str, Any]) -> Outcome:
+        """The outcome for these facts as input.
+
+        Raises EvaluationError for anything but an allow or a denial.
+        """
+        try:
+            return self._evaluate(facts)
+        except BaseException:
+            # The interpreter may still hold this caller's input, or the one before.
+            self._interpreter = _interpreter()
+            raise
+
+    def _evaluate(self, facts: Mapping[str, Any]) -> Outcome:
+        interpreter = self._interpreter._impl
+        try:
+            set_input(interpreter, facts)
+        except InputError as error:
+            raise EvaluationError(f"the input cannot be given to the engine: {error}") from error
+        output = native.query(interpreter, self._bundle._impl, self._entrypoint)
+        if output is None:
+            raise EvaluationError("the engine gave no result and no reason")
+        try:
+            return read_outcome(output)
+        finally:
+            native.free_output(output)
+
+
+def compile_program(program: Program) -> Compiled:
+    """Raises CompileError with everything that is wrong.
+
+    May also crash or never return: the engine's compiler is no safer than its evaluator.
+    """
+    builder = _interpreter()
+    findings = _unfit(program) or _add(builder, program)
+    if findings:
+        raise CompileError("the policy does not compile", findings)
+    bundle = builder.build(None, [program.entrypoint])
+    if bundle._impl is None:
+        raise CompileError("the policy does not compile and the engine does not say why")
+    # The build raises nothing, and to query a bundle that failed is a segmentation fault.
+    if not bundle.ok():
+        raise CompileError("the policy does not compile", build_findings(bundle._impl))
+    return Compiled(builder, bundle, program.entrypoint)
+
+
+def _interpreter() -> regopy.Interpreter:
+    interpreter = regopy.Interpreter()
+    interpreter.log_level = LogLevel.NONE
+    # Without it a built-in that fails is undefined, and the deny rule that calls it is silent.
+    interpreter.strict_built_in_errors = True
+    return interpreter
+
+
+def _unfit(program: Program) -> list[Finding]:
+    """What the engine would misread without a word, or crash on."""
+    findings = []
+    if not _ENTRYPOINT.fullmatch(program.entrypoint):
+        findings.append(
+            Finding("compile", f"{program.entrypoint!r} is not an entrypoint like package/rule")
+        )
+    seen: set[str] = set()
+    for file, source in program.modules:
+        if file in seen:
+            findings.append(Finding("parse", "two modules have this path", file))
+        seen.add(file)
+        if "\0" in file + source:
+            findings.append(Finding("parse", "contains NUL; the engine ignores what follows", file))
+        if not _is_utf8(file + source):
+            findings.append(Finding("parse", "contains a lone surrogate", file))
+    return findings
+
+
+def _add(builder: regopy.Interpreter, program: Program) -> list[Finding]:
+    """Hands over data and modules; the findings of all of them."""
+    findings = []
+    try:
+        builder.add_data_json(term(dict(program.data)))
+    except (InputError, regopy.RegoError) as error:
+        findings.append(Finding("compile", f"the data cannot be loaded: {error}", "data.json"))
+    for file, source in program.modules:
+        try:
+            builder.add_module(file, source)
+        except regopy.RegoError as error:
+            findings.extend(parse_findings(file, source, str(error)))
+    return findings
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
