@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from scopebound_engine import strict_json
 from scopebound_engine.bundle import archive, manifest
+from scopebound_engine.errors import InputError
 
 _STRUCTURED: Final = frozenset({archive.DATA, manifest.OPA_FILE})
 
@@ -25,15 +26,18 @@ class _Number(str):
 
 
 def digest(name: str, content: bytes) -> str:
-    """The hash of a file, in lower-case hex. Raises InputError where a document is not JSON."""
+    """The hash of a file, in lower-case hex. Raises InputError, naming it, where it is not JSON."""
     return hashlib.sha256(hashed_bytes(name, content)).hexdigest()
 
 
 def hashed_bytes(name: str, content: bytes) -> bytes:
-    """What goes into the hash of a file. Raises InputError where a document is not JSON."""
+    """What goes into the hash of a file. Raises InputError, naming it, where it is not JSON."""
     if PurePosixPath(name).name not in _STRUCTURED:
         return content
-    strict_json.loads(content)
+    try:
+        strict_json.loads(content)
+    except InputError as error:
+        raise InputError(name, error.detail) from error
     # Parsed a second time, because the strict parser gives numbers one spelling.
     value = json.loads(content.decode(), parse_int=_Number, parse_float=_Number)
     return _encode(value).encode()

@@ -115,8 +115,7 @@ def _signer(envelope: Envelope, trusted: TrustedKeys) -> TrustedKey:
         kid = strict_json.quote((envelope.kid or "")[:64])
         raise refusal(f"no trusted key is called {kid}", f"trusted are: {names}")
     for key in candidates:
-        # The key decides: a message that claims another algorithm is not even tried.
-        if envelope.algorithm == key.algorithm and _fits(envelope.token, key):
+        if _fits(envelope.token, key):
             return key
     tried = ", ".join(f"{key.name} ({key.algorithm})" for key in candidates)
     algorithm = strict_json.quote(envelope.algorithm[:16])
@@ -128,6 +127,7 @@ def _signer(envelope: Envelope, trusted: TrustedKeys) -> TrustedKey:
 
 def _fits(token: str, key: TrustedKey) -> bool:
     try:
+        # The key's algorithm and no other: what the header says only has to agree with it.
         jwt.api_jws.decode(token, key.public, algorithms=[key.algorithm])
     except jwt.PyJWTError:
         return False
@@ -148,7 +148,7 @@ def _require_same(signed: Mapping[str, str], files: Mapping[str, bytes]) -> None
         try:
             same = digest(name, files[name]) == signed[name]
         except InputError as error:
-            findings.append(_finding(str(error), "write it as JSON", name))
+            findings.append(_finding(error.detail, "write it as JSON", name))
         else:
             if not same:
                 findings.append(_finding("the file is not as it was signed", "sign again", name))
