@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.pool import QueuePool
 
 from scopebound_engine.database.engine import migrate, open_database, place, reading, transaction
 from scopebound_engine.database.schema import activations, metadata, moment, signing_keys
@@ -124,16 +125,19 @@ def test_transactions_with_one_lock_run_one_after_the_other(database: Engine) ->
 INHERITED: list[Engine] = []
 
 
-def add_in_child() -> list[str]:
-    add_key(INHERITED[-1], "child")
-    return kids(INHERITED[-1])
+def add_in_child() -> tuple[int, list[str]]:
+    engine = INHERITED[-1]
+    assert isinstance(engine.pool, QueuePool)
+    inherited = engine.pool.checkedin()
+    add_key(engine, "child")
+    return inherited, kids(engine)
 
 
 def test_a_forked_child_uses_connections_of_its_own(database: Engine) -> None:
     add_key(database, "parent")
     INHERITED.append(database)
     with ProcessPoolExecutor(1, mp_context=FORK) as child:
-        assert child.submit(add_in_child).result() == ["child", "parent"]
+        assert child.submit(add_in_child).result() == (0, ["child", "parent"])
     assert kids(database) == ["child", "parent"]
 
 

@@ -1,4 +1,5 @@
 import itertools
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -146,17 +147,20 @@ def test_an_unknown_parent_is_a_mistake_in_the_field(store: RoleStore) -> None:
 
 
 def test_changes_that_cross_cannot_close_a_circle_together(store: RoleStore) -> None:
-    one, two = store.create(fields("one")), store.create(fields("two"))
+    together = threading.Barrier(2)
 
-    def adopt(pair: tuple[Role, Role]) -> bool:
+    def adopt(child: Role, parent: Role) -> bool:
+        together.wait()
         try:
-            store.update(pair[0].id, changes(parent_role_id=pair[1].id))
+            store.update(child.id, changes(parent_role_id=parent.id))
         except InputError:
             return False
         return True
 
     with ThreadPoolExecutor(2) as threads:
-        assert sorted(threads.map(adopt, [(one, two), (two, one)])) == [False, True]
+        for number in range(10):
+            pair = [store.create(fields(f"{side}-{number}")) for side in ("left", "right")]
+            assert sorted(threads.map(adopt, pair, pair[::-1])) == [False, True]
 
 
 def test_one_of_many_that_create_the_same_name_succeeds(store: RoleStore) -> None:

@@ -1,5 +1,6 @@
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -40,14 +41,20 @@ def test_after_a_crash_of_the_server_the_buckets_are_empty(
     assert not state.enter("s", 60, 60).granted
 
 
-def test_the_first_call_after_a_restart_is_answered(
+def test_the_first_call_after_a_restart_is_answered_whatever_connections_were_open(
     server: PostgresServer, state: PostgresState
 ) -> None:
     state.open("s", 60, 60, LATER)
+    with ThreadPoolExecutor(4) as threads, psycopg.connect(server.url()) as holder:
+        holder.execute("SELECT 1 FROM session_buckets FOR UPDATE")
+        waiting = [threads.submit(state.enter, "s", 60, 60) for _ in range(4)]
+        time.sleep(0.1)
+        holder.rollback()
+        assert all(call.result().granted for call in waiting)
     server.stop()
     server.start()
-    state.open("s", 60, 60, LATER)
-    assert state.enter("s", 60, 60).granted
+    state.open("t", 60, 60, LATER)
+    assert state.enter("t", 60, 60).granted
 
 
 def test_a_frozen_server_is_not_waited_for_and_found_again_at_once(
@@ -63,9 +70,7 @@ def test_a_frozen_server_is_not_waited_for_and_found_again_at_once(
     assert state.enter("s", 60, 60).granted
 
 
-def test_a_row_that_someone_keeps_locked_is_not_waited_for(
-    postgres_url: str,
-) -> None:
+def test_a_row_that_someone_keeps_locked_is_not_waited_for(postgres_url: str) -> None:
     state = PostgresState(postgres_url)
     state.open("s", 60, 60, LATER)
     with psycopg.connect(postgres_url) as holder:
@@ -76,6 +81,15 @@ def test_a_row_that_someone_keeps_locked_is_not_waited_for(
         assert time.monotonic() - began < 0.5
         holder.rollback()
     assert state.enter("s", 60, 60).granted
+    state.close()
+
+
+def test_a_clock_of_the_server_that_went_backwards_takes_nothing_away(postgres_url: str) -> None:
+    state = PostgresState(postgres_url)
+    state.open("s", 60, 60, LATER)
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("UPDATE session_buckets SET touched_us = touched_us + 3600000000")
+    assert state.enter("s", 60, 60).minute.remaining == 59
     state.close()
 
 
