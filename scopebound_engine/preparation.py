@@ -1,10 +1,7 @@
 """What must be there before the service can serve: made once, found again at every later start."""
 
-import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +16,7 @@ from scopebound_engine.bundle.registry import Registry
 from scopebound_engine.bundle.signature import SIGNATURES, sign, verify
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import migrate, open_database
+from scopebound_engine.database.lockfile import alone
 from scopebound_engine.errors import ConfigError, SignatureError
 from scopebound_engine.session.keys import SigningKeys
 from scopebound_engine.wiring import database_url
@@ -41,7 +39,7 @@ def prepare(config: Config) -> Prepared:
     BundleError.
     """
     make_data_dir(config.data_dir)
-    with _lock(config.data_dir / "prepare.lock"):
+    with alone(config.data_dir / "prepare.lock"):
         engine = open_database(database_url(config), config.data_dir)
         migrate(engine)
         SigningKeys.open(engine, config.data_dir, time.time)
@@ -121,10 +119,3 @@ def _bundle_key(config: Config) -> SigningKey:
 
 def _public_file(config: Config) -> Path:
     return config.data_dir / "bundle-keys/signing.pub.pem"
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

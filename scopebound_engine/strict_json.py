@@ -9,7 +9,7 @@ one spelling: `1.0` and `1e2` become integers, `-0` and `-0.0` become 0.
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from json.encoder import encode_basestring  # type: ignore[attr-defined]
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 from scopebound_engine.errors import InputError
@@ -100,7 +100,7 @@ def _float(text: str) -> int | float:
     if number in (float("inf"), float("-inf")):
         raise InputError("", f"the number {text[:40]} is not a finite double")
     if number.is_integer() and abs(number) < _LARGEST_WHOLE_DOUBLE:
-        # Decimal, because 1e23 is not exactly representable: the double nearest to it is another integer.
+        # Decimal, because the double nearest to 1e23 is another integer.
         return int(Decimal(text).to_integral_value())
     return number
 

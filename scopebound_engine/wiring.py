@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Engine, text
 
@@ -90,7 +89,7 @@ def database_url(config: Config) -> str | None:
 def open_state(config: Config) -> SessionState:
     """Session state where the database is: PostgreSQL, or a SQLite file of its own."""
     url = database_url(config)
-    return PostgresState(url) if url else SqliteState(Path(config.data_dir) / "state.db")
+    return PostgresState(url) if url else SqliteState(config.data_dir)
 
 
 def _answers(engine: Engine) -> bool:

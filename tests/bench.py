@@ -12,7 +12,6 @@ import socket
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -45,15 +44,17 @@ def main() -> None:
     print(f"{'workers':>7} {'model':<22} {'req/s':>7} {'p50 ms':>7} {'p99 ms':>7} {'max ms':>7}")
     alone = 0.0
     for workers in (1, 2):
-        with tempfile.TemporaryDirectory() as folder:
-            with serving(Path(folder) / "data", workers=workers) as server:
-                request = _request(server)
-                p50 = _row(workers, "closed, 1 connection", load(server, request, 1))
-                alone = alone or p50
-                peak = load(server, request, 4 * workers)
-                _row(workers, f"closed, {4 * workers} connections", peak)
-                half = len(peak) / SECONDS / 2
-                _row(workers, "half load", load(server, request, 4 * workers, half))
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            serving(Path(folder) / "data", workers=workers) as server,
+        ):
+            request = _request(server)
+            p50 = _row(workers, "closed, 1 connection", load(server, request, 1))
+            alone = alone or p50
+            peak = load(server, request, 4 * workers)
+            _row(workers, f"closed, {4 * workers} connections", peak)
+            half = len(peak) / SECONDS / 2
+            _row(workers, "half load", load(server, request, 4 * workers, half))
     print(f"\nStages of one decision (p50), of {alone * 1000:.0f} µs seen by a lone client:")
     for name, seconds in stages().items():
         print(f"  {name:<28} {seconds * 1e6:7.0f} µs {seconds / alone:6.1%}")
@@ -130,7 +131,10 @@ def _request(server: RunningServer) -> bytes:
 
 def _row(workers: int, model: str, latencies: list[float]) -> float:
     ordered = sorted(latencies)
-    at: Callable[[float], float] = lambda share: ordered[int(share * (len(ordered) - 1))] * 1000
+
+    def at(share: float) -> float:
+        return ordered[int(share * (len(ordered) - 1))] * 1000
+
     print(
         f"{workers:>7} {model:<22} {len(ordered) / SECONDS:>7.0f} "
         f"{at(0.5):>7.2f} {at(0.99):>7.2f} {ordered[-1] * 1000:>7.2f}"

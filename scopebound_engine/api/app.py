@@ -12,6 +12,8 @@ from scopebound_engine.api.health import Health, Jwks
 from scopebound_engine.api.provision import Provision
 from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.config import from_env
+from scopebound_engine.logs import configure
+from scopebound_engine.preparation import prepare
 from scopebound_engine.wiring import Services, build_services
 
 App = falcon.App[falcon.Request, falcon.Response]
@@ -43,8 +45,14 @@ def create_app(services: Services) -> App:
 
 
 def get_app() -> App:
-    """The app configured by the environment: `gunicorn 'scopebound_engine.api.app:get_app()'`."""
-    return create_app(build_services(from_env()))
+    """The app configured by the environment: `gunicorn 'scopebound_engine.api.app:get_app()'`.
+
+    Prepares like `serve`; of several workers one does, the others wait for it and find it done.
+    """
+    config = from_env()
+    configure()
+    prepare(config)
+    return create_app(build_services(config))
 
 
 class _Context:

@@ -1,7 +1,7 @@
 """`keys`: API keys from the command line, straight in the database."""
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
 
@@ -71,5 +71,5 @@ def _store() -> ApiKeyStore:
     return ApiKeyStore(engine, time.time)
 
 
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

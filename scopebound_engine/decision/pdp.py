@@ -46,9 +46,7 @@ class Decision:
     stages: Stages = Stages()
 
 
-def _refusal(
-    code: str, severity: Severity, reason: str, retry_guidance: RetryGuidance
-) -> Decision:
+def _refusal(code: str, severity: Severity, reason: str, retry_guidance: RetryGuidance) -> Decision:
     return Decision(Verdict(False, (Violation(code, severity, reason, retry_guidance),)))
 
 

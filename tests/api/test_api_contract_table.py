@@ -20,15 +20,22 @@ from scopebound_engine.errors import StateUnavailableError
 from scopebound_engine.preparation import prepare
 from scopebound_engine.session.state import SessionFacts
 from scopebound_engine.wiring import Services, build_services
+from tests.postgres import Databases
 
 ADMIN = "sb-admin-key-of-the-contract-table"
 ENDPOINTS = ["/v1/enforce", "/v1/mcp/enforce"]
 
 
-@pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def services(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Services]:
     folder: Path = tmp_path_factory.mktemp("table") / "data"
-    config = Config.model_validate({"data_dir": folder, "bootstrap_api_key": ADMIN})
+    settings: dict[str, Any] = {"data_dir": folder, "bootstrap_api_key": ADMIN}
+    if request.param == "postgresql":
+        databases: Databases = request.getfixturevalue("postgres_databases")
+        settings["database_url"] = databases.url(databases.create())
+    config = Config.model_validate(settings)
     prepare(config)
     built = build_services(config)
     yield built
@@ -36,9 +43,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 
 
 def client(services: Services, key: str = ADMIN) -> falcon.testing.TestClient:
-    return falcon.testing.TestClient(
-        create_app(services), headers={"X-Scopebound-API-Key": key}
-    )
+    return falcon.testing.TestClient(create_app(services), headers={"X-Scopebound-API-Key": key})
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +146,7 @@ def test_with_session_state_out_of_reach(services: Services, token: str, path: s
 
 @pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize("error", [KeyError("x"), MemoryError(), ZeroDivisionError(), OSError(5)])
-def test_an_uncaught_exception(
-    services: Services, token: str, path: str, error: Exception
-) -> None:
+def test_an_uncaught_exception(services: Services, token: str, path: str, error: Exception) -> None:
     decisions = DecisionPoint(services.tokens, services.state, Replaced(error), clock=time.time)
     http = client(replace(services, decisions=decisions))
     assert_denied(http.simulate_post(path, json=call(token)), "POLICY_ERROR", "critical")
@@ -244,7 +247,7 @@ def test_no_key_an_unknown_key_and_a_key_without_the_scope(
     assert_problem(app.simulate_post(path, json=call(token)), 401, "unauthenticated")
     unknown = client(services, "sb-unknown")
     assert_problem(unknown.simulate_post(path, json=call(token)), 401, "unauthenticated")
-    _, secret = services.api_keys.create("audit-only", frozenset({"audit"}), ())
+    _, secret = services.api_keys.create(f"audit-only {path}", frozenset({"audit"}), ())
     audit = client(services, secret)
     assert_problem(audit.simulate_post(path, json=call(token)), 403, "forbidden")
 

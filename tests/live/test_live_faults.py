@@ -30,7 +30,8 @@ import rego.v1
 
 violation contains v if {
 \tinput.tool_name == "slow"
-\tn := count([1 | some a in input.call_args.l; some b in input.call_args.l; some c in input.call_args.l; a == b; b != c])
+\tl := input.call_args.l
+\tn := count([1 | some a in l; some b in l; some c in l; a == b; b != c])
 \tn == 1
 \tv := {"code": "SLOW_RULE", "severity": "low", "reason": "slow", "retry_guidance": "none"}
 }
@@ -104,9 +105,7 @@ def test_killed_evaluators_are_replaced(subject: Subject, signal_number: int) ->
 def test_an_evaluator_killed_in_mid_evaluation_denies(subject: Subject) -> None:
     subject.wait_for_full_strength()
     results: list[tuple[dict[str, Any], float]] = []
-    call = threading.Thread(
-        target=lambda: results.append(subject.call("slow", l=list(range(200))))
-    )
+    call = threading.Thread(target=lambda: results.append(subject.call("slow", l=list(range(200)))))
     call.start()
     time.sleep(0.1)
     for pid in subject.evaluators():

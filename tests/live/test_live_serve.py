@@ -32,6 +32,15 @@ def serve_and_fail(env: dict[str, str]) -> str:
     return result.stderr.strip()
 
 
+def full_family(server: RunningServer) -> set[int]:
+    """All processes below the server: two workers, each with a spawner and two evaluators."""
+    deadline = time.monotonic() + 10
+    while len(family := set(descendants(server.process.pid))) < 2 + 2 * (1 + 2):
+        assert time.monotonic() < deadline, descendants(server.process.pid)
+        time.sleep(0.05)
+    return family
+
+
 def test_a_second_start_finds_what_the_first_made(tmp_path: Path) -> None:
     data = tmp_path / "data"
     settings = {"bootstrap_api_key": ""}
@@ -67,8 +76,7 @@ def test_the_welcome_names_address_key_and_two_commands_that_work(tmp_path: Path
 
 def test_sigterm_ends_everything(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as server:
-        family = set(descendants(server.process.pid))
-        assert len(family) >= 2 + 2 * (1 + 2), "two workers, each a spawner and two evaluators"
+        family = full_family(server)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(timeout=10) == 0
         assert wait_until_gone(family, 2) == set()
@@ -76,7 +84,7 @@ def test_sigterm_ends_everything(tmp_path: Path) -> None:
 
 def test_kill_9_of_the_master_leaves_no_process_behind(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as server:
-        family = set(descendants(server.process.pid))
+        family = full_family(server)
         server.process.kill()
         server.process.wait()
         assert wait_until_gone(family, 5) == set()
