@@ -130,7 +130,6 @@ def sign(file: Path, key_file: Path, out: Path | None) -> None:
     Example: scopebound-engine bundle sign bundles/shipped-1.0.0.tar.gz --key keys/bundle.key
     """
     files = archive.read(file.read_bytes())
-    Manifest.of(files)
     content.check(files)
     _pack(_signed(files, key_file), out or file)
 
@@ -243,9 +242,8 @@ def _signed(files: Mapping[str, bytes], key_file: Path) -> dict[str, bytes]:
 
 
 def _pack(files: Mapping[str, bytes], out: Path) -> None:
-    data = archive.write(files)
+    said, data = Manifest.of(files), archive.write(files)
     _write(out, data)
-    said = Manifest.of(files)
     click.echo(f"bundle     {out}")
     click.echo(f"version    {said.name} {said.version}")
     click.echo(f"checksum   {hashlib.sha256(data).hexdigest()}")

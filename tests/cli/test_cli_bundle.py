@@ -175,6 +175,7 @@ def test_what_is_no_bundle_is_not_signed(work: Path) -> None:
     assert "not gzip" in fails(ArchiveError, "sign", "b.tgz", "--key", "keys/bundle.key")
     (work / "c.tgz").write_bytes(archive.write({"a.rego": b"package a"}))
     assert "no manifest" in fails(ManifestError, "sign", "c.tgz", "--key", "keys/bundle.key")
+    assert SIGNATURES not in archive.read((work / "c.tgz").read_bytes())
     done("build", "policies", "--out", "d.tgz")
     before = (work / "d.tgz").read_bytes()
     assert "holds no private key" in fails(ConfigError, "sign", "d.tgz", "--key", "keys/bundle.pem")
