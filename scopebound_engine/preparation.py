@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Engine
-
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.bundle import archive, gate
 from scopebound_engine.bundle.build import build
@@ -43,8 +41,8 @@ def prepare(config: Config) -> Prepared:
         engine = open_database(database_url(config), config.data_dir)
         migrate(engine)
         SigningKeys.open(engine, config.data_dir, time.time)
-        api_key_file = _api_key(config, engine)
-        _bundle(config, engine)
+        api_key_file = _api_key(config, ApiKeyStore(engine, time.time))
+        _bundle(config, Registry(engine, time.time))
         engine.dispose()
     return Prepared(api_key_file)
 
@@ -74,8 +72,7 @@ def write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _api_key(config: Config, engine: Engine) -> Path | None:
-    store = ApiKeyStore(engine, time.time)
+def _api_key(config: Config, store: ApiKeyStore) -> Path | None:
     if config.bootstrap_api_key is not None:
         store.adopt(config.bootstrap_api_key.get_secret_value())
         return None
@@ -86,8 +83,7 @@ def _api_key(config: Config, engine: Engine) -> Path | None:
     return file
 
 
-def _bundle(config: Config, engine: Engine) -> None:
-    registry = Registry(engine, time.time)
+def _bundle(config: Config, registry: Registry) -> None:
     if registry.ever_activated():
         return
     key = _bundle_key(config)

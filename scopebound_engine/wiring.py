@@ -4,17 +4,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, text
-
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.bundle.keys import TrustedKeys
 from scopebound_engine.bundle.registry import Registry
 from scopebound_engine.bundle.signature import verify
 from scopebound_engine.config import Config
-from scopebound_engine.database.engine import open_database, reading
+from scopebound_engine.database.engine import answers, open_database
 from scopebound_engine.decision.active import ActiveBundle, BundleRef
 from scopebound_engine.decision.pdp import DecisionPoint
-from scopebound_engine.errors import DatabaseUnavailableError
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.keys import SigningKeys
 from scopebound_engine.session.provision import Provisioner
@@ -75,7 +72,7 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
         active=active,
         decisions=DecisionPoint(tokens, state, active, clock=clock),
         provisioner=Provisioner(roles, tokens, state, clock=clock),
-        database_answers=lambda: _answers(engine),
+        database_answers=lambda: answers(engine),
         started=time.monotonic(),
         loaded_at=clock(),
     )
@@ -90,12 +87,3 @@ def open_state(config: Config) -> SessionState:
     """Session state where the database is: PostgreSQL, or a SQLite file of its own."""
     url = database_url(config)
     return PostgresState(url) if url else SqliteState(config.data_dir)
-
-
-def _answers(engine: Engine) -> bool:
-    try:
-        with reading(engine) as connection:
-            connection.execute(text("select 1"))
-    except DatabaseUnavailableError:
-        return False
-    return True

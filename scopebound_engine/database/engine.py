@@ -13,7 +13,7 @@ from typing import Any, Final
 from weakref import WeakSet
 
 import sqlalchemy
-from sqlalchemy import Connection, Dialect, Engine, event
+from sqlalchemy import Connection, Dialect, Engine, event, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -64,6 +64,16 @@ def migrate(engine: Engine) -> None:
                 sqlite.write_ahead(raw)
         with transaction(engine, lock="migrate", seconds=MIGRATION_SECONDS) as connection:
             history.upgrade(connection, place(engine))
+
+
+def answers(engine: Engine) -> bool:
+    """Whether the database answers a query now."""
+    try:
+        with reading(engine) as connection:
+            connection.execute(select(1))
+    except DatabaseUnavailableError:
+        return False
+    return True
 
 
 @contextmanager

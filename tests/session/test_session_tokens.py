@@ -188,7 +188,9 @@ HOSTILE: dict[str, Callable[[], str]] = {
     "jwk of its own": lambda: forge({**H, "jwk": {"kty": "RSA"}}),
     "jku": lambda: forge({**H, "jku": "http://127.0.0.1/keys"}),
     "x5u": lambda: forge({**H, "x5u": "http://127.0.0.1/cert"}),
-    "header twice alg": lambda: forge(raw_header=b'{"alg":"none","alg":"RS256","typ":"JWT","kid":"k1"}'),
+    "header twice alg": lambda: forge(
+        raw_header=b'{"alg":"none","alg":"RS256","typ":"JWT","kid":"k1"}'
+    ),
     "header a list": lambda: forge([]),
     "header not JSON": lambda: forge(raw_header=b"{"),
     "payload a list": lambda: forge(raw_payload=b"[]"),
