@@ -1,0 +1,86 @@
+# METADATA
+# title: Behavioral drift
+# description: >-
+#   The session's tool calls are no longer explained by the role's baseline: the log evidence has
+#   reached ln(1/alpha), which happens to a session that follows the baseline with probability
+#   alpha at most (Ville's inequality). A session that drifted once stays denied (`latched`).
+#   Thresholds are the bundle's data; drift.log_evidence is ln(1/alpha), as Rego has no logarithm.
+# custom:
+#   code: BEHAVIORAL_DRIFT
+#   severity: high
+package scopebound.deny
+
+import rego.v1
+
+import data.scopebound.config
+import data.scopebound.facts
+
+violation contains {
+	"code": "BEHAVIORAL_DRIFT",
+	"severity": "high",
+	"reason": drift_reason,
+	"retry_guidance": "none",
+} if {
+	facts.tool_call
+	not drift_unproven
+}
+
+drift := facts.session.drift
+
+drift_unproven if {
+	drift.latched == false
+	is_boolean(drift.ready)
+	is_number(drift.log_evidence)
+	is_number(drift.calls)
+	is_number(drift.baseline_sessions)
+	drift_tolerable
+}
+
+drift_tolerable if {
+	evidence := drift.log_evidence
+	limit := config.drift.log_evidence
+	is_number(evidence)
+	is_number(limit)
+	evidence < limit
+} else if {
+	drift.ready == false
+} else if {
+	calls := drift.calls
+	needed := config.drift.min_calls
+	is_number(calls)
+	is_number(needed)
+	calls < needed
+} else if {
+	sessions := drift.baseline_sessions
+	needed := config.drift.min_baseline_sessions
+	is_number(sessions)
+	is_number(needed)
+	sessions < needed
+}
+
+drift_reason := "the session drifted from its role's baseline; an operator has to clear it" if {
+	drift.latched == true
+} else := facts.missing(drift_missing) if {
+	count(drift_missing) > 0
+} else := sprintf(
+	"the tool calls drifted from the role's baseline: log evidence %v after %v calls reaches %v",
+	[drift.log_evidence, drift.calls, config.drift.log_evidence],
+)
+
+drift_missing contains sprintf("session.drift.%s", [name]) if {
+	some name in ["latched", "ready"]
+	not is_boolean(drift[name])
+}
+
+drift_missing contains sprintf("session.drift.%s", [name]) if {
+	some name in ["log_evidence", "calls", "baseline_sessions"]
+	not is_number(drift[name])
+}
+
+drift_missing contains "config.drift.log_evidence" if not is_number(config.drift.log_evidence)
+
+drift_missing contains "config.drift.min_calls" if not is_number(config.drift.min_calls)
+
+drift_missing contains "config.drift.min_baseline_sessions" if {
+	not is_number(config.drift.min_baseline_sessions)
+}

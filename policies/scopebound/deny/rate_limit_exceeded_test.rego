@@ -1,0 +1,123 @@
+package scopebound.deny.rate_limit_exceeded_test
+
+import rego.v1
+
+import data.scopebound.deny
+import data.scopebound.fixtures_test as fixtures
+
+found := [violation |
+	some violation in deny.violation
+	violation.code == "RATE_LIMIT_EXCEEDED"
+]
+
+denial(rest) := object.union({"code": "RATE_LIMIT_EXCEEDED", "severity": "medium"}, rest)
+
+missing(paths) := denial({
+	"reason": sprintf("cannot be judged, missing or of the wrong type: %v", [paths]),
+	"retry_guidance": "none",
+})
+
+empty(limit, seconds) := {
+	"limit": limit,
+	"granted": false,
+	"remaining": 0,
+	"retry_after_seconds": seconds,
+}
+
+minute(seconds) := denial({
+	"reason": sprintf("the limit of 30 calls per minute is used up; wait %v s", [seconds]),
+	"retry_guidance": "wait",
+	"retry_after_seconds": seconds,
+})
+
+hour(seconds) := denial({
+	"reason": sprintf("the limit of 500 calls per hour is used up; wait %v s", [seconds]),
+	"retry_guidance": "wait",
+	"retry_after_seconds": seconds,
+})
+
+both(minute_seconds, hour_seconds) := fixtures.call_with({
+	"/session/rate/minute": empty(30, minute_seconds),
+	"/session/rate/hour": empty(500, hour_seconds),
+})
+
+test_granted_call_passes if {
+	found == [] with input as fixtures.call
+}
+
+test_last_token_passes if {
+	found == [] with input as fixtures.call_with({
+		"/session/rate/minute/remaining": 0,
+		"/session/rate/hour/remaining": 0,
+	})
+}
+
+test_no_limit_passes if {
+	found == [] with input as fixtures.call_with({
+		"/session/rate/minute": {"limit": 0, "granted": true, "remaining": 0, "retry_after_seconds": 0},
+		"/session/rate/hour": {"limit": 0, "granted": true, "remaining": 0, "retry_after_seconds": 0},
+	})
+}
+
+test_empty_minute_denies if {
+	found == [minute(2)] with input as fixtures.call_with({"/session/rate/minute": empty(30, 2)})
+}
+
+test_empty_hour_denies if {
+	found == [hour(7)] with input as fixtures.call_with({"/session/rate/hour": empty(500, 7)})
+}
+
+test_longer_wait_decides if {
+	found == [hour(7)] with input as both(2, 7)
+	found == [minute(60)] with input as both(60, 7)
+	found == [minute(10)] with input as both(10, 9)
+	found == [hour(7)] with input as both(7, 7)
+}
+
+test_mcp_call_is_judged if {
+	found == [minute(2)] with input as fixtures.changed(
+		fixtures.mcp_call,
+		{"/session/rate/minute": empty(30, 2)},
+	)
+}
+
+test_delegation_is_not_judged if {
+	found == [] with input as fixtures.changed(
+		fixtures.delegation,
+		{"/session/rate/minute": empty(30, 2)},
+	)
+	found == [] with input as fixtures.without(fixtures.delegation, ["/session/rate"])
+}
+
+test_missing_window_denies if {
+	found == [missing({"session.rate.minute.granted"})] with input as fixtures.call_without(["/session/rate/minute"])
+	found == [missing({"session.rate.hour.granted"})] with input as fixtures.call_without(["/session/rate/hour"])
+	found == [missing({"session.rate.minute.granted", "session.rate.hour.granted"})] with input as fixtures.call_without(["/session/rate"])
+	found == [missing({"session.rate.minute.granted", "session.rate.hour.granted"})] with input as fixtures.call_without(["/session"])
+}
+
+test_missing_grant_denies if {
+	found == [missing({"session.rate.minute.granted"})] with input as fixtures.call_without(["/session/rate/minute/granted"])
+	found == [missing({"session.rate.hour.granted"})] with input as fixtures.call_without(["/session/rate/hour/granted"])
+}
+
+test_unfit_grant_denies if {
+	every granted in fixtures.not_booleans {
+		found == [missing({"session.rate.minute.granted"})] with input as fixtures.call_with({"/session/rate/minute/granted": granted})
+		found == [missing({"session.rate.hour.granted"})] with input as fixtures.call_with({"/session/rate/hour/granted": granted})
+	}
+}
+
+test_missing_wait_denies_without_a_hint if {
+	every seconds in fixtures.not_numbers {
+		found == [missing({"session.rate.minute.retry_after_seconds"})] with input as both(seconds, 5)
+		found == [missing({"session.rate.hour.retry_after_seconds"})] with input as both(5, seconds)
+	}
+}
+
+test_missing_limit_denies_without_a_hint if {
+	found == [missing({"session.rate.minute.limit"})] with input as fixtures.without(
+		both(2, 7),
+		["/session/rate/minute/limit"],
+	)
+}
