@@ -7,10 +7,17 @@ import pytest
 from sqlalchemy import Engine
 
 from scopebound_engine.database.engine import migrate, open_database
+from scopebound_engine.logs import configure
 from scopebound_engine.session.state import SessionState
 from scopebound_engine.session.state_postgres import PostgresState
 from scopebound_engine.session.state_sqlite import SqliteState
 from tests.postgres import Databases, PostgresServer, databases
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs_as_served() -> None:
+    """Log as a server does; structlog's default for terminals renders tracebacks at length."""
+    configure()
 
 
 @pytest.fixture(scope="session")

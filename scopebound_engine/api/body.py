@@ -8,7 +8,7 @@ and thrown away, and one that is still on its way at the deadline is drained aft
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final
 
 import falcon
 
@@ -22,18 +22,11 @@ MANAGEMENT_SECONDS: Final = 10.0
 _PIECE: Final = 64 << 10
 
 
-@runtime_checkable
-class DeadlineSocket(Protocol):
-    """The server's end of a connection, which stops receiving at its deadline."""
-
-    arrived: float
-    deadline: float | None
-
-
 def arrived(req: falcon.Request) -> float:
     """When the request began to arrive, by `time.monotonic()`; now, if the server cannot tell."""
     connection = req.env.get("gunicorn.socket")
-    return connection.arrived if isinstance(connection, DeadlineSocket) else time.monotonic()
+    came: float | None = getattr(connection, "arrived", None)
+    return time.monotonic() if came is None else came
 
 
 def read(req: falcon.Request, limit: int, deadline: float) -> bytes:
@@ -111,8 +104,9 @@ def _pieces(req: falcon.Request, expected: int | None) -> Iterator[bytes]:
 
 
 def _receive_until(req: falcon.Request, deadline: float) -> None:
+    """Bounds each receive; a timed socket (see cli/worker.py) bounds all of them together."""
     connection = req.env.get("gunicorn.socket")
-    if isinstance(connection, DeadlineSocket):
+    if connection is not None and hasattr(connection, "deadline"):
         connection.deadline = deadline
     elif isinstance(connection, socket.socket):
         connection.settimeout(max(0.001, deadline - time.monotonic()))

@@ -1,0 +1,88 @@
+"""The decision point's own parts: slots of a session, and refusals without a policy."""
+
+import threading
+import time
+
+import pytest
+
+from scopebound_engine.decision.pdp import (
+    SessionSlots,
+    jwt_invalid,
+    policy_error,
+    request_invalid,
+)
+from scopebound_engine.decision.verdict import Verdict, Violation
+from scopebound_engine.errors import OverloadError
+
+
+def soon(seconds: float = 0.05) -> float:
+    return time.monotonic() + seconds
+
+
+def test_a_session_has_two_slots_and_the_third_call_is_told() -> None:
+    slots = SessionSlots(2)
+    with slots.take("s", soon()), slots.take("s", soon()):
+        started = time.monotonic()
+        with pytest.raises(OverloadError, match="fewer calls"), slots.take("s", soon()):
+            pytest.fail("a third slot was given")
+        assert time.monotonic() - started >= 0.05
+    with slots.take("s", soon()):
+        pass
+
+
+def test_sessions_do_not_wait_for_each_other() -> None:
+    slots = SessionSlots(1)
+    with slots.take("a", soon()), slots.take("b", soon()):
+        pass
+
+
+def test_a_freed_slot_is_given_to_who_waits() -> None:
+    slots, taken = SessionSlots(1), threading.Event()
+
+    def wait() -> None:
+        with slots.take("s", soon(5)):
+            taken.set()
+
+    with slots.take("s", soon()):
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        assert not taken.wait(0.05)
+    assert taken.wait(2)
+    waiting.join()
+
+
+def test_a_slot_is_freed_when_its_call_fails() -> None:
+    slots = SessionSlots(1)
+    with pytest.raises(ZeroDivisionError), slots.take("s", soon()):
+        raise ZeroDivisionError
+    with slots.take("s", soon()):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code", "severity", "guidance"),
+    [
+        (jwt_invalid, "JWT_INVALID", "high", "reprovision"),
+        (request_invalid, "REQUEST_INVALID", "high", "change_args"),
+        (policy_error, "POLICY_ERROR", "critical", "none"),
+    ],
+)
+def test_the_engines_own_refusals_are_denials(
+    refusal: object, code: str, severity: str, guidance: str
+) -> None:
+    assert callable(refusal)
+    decision = refusal("because")
+    assert decision.bundle is None
+    assert not decision.verdict.allow
+    [violation] = decision.verdict.violations
+    assert (violation.code, violation.severity) == (code, severity)
+    assert violation.retry_guidance == guidance
+    assert "because" in violation.reason
+
+
+def test_no_verdict_allows_with_violations_or_denies_without() -> None:
+    violation = Violation("X_Y", "low", "r", "none")
+    with pytest.raises(ValueError, match="no violations"):
+        Verdict(allow=True, violations=(violation,))
+    with pytest.raises(ValueError, match="at least one"):
+        Verdict(allow=False, violations=())
