@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scopebound_engine import strict_json
-from scopebound_engine.errors import InputError
+from scopebound_engine.errors import EvaluationError, InputError
 from scopebound_engine.rego import native
 from scopebound_engine.rego.engine import Program, compile_program
 from scopebound_engine.rego.input import MAX_DEPTH, set_input, set_input_text, set_input_tree
@@ -19,7 +19,7 @@ NUMBERS = (
     st.integers()
     | st.integers(-(10**63), 10**63)
     | st.integers(2**63 - 2, 2**63 + 2)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(-1e300, 1e300, allow_subnormal=False)
     | st.decimals(-1000, 1000, places=3).map(float)
 )
 JSON = st.recursive(
@@ -111,6 +111,22 @@ def test_different_values_stay_different_by_the_quick_way(echo: Echo, one: Any, 
 def test_awkward_values_arrive(echo: Echo, setter: Any, value: Any) -> None:
     setter(echo.handle, value)
     assert typed(echo.read()) == typed(value)
+
+
+@pytest.mark.parametrize("value", [5e-324, -2.2e-308, 1.7976931348623155e308])
+def test_numbers_the_engine_cannot_compare_arrive_and_comparing_them_fails_loudly(
+    echo: Echo, value: float
+) -> None:
+    set_input(echo.handle, value)
+    assert echo.read() == value
+    source = (
+        "package t\nimport rego.v1\n"
+        'default decision := {"allow": true, "violations": []}\n'
+        'decision := {"allow": false, "violations": [{}]} if input.v < 1\n'
+    )
+    compiled = compile_program(Program((("t.rego", source),), {}, "t/decision"))
+    with pytest.raises(EvaluationError, match="stod"):
+        compiled.evaluate({"v": value})
 
 
 def nested(levels: int) -> Any:
