@@ -67,6 +67,8 @@ roles = Table(
     Column("created_at", Timestamp, nullable=False),
     Column("updated_at", Timestamp, nullable=False),
     Column("fields", JSON, nullable=False),
+    # Why the role is suspended; null while it is not.
+    Column("suspended_reason", Text),
 )
 
 api_keys = Table(
