@@ -37,25 +37,19 @@ drift_unproven if {
 }
 
 drift_tolerable if {
-	evidence := drift.log_evidence
-	limit := config.drift.log_evidence
-	is_number(evidence)
-	is_number(limit)
-	evidence < limit
+	drift_below(drift.log_evidence, config.drift.log_evidence)
 } else if {
 	drift.ready == false
 } else if {
-	calls := drift.calls
-	needed := config.drift.min_calls
-	is_number(calls)
-	is_number(needed)
-	calls < needed
+	drift_below(drift.calls, config.drift.min_calls)
 } else if {
-	sessions := drift.baseline_sessions
-	needed := config.drift.min_baseline_sessions
-	is_number(sessions)
-	is_number(needed)
-	sessions < needed
+	drift_below(drift.baseline_sessions, config.drift.min_baseline_sessions)
+}
+
+drift_below(value, limit) if {
+	is_number(value)
+	is_number(limit)
+	value < limit
 }
 
 drift_reason := "the session drifted from its role's baseline; an operator has to clear it" if {

@@ -105,9 +105,11 @@ test_missing_fact_denies if {
 	count(found) == 1 with input as fixtures.call_without(["/session"])
 }
 
-test_missing_fact_denies_without_a_baseline if {
-	every path in ["/session/drift/log_evidence", "/session/drift/calls", "/session/drift/baseline_sessions"] {
+test_fact_is_needed_without_a_baseline if {
+	every name in ["log_evidence", "calls", "baseline_sessions"] {
+		path := sprintf("/session/drift/%s", [name])
 		count(found) == 1 with input as fixtures.without(drift({"ready": false}), [path])
+		count(found) == 1 with input as drift({"ready": false, name: "12"})
 	}
 }
 
@@ -134,8 +136,8 @@ test_missing_thresholds_deny if {
 
 test_unfit_thresholds_deny if {
 	every wrong in fixtures.not_numbers {
-		count(found) == 1 with input as drift({}) with data.scopebound.config.drift.log_evidence as wrong
-		count(found) == 1 with input as drift({}) with data.scopebound.config.drift.min_calls as wrong
-		count(found) == 1 with input as drift({}) with data.scopebound.config.drift.min_baseline_sessions as wrong
+		found == [missing({"config.drift.log_evidence"})] with input as drift({}) with data.scopebound.config.drift.log_evidence as wrong
+		found == [missing({"config.drift.min_calls"})] with input as drift({}) with data.scopebound.config.drift.min_calls as wrong
+		found == [missing({"config.drift.min_baseline_sessions"})] with input as drift({}) with data.scopebound.config.drift.min_baseline_sessions as wrong
 	}
 }

@@ -164,6 +164,13 @@ test_unfit_argument_denies if {
 	count(found) == 1 with input as one(recipient, {"fit": false, "matched": true})
 }
 
+test_unfit_on_the_way_has_no_actual if {
+	found == [denial({
+		"reason": `argument "amount" has the wrong type; it must satisfy lt 50000`,
+		"retry_guidance": "change_args",
+	})] with input as one(object.remove(limit, ["actual"]), {"fit": false})
+}
+
 test_all_must_hold if {
 	found == [] with input as call([limit, object.union(recipient, {"matched": true})])
 	count(found) == 1 with input as call([limit, recipient])

@@ -115,6 +115,13 @@ test_missing_wait_denies_without_a_hint if {
 	}
 }
 
+test_wait_of_a_granted_window_is_not_needed if {
+	found == [minute(2)] with input as fixtures.without(
+		fixtures.call_with({"/session/rate/minute": empty(30, 2)}),
+		["/session/rate/hour/limit", "/session/rate/hour/retry_after_seconds"],
+	)
+}
+
 test_missing_limit_denies_without_a_hint if {
 	found == [missing({"session.rate.minute.limit"})] with input as fixtures.without(
 		both(2, 7),

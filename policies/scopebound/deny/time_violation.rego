@@ -39,13 +39,7 @@ time_in_hours(start, end, hour) if {
 	is_number(end)
 	is_number(hour)
 	start > end
-	hour >= start
-} else if {
-	is_number(start)
-	is_number(end)
-	is_number(hour)
-	start > end
-	hour < end
+	true in [hour >= start, hour < end]
 } else if {
 	start == 0
 	end == 0

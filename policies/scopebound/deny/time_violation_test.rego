@@ -133,6 +133,16 @@ test_unfit_clock_denies if {
 	}
 }
 
+test_unfit_hour_denies_in_a_window_over_midnight if {
+	every wrong in fixtures.not_numbers {
+		found == [missing({"now.hour"})] with input as fixtures.call_with({
+			"/claims/allowed_hours_start": 22,
+			"/claims/allowed_hours_end": 6,
+			"/now/hour": wrong,
+		})
+	}
+}
+
 test_unfit_weekday_that_is_listed_denies if {
 	found == [missing({"now.weekday"})] with input as weekday("2", ["2"])
 }
