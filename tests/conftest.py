@@ -82,8 +82,8 @@ def database(database_url: str | None, tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def state(database_url: str | None, tmp_path: Path) -> Iterator[SessionState]:
-    """Session state, empty."""
+def state(database: Engine, database_url: str | None, tmp_path: Path) -> Iterator[SessionState]:
+    """Session state beside `database`, empty."""
     made = PostgresState(database_url) if database_url else SqliteState(tmp_path)
     yield made
     made.close()

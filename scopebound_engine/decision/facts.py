@@ -63,8 +63,8 @@ def build(
         "session": {
             "rate": {"minute": _window(session.minute), "hour": _window(session.hour)},
             "drift": dict(_NO_DRIFT),
-            "revoked": False,
-            "revoked_reason": None,
+            "revoked": session.revoked_reason is not None,
+            "revoked_reason": session.revoked_reason,
         },
     }
     constraints = _constraints(call, claims.get("parameter_constraints"))

@@ -95,7 +95,10 @@ class DecisionPoint:
         verified = time.perf_counter()
         with self._slots.take(claims["jti"], deadline):
             session = self._state.enter(
-                claims["jti"], claims["rate_limit_per_minute"], claims["rate_limit_per_hour"]
+                claims["jti"],
+                claims["role_id"],
+                claims["rate_limit_per_minute"],
+                claims["rate_limit_per_hour"],
             )
             entered = time.perf_counter()
             document = facts.build(call, claims, int(self._clock() * 1000), session)

@@ -1,5 +1,9 @@
 """Per-session state: the seam, and the arithmetic of token buckets that its implementations share.
 
+One round trip tells a call what may have changed since its token was signed: what is left in the
+session's buckets, and whether its role is still in force. So a role that is suspended or deleted
+stops its sessions with the very next call on every node.
+
 A session has two buckets, one per minute and one per hour, each as large as its limit and refilled
 continuously. A call takes a token from both, or from none if either is empty.
 
@@ -31,10 +35,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """What a call needs to know of its session."""
+    """What a call needs to know of its session. `revoked_reason`: why it may do nothing more."""
 
     minute: Window
     hour: Window
+    revoked_reason: str | None = None
 
     @property
     def granted(self) -> bool:
@@ -43,7 +48,7 @@ class SessionFacts:
 
 
 class SessionState(Protocol):
-    """Where buckets are kept, shared by all workers of a host or all nodes of a database.
+    """Buckets, shared by all workers of a host or all nodes of a database, and the roles beside.
 
     Buckets may be lost with a crash of the machine or the database server. They come back empty,
     never full: only `open` fills them, and a session that is not known has none.
@@ -55,8 +60,12 @@ class SessionState(Protocol):
         `expires_at`, in epoch seconds, is when they may be forgotten. Raises StateUnavailableError.
         """
 
-    def enter(self, session_id: str, per_minute: int, per_hour: int) -> SessionFacts:
-        """Take a token from both buckets, or none. Raises StateUnavailableError."""
+    def enter(self, session_id: str, role_id: str, per_minute: int, per_hour: int) -> SessionFacts:
+        """Take a token from both buckets, or none, and see whether the role is in force.
+
+        Only the session's own role counts: to suspend a parent stops the parent's own sessions, not
+        those of its children, which are roles of their own. Raises StateUnavailableError.
+        """
 
     def close(self) -> None:
         """Let go of files and connections."""
@@ -68,13 +77,28 @@ def refilled(units: int, limit: int, passed_us: int, window_us: int) -> int:
     return min(units + limit * passed_us, limit * window_us)
 
 
-def facts(per_minute: int, per_hour: int, minute_units: int, hour_units: int) -> SessionFacts:
+def revoked_reason(role_found: bool, suspended_reason: str | None) -> str | None:
+    """What a role's row says of its sessions; `suspended_reason` is null while it is in force."""
+    if not role_found:
+        return "role deleted"
+    if suspended_reason is None:
+        return None
+    return f"role suspended: {suspended_reason}" if suspended_reason else "role suspended"
+
+
+def facts(
+    per_minute: int,
+    per_hour: int,
+    minute_units: int,
+    hour_units: int,
+    revoked: str | None = None,
+) -> SessionFacts:
     """What a call finds in buckets that hold so many units, before it takes any."""
     minute = _window(per_minute, minute_units, MINUTE_US)
     hour = _window(per_hour, hour_units, HOUR_US)
     if minute.granted and hour.granted:
         minute, hour = _less_one(minute), _less_one(hour)
-    return SessionFacts(minute, hour)
+    return SessionFacts(minute, hour, revoked)
 
 
 def _window(limit: int, units: int, window_us: int) -> Window:
@@ -91,4 +115,3 @@ def _less_one(window: Window) -> Window:
 
 
 UNLIMITED: Final = Window(limit=0, granted=True, remaining=0, retry_after_seconds=0)
-NO_LIMITS: Final = SessionFacts(UNLIMITED, UNLIMITED)

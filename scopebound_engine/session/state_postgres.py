@@ -1,7 +1,7 @@
 """Session state of all nodes: a function in the shared PostgreSQL, one round trip a call.
 
 Time is the database server's clock, the same for every node. The functions and their unlogged
-table come from the migration `session_state`.
+table come from the migrations `session_state` and `role_suspension`.
 """
 
 import os
@@ -14,13 +14,15 @@ from sqlalchemy.pool import QueuePool
 
 from scopebound_engine.database import postgres
 from scopebound_engine.errors import StateUnavailableError
-from scopebound_engine.session.state import NO_LIMITS, SessionFacts, facts
+from scopebound_engine.session.state import SessionFacts, facts, revoked_reason
 
 PATIENCE_SECONDS: Final = 0.25
 POOL_SIZE: Final = 8
 
 _OPEN: Final = "SELECT scopebound_open(%s, %s, %s, %s)"
-_ENTER: Final = "SELECT minute_found, hour_found FROM scopebound_enter(%s, %s, %s)"
+_ENTER: Final = (
+    "SELECT minute_found, hour_found, role_found, suspended FROM scopebound_enter(%s, %s, %s, %s)"
+)
 
 
 class PostgresState:
@@ -36,12 +38,13 @@ class PostgresState:
         if per_minute or per_hour:
             self._call(_OPEN, session_id, per_minute, per_hour, expires_at)
 
-    def enter(self, session_id: str, per_minute: int, per_hour: int) -> SessionFacts:
+    def enter(self, session_id: str, role_id: str, per_minute: int, per_hour: int) -> SessionFacts:
         """See SessionState."""
-        if per_minute == 0 == per_hour:
-            return NO_LIMITS
-        minute, hour = self._call(_ENTER, session_id, per_minute, per_hour)
-        return facts(per_minute, per_hour, minute, hour)
+        minute, hour, role_found, suspended = self._call(
+            _ENTER, session_id, role_id, per_minute, per_hour
+        )
+        revoked = revoked_reason(role_found, suspended)
+        return facts(per_minute, per_hour, minute, hour, revoked)
 
     def close(self) -> None:
         """See SessionState."""

@@ -5,6 +5,9 @@ against a killed process but not against a crash of the machine: after one, the 
 boot could be whole, rolled back or torn. So it is never looked at again; the new boot begins with a
 new file, in which no session is known and every bucket is empty. Time is the clock since that
 boot, which nobody can set.
+
+The roles are read where they are kept: the same connection attaches the database file, read-only.
+A transaction on the state file then holds a snapshot of both, and waits for no writer of the roles.
 """
 
 import os
@@ -17,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from scopebound_engine.database import sqlite
 from scopebound_engine.database.lockfile import alone
 from scopebound_engine.errors import (
     ConfigError,
@@ -26,11 +30,13 @@ from scopebound_engine.errors import (
 from scopebound_engine.session.state import (
     HOUR_US,
     MINUTE_US,
-    NO_LIMITS,
     SessionFacts,
     facts,
     refilled,
+    revoked_reason,
 )
+
+_Execute = Callable[..., sqlite3.Cursor]
 
 _WAIT_SECONDS: Final = 0.1
 _LOOK_AGAIN_SECONDS: Final = 50e-6
@@ -56,6 +62,7 @@ _UPDATE: Final = (
     "UPDATE session_buckets SET minute_units = ?, hour_units = ?, touched_us = ? "
     "WHERE session_id = ?"
 )
+_ROLE: Final = "SELECT suspended_reason FROM stored.roles WHERE id = ?"
 _SWEEP: Final = (
     "DELETE FROM session_buckets WHERE session_id IN "
     "(SELECT session_id FROM session_buckets WHERE expires_at < ? LIMIT ?)"
@@ -96,16 +103,22 @@ class _Worker:
         with alone(path.with_name("state.lock"), seconds=_WAIT_SECONDS):
             path.touch(mode=0o600)
             self.connection = sqlite3.connect(
-                path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+                path.as_uri(),
+                timeout=_WAIT_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=True,
             )
             self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.execute("PRAGMA synchronous = OFF")
             self.connection.executescript(_SCHEMA)
+            stored = path.with_name(sqlite.FILE_NAME).as_uri() + "?mode=ro"
+            self.connection.execute("ATTACH ? AS stored", (stored,))
             self.connection.execute("PRAGMA busy_timeout = 0")  # begin() waits instead
             _remove_other_boots(path)
 
     @contextmanager
-    def transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+    def transaction(self) -> Iterator[_Execute]:
         """Be the one writer of the host. Raises sqlite3.Error, TimeoutError."""
         if not self._lock.acquire(timeout=_WAIT_SECONDS):
             raise TimeoutError("the other calls of this process kept it busy")
@@ -156,26 +169,34 @@ class SqliteState:
             units = (per_minute * MINUTE_US, per_hour * HOUR_US)
             execute(_INSERT, (session_id, *units, self._microseconds(), expires_at))
 
-    def enter(self, session_id: str, per_minute: int, per_hour: int) -> SessionFacts:
+    def enter(self, session_id: str, role_id: str, per_minute: int, per_hour: int) -> SessionFacts:
         """See SessionState."""
-        if per_minute == 0 == per_hour:
-            return NO_LIMITS
+        minute = hour = 0
         with self._transaction() as execute:
-            row = execute(_SELECT, (session_id,)).fetchone()
-            now = self._microseconds()
-            if row is None:
-                expires_at = int(self._clock()) + _LONGEST_SESSION_SECONDS
-                execute(_INSERT, (session_id, 0, 0, now, expires_at))
-                return facts(per_minute, per_hour, 0, 0)
-            minute_units, hour_units, touched = row
-            minute = refilled(minute_units, per_minute, now - touched, MINUTE_US)
-            hour = refilled(hour_units, per_hour, now - touched, HOUR_US)
-            found = facts(per_minute, per_hour, minute, hour)
-            if found.granted:
-                minute -= MINUTE_US if per_minute else 0
-                hour -= HOUR_US if per_hour else 0
-            execute(_UPDATE, (minute, hour, now, session_id))
-            return found
+            role = execute(_ROLE, (role_id,)).fetchone()
+            if per_minute or per_hour:
+                minute, hour = self._take(execute, session_id, per_minute, per_hour)
+        revoked = revoked_reason(role is not None, role[0] if role else None)
+        return facts(per_minute, per_hour, minute, hour, revoked)
+
+    def _take(
+        self, execute: _Execute, session_id: str, per_minute: int, per_hour: int
+    ) -> tuple[int, int]:
+        """The units found in both buckets, from which a token is taken if both have one."""
+        row = execute(_SELECT, (session_id,)).fetchone()
+        now = self._microseconds()
+        if row is None:
+            expires_at = int(self._clock()) + _LONGEST_SESSION_SECONDS
+            execute(_INSERT, (session_id, 0, 0, now, expires_at))
+            return 0, 0
+        minute_units, hour_units, touched = row
+        minute = refilled(minute_units, per_minute, now - touched, MINUTE_US)
+        hour = refilled(hour_units, per_hour, now - touched, HOUR_US)
+        granted = facts(per_minute, per_hour, minute, hour).granted
+        minute_left = minute - MINUTE_US if granted and per_minute else minute
+        hour_left = hour - HOUR_US if granted and per_hour else hour
+        execute(_UPDATE, (minute_left, hour_left, now, session_id))
+        return minute, hour
 
     def close(self) -> None:
         """See SessionState."""
@@ -184,7 +205,7 @@ class SqliteState:
             worker.connection.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+    def _transaction(self) -> Iterator[_Execute]:
         try:
             with self._own_worker().transaction() as execute:
                 yield execute

@@ -120,7 +120,7 @@ class AwayState:
     def open(self, session_id: str, per_minute: int, per_hour: int, expires_at: int) -> None:
         raise StateUnavailableError("the state database does not answer")
 
-    def enter(self, session_id: str, per_minute: int, per_hour: int) -> SessionFacts:
+    def enter(self, session_id: str, role_id: str, per_minute: int, per_hour: int) -> SessionFacts:
         raise StateUnavailableError("the state database does not answer")
 
     def close(self) -> None:

@@ -10,16 +10,28 @@ from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.errors import ConfigError, StateUnavailableError
 from scopebound_engine.session.state_postgres import PostgresState
 from tests.postgres import PostgresServer
+from tests.roles import ROLE_ID, store_role
 
 LATER = 4_000_000_000
 
 
+def prepare(url: str, folder: Path) -> None:
+    engine = open_database(url, folder)
+    migrate(engine)
+    store_role(engine)
+    engine.dispose()
+
+
 @pytest.fixture
 def server(own_postgres: PostgresServer, tmp_path: Path) -> PostgresServer:
-    engine = open_database(own_postgres.url(), tmp_path)
-    migrate(engine)
-    engine.dispose()
+    prepare(own_postgres.url(), tmp_path)
     return own_postgres
+
+
+@pytest.fixture
+def url(postgres_url: str, tmp_path: Path) -> str:
+    prepare(postgres_url, tmp_path)
+    return postgres_url
 
 
 @pytest.fixture
@@ -33,12 +45,12 @@ def test_after_a_crash_of_the_server_the_buckets_are_empty(
     server: PostgresServer, state: PostgresState
 ) -> None:
     state.open("s", 60, 60, LATER)
-    assert state.enter("s", 60, 60).granted
+    assert state.enter("s", ROLE_ID, 60, 60).granted
     server.stop()
     with pytest.raises(StateUnavailableError, match="SCOPEBOUND_DATABASE_URL"):
-        state.enter("s", 60, 60)
+        state.enter("s", ROLE_ID, 60, 60)
     server.start()
-    assert not state.enter("s", 60, 60).granted
+    assert not state.enter("s", ROLE_ID, 60, 60).granted
 
 
 def test_the_first_call_after_a_restart_is_answered_whatever_connections_were_open(
@@ -47,14 +59,14 @@ def test_the_first_call_after_a_restart_is_answered_whatever_connections_were_op
     state.open("s", 60, 60, LATER)
     with ThreadPoolExecutor(4) as threads, psycopg.connect(server.url()) as holder:
         holder.execute("SELECT 1 FROM session_buckets FOR UPDATE")
-        waiting = [threads.submit(state.enter, "s", 60, 60) for _ in range(4)]
+        waiting = [threads.submit(state.enter, "s", ROLE_ID, 60, 60) for _ in range(4)]
         time.sleep(0.1)
         holder.rollback()
         assert all(call.result().granted for call in waiting)
     server.stop()
     server.start()
     state.open("t", 60, 60, LATER)
-    assert state.enter("t", 60, 60).granted
+    assert state.enter("t", ROLE_ID, 60, 60).granted
 
 
 def test_a_frozen_server_is_not_waited_for_and_found_again_at_once(
@@ -65,53 +77,61 @@ def test_a_frozen_server_is_not_waited_for_and_found_again_at_once(
         for _ in range(2):  # on a connection that was open, then on a new one
             began = time.monotonic()
             with pytest.raises(StateUnavailableError):
-                state.enter("s", 60, 60)
+                state.enter("s", ROLE_ID, 60, 60)
             assert time.monotonic() - began < 0.8
-    assert state.enter("s", 60, 60).granted
+    assert state.enter("s", ROLE_ID, 60, 60).granted
 
 
-def test_a_row_that_someone_keeps_locked_is_not_waited_for(postgres_url: str) -> None:
-    state = PostgresState(postgres_url)
+def test_a_row_that_someone_keeps_locked_is_not_waited_for(url: str) -> None:
+    state = PostgresState(url)
     state.open("s", 60, 60, LATER)
-    with psycopg.connect(postgres_url) as holder:
+    with psycopg.connect(url) as holder:
         holder.execute("SELECT 1 FROM session_buckets WHERE session_id = 's' FOR UPDATE")
         began = time.monotonic()
         with pytest.raises(StateUnavailableError):
-            state.enter("s", 60, 60)
+            state.enter("s", ROLE_ID, 60, 60)
         assert time.monotonic() - began < 0.5
         holder.rollback()
-    assert state.enter("s", 60, 60).granted
+    assert state.enter("s", ROLE_ID, 60, 60).granted
     state.close()
 
 
-def test_a_clock_of_the_server_that_went_backwards_takes_nothing_away(postgres_url: str) -> None:
-    state = PostgresState(postgres_url)
+def test_a_clock_of_the_server_that_went_backwards_takes_nothing_away(url: str) -> None:
+    state = PostgresState(url)
     state.open("s", 60, 60, LATER)
-    with psycopg.connect(postgres_url) as connection:
+    with psycopg.connect(url) as connection:
         connection.execute("UPDATE session_buckets SET touched_us = touched_us + 3600000000")
-    assert state.enter("s", 60, 60).minute.remaining == 59
+    assert state.enter("s", ROLE_ID, 60, 60).minute.remaining == 59
     state.close()
 
 
-def test_expired_sessions_are_swept_a_few_at_a_time(postgres_url: str) -> None:
-    state = PostgresState(postgres_url)
-    with psycopg.connect(postgres_url) as connection:
+def test_expired_sessions_are_swept_a_few_at_a_time(url: str) -> None:
+    state = PostgresState(url)
+    with psycopg.connect(url) as connection:
         connection.execute(
             "INSERT INTO session_buckets "
             "SELECT 'old-' || n, 0, 0, 0, 1 FROM generate_series(1, 30) AS n"
         )
     state.open("new", 1, 1, LATER)
-    with psycopg.connect(postgres_url) as connection:
+    with psycopg.connect(url) as connection:
         assert connection.execute("SELECT count(*) FROM session_buckets").fetchone() == (11,)
     state.close()
 
 
-def test_what_every_call_changes_is_not_written_ahead(postgres_url: str) -> None:
-    with psycopg.connect(postgres_url) as connection:
+def test_what_every_call_changes_is_not_written_ahead(url: str) -> None:
+    with psycopg.connect(url) as connection:
         kind = connection.execute(
             "SELECT relpersistence FROM pg_class WHERE relname = 'session_buckets'"
         ).fetchone()
     assert kind == ("u",)
+
+
+def test_a_node_of_the_former_program_finds_no_function_to_enter_by(url: str) -> None:
+    with (
+        psycopg.connect(url) as connection,
+        pytest.raises(psycopg.errors.UndefinedFunction),
+    ):
+        connection.execute("SELECT * FROM scopebound_enter('s'::text, 5::bigint, 5::bigint)")
 
 
 def test_a_url_of_another_kind_is_a_setting_to_mend() -> None:
