@@ -28,8 +28,11 @@ def create_app(services: Services) -> App:
     app.add_route("/v1/provision", Provision(services.provisioner))
     app.add_route("/v1/enforce", Enforce(services.decisions, config, "tool_call"))
     app.add_route("/v1/mcp/enforce", Enforce(services.decisions, config, "mcp_tool_call"))
-    app.add_route("/mgmt/v1/roles", RoleCollection(services.roles))
-    app.add_route("/mgmt/v1/roles/{role_id}", RoleItem(services.roles))
+    app.add_route("/mgmt/v1/roles", RoleCollection(services.roles, services.provisioner))
+    role = RoleItem(services.roles, services.provisioner)
+    app.add_route("/mgmt/v1/roles/{role_id}", role)
+    app.add_route("/mgmt/v1/roles/{role_id}/suspend", role, suffix="suspend")
+    app.add_route("/mgmt/v1/roles/{role_id}/resume", role, suffix="resume")
     app.add_route(
         "/healthz",
         Health(

@@ -1,17 +1,21 @@
-"""/mgmt/v1/roles: create, read and change roles.
+"""/mgmt/v1/roles: create, read, change, suspend and delete roles.
 
 A key with only the scope `enforce` reads id and name of the roles it may provision, and no more:
 the published client looks names up with it.
 """
 
+import time
 from collections.abc import Set
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import falcon
+import structlog
 
+from scopebound_engine import strict_json
 from scopebound_engine.access.api_keys import ApiKey
+from scopebound_engine.api import body
 from scopebound_engine.api.answers import answer_json
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.body import read_json
@@ -21,14 +25,18 @@ from scopebound_engine.role.model import (
     Role,
     RoleChanges,
     RoleFields,
+    Suspension,
     is_uuid,
     parse,
     role_response,
 )
 from scopebound_engine.role.store import RoleStore
+from scopebound_engine.session.provision import Provisioner
 
 MANAGE = "roles"
 USE = "enforce"
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,7 @@ class RoleCollection:
     """All roles."""
 
     roles: RoleStore
+    provisioner: Provisioner
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Every role the key may read, or with `?name=` that one."""
@@ -51,16 +60,17 @@ class RoleCollection:
         """Create a role; answers 201 with `warnings` beside its fields."""
         require(req, MANAGE)
         _only(req, set())
-        role = self.roles.create(parse(RoleFields, read_json(req)))
+        role = self.roles.create(parse(RoleFields, read_json(req)), self.provisioner.check)
         answer_json(resp, _answer_change(self.roles, role), HTTPStatus.CREATED)
         resp.set_header("Location", f"/mgmt/v1/roles/{role.id}")
 
 
 @dataclass(frozen=True, slots=True)
 class RoleItem:
-    """One role, by its UUID."""
+    """One role, by its UUID. Operators' interventions are logged with the id of their key."""
 
     roles: RoleStore
+    provisioner: Provisioner
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
         """The role."""
@@ -73,8 +83,32 @@ class RoleItem:
         require(req, MANAGE)
         _only(req, set())
         changes = parse(RoleChanges, read_json(req))
-        role = self.roles.update(_uuid(role_id), changes)
+        role = self.roles.update(_uuid(role_id), changes, self.provisioner.check)
         answer_json(resp, _answer_change(self.roles, role))
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
+        """Delete the role; its live sessions are denied from now on."""
+        key = require(req, MANAGE)
+        _only(req, set())
+        role = self.roles.delete(_uuid(role_id))
+        log.warning("role deleted", role_id=role.id, role=role.name, api_key=key.id)
+        answer_json(resp, {"deleted": True, "id": role.id, "name": role.name})
+
+    def on_post_suspend(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
+        """Take the role out of force: no new sessions, and its live ones are denied."""
+        key, reason = require(req, MANAGE), _reason(req)
+        role = self.roles.suspend(_uuid(role_id), reason)
+        log.warning(
+            "role suspended", role_id=role.id, role=role.name, api_key=key.id, reason=reason
+        )
+        answer_json(resp, role_response(role))
+
+    def on_post_resume(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
+        """Put the role in force again."""
+        key, reason = require(req, MANAGE), _reason(req)
+        role = self.roles.resume(_uuid(role_id))
+        log.warning("role resumed", role_id=role.id, role=role.name, api_key=key.id, reason=reason)
+        answer_json(resp, role_response(role))
 
 
 def _manages(key: ApiKey) -> bool:
@@ -101,6 +135,13 @@ def _uuid(role_id: str) -> str:
             "a role's address ends in its UUID; GET /mgmt/v1/roles?name= finds one by its name"
         )
     return role_id.lower()
+
+
+def _reason(req: falcon.Request) -> str:
+    """Why, as the optional body says."""
+    _only(req, set())
+    data = body.read(req, body.MANAGEMENT_BODY_BYTES, time.monotonic() + body.MANAGEMENT_SECONDS)
+    return parse(Suspension, strict_json.loads(data) if data else {}).reason
 
 
 def _name(req: falcon.Request) -> str:

@@ -32,6 +32,7 @@ __all__ = [
     "Role",
     "RoleChanges",
     "RoleFields",
+    "Suspension",
     "is_uuid",
     "parse",
     "role_response",
@@ -244,12 +245,22 @@ class RoleChanges(_Settings):
 
 
 class Role(RoleFields):
-    """A stored role. `parent_role_id` is the parent's UUID, or empty; times are in UTC."""
+    """A stored role. `parent_role_id` is the parent's UUID, or empty; times are in UTC.
+
+    `revision` counts changes of its fields. `suspended_reason` is None while it is in force.
+    """
 
     id: str
     revision: int
     created_at: AwareDatetime
     updated_at: AwareDatetime
+    suspended_reason: str | None = None
+
+
+class Suspension(_Values):
+    """The body of a suspension or of its end: why, for those who find the role so."""
+
+    reason: Annotated[str, Field(max_length=256), AfterValidator(_without_controls)] = ""
 
 
 def role_response(role: Role, warnings: Sequence[str] | None = None) -> dict[str, Any]:
@@ -267,6 +278,8 @@ def role_response(role: Role, warnings: Sequence[str] | None = None) -> dict[str
             for tool, all_ in role.parameter_constraints.items()
         },
         "webhook_secret_hint": f"{secret[:HINT_LENGTH]}***" if secret else "",
+        "suspended": role.suspended_reason is not None,
+        "suspended_reason": role.suspended_reason,
         "created_at": _timestamp(role.created_at),
         "updated_at": _timestamp(role.updated_at),
     }

@@ -1,11 +1,12 @@
 """The table of roles. All changes run one after the other, so that chains of parents stay sound."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError, StatementError
 
 from scopebound_engine.database.engine import reading, transaction
 from scopebound_engine.database.schema import moment, roles
@@ -14,6 +15,12 @@ from scopebound_engine.role.inheritance import MAX_CHAIN, check_chain
 from scopebound_engine.role.model import Role, RoleChanges, RoleFields
 
 _LOCK: Final = "roles"
+
+Check = Callable[[Sequence[Role]], None]
+
+
+def _any(_chain: Sequence[Role]) -> None:
+    """Takes every role."""
 
 
 class RoleStore:
@@ -27,35 +34,67 @@ class RoleStore:
     ) -> None:
         self._engine, self._clock, self._new_id = engine, clock, new_id
 
-    def create(self, fields: RoleFields) -> Role:
+    def create(self, fields: RoleFields, check: Check = _any) -> Role:
         """A new role, at revision 1.
 
-        Raises ConflictError when the name is taken, InputError when its parent will not do.
+        `check` sees it with its ancestors, as `chain` gives them; what it raises undoes the
+        creation. Raises ConflictError when the name is taken, InputError when its parent will not
+        do.
         """
         role_id, now = self._new_id(), moment(self._clock())
         try:
-            with transaction(self._engine, lock=_LOCK) as connection:
+            with self._changing() as connection:
                 row = _columns(connection, role_id, fields)
                 row |= {"id": role_id, "revision": 1, "created_at": now, "updated_at": now}
                 connection.execute(insert(roles).values(row))
-                return _require(connection, role_id)
+                return _checked(connection, role_id, check)
         except IntegrityError as error:
             raise ConflictError(
                 f"a role named {fields.name!r} exists already; "
                 "change it with PUT, or choose another name"
             ) from error
 
-    def update(self, role_id: str, changes: RoleChanges) -> Role:
-        """The role after the change, one revision on.
+    def update(self, role_id: str, changes: RoleChanges, check: Check = _any) -> Role:
+        """The role after the change, one revision on; `check` as in `create`.
 
         Raises NotFoundError, InputError when the change or a new parent will not do.
         """
-        with transaction(self._engine, lock=_LOCK) as connection:
+        with self._changing() as connection:
             role = _require(connection, role_id)
             changed = _columns(connection, role.id, changes.applied_to(role))
             changed |= {"revision": role.revision + 1, "updated_at": moment(self._clock())}
             connection.execute(update(roles).where(roles.c.id == role.id).values(changed))
-            return _require(connection, role.id)
+            return _checked(connection, role.id, check)
+
+    def suspend(self, role_id: str, reason: str) -> Role:
+        """The role, out of force from now on; again, with another reason. Raises NotFoundError.
+
+        It cannot be provisioned, and every enforce call of its live sessions that begins once this
+        has returned is denied, on every node. Roles below it stay in force, and with them what they
+        inherit: to stop those too, suspend each.
+        """
+        return self._set_suspension(role_id, reason)
+
+    def resume(self, role_id: str) -> Role:
+        """The role, in force again, with those of its sessions that live. Raises NotFoundError."""
+        return self._set_suspension(role_id, None)
+
+    def delete(self, role_id: str) -> Role:
+        """The role that was; its live sessions are denied like those of a suspended one.
+
+        Raises NotFoundError, ConflictError while other roles name it as their parent.
+        """
+        with self._changing() as connection:
+            role = _require(connection, role_id)
+            below = select(roles.c.name).where(roles.c.parent_id == role.id).order_by(roles.c.name)
+            children = connection.execute(below).scalars().all()
+            if children:
+                raise ConflictError(
+                    f"the role {role.name!r} is the parent of {', '.join(map(repr, children))}; "
+                    "give them another parent, or delete them first"
+                )
+            connection.execute(delete(roles).where(roles.c.id == role.id))
+            return role
 
     def get(self, role_id: str) -> Role:
         """The role of this UUID. Raises NotFoundError."""
@@ -80,11 +119,38 @@ class RoleStore:
 
     def chain(self, role: Role) -> tuple[Role, ...]:
         """The role, its parent and its grandparent, as far as there are any."""
-        found = [role]
         with reading(self._engine) as connection:
-            while found[-1].parent_role_id and len(found) < MAX_CHAIN:
-                found.append(_require(connection, found[-1].parent_role_id))
-        return tuple(found)
+            return _chain(connection, role)
+
+    def _set_suspension(self, role_id: str, reason: str | None) -> Role:
+        with self._changing() as connection:
+            role = _require(connection, role_id)
+            changed = {"suspended_reason": reason, "updated_at": moment(self._clock())}
+            connection.execute(update(roles).where(roles.c.id == role.id).values(changed))
+            return _require(connection, role.id)
+
+    @contextmanager
+    def _changing(self) -> Iterator[Connection]:
+        with transaction(self._engine, lock=_LOCK) as connection:
+            try:
+                yield connection
+            except StatementError as error:
+                # Its text would show the parameters, and among them a webhook secret.
+                error.hide_parameters = True
+                raise
+
+
+def _chain(connection: Connection, role: Role) -> tuple[Role, ...]:
+    found = [role]
+    while found[-1].parent_role_id and len(found) < MAX_CHAIN:
+        found.append(_require(connection, found[-1].parent_role_id))
+    return tuple(found)
+
+
+def _checked(connection: Connection, role_id: str, check: Check) -> Role:
+    role = _require(connection, role_id)
+    check(_chain(connection, role))
+    return role
 
 
 def _columns(connection: Connection, role_id: str, fields: RoleFields) -> dict[str, Any]:
@@ -126,4 +192,5 @@ def _role(row: Row[Any]) -> Role:
         revision=row.revision,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        suspended_reason=row.suspended_reason,
     )

@@ -1,17 +1,27 @@
 """Provisioning: a role and a wish become a session, its token and its state."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from scopebound_engine.access.api_keys import ApiKey
-from scopebound_engine.errors import ForbiddenError
+from scopebound_engine.errors import ConflictError, ForbiddenError, InputError
 from scopebound_engine.role.inheritance import EffectiveRole, effective
 from scopebound_engine.role.model import MIN_TTL_SECONDS, Role, RoleFields, is_uuid
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.state import SessionState
 from scopebound_engine.session.tokens import Tokens
+from scopebound_engine.strict_json import dumps
+
+# The fields of a role that can make its token too large.
+_LARGE: Final = (
+    "allowed_tools",
+    "parameter_constraints",
+    "data_scope",
+    "approval_required",
+    "allowed_mcp_servers",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +52,20 @@ class Provisioner:
         """A session for the role with this UUID or name.
 
         `requested_ttl` in seconds; 0 means the role's, otherwise it can only shorten, not below a
-        minute. Raises NotFoundError, ForbiddenError when the key may not provision the role.
+        minute. Raises NotFoundError, ForbiddenError when the key may not provision the role,
+        ConflictError when it is suspended, InputError when its token would be too large: an
+        ancestor may have grown since the role was checked.
         """
         role = self._roles.get(role_ref) if is_uuid(role_ref) else self._roles.by_name(role_ref)
         if key.roles and not {role.id, role.name} & set(key.roles):
             raise ForbiddenError(
                 f"this API key may not provision the role {role.name!r}; "
                 "use a key made with `keys create --role` for it"
+            )
+        if role.suspended_reason is not None:
+            raise ConflictError(
+                f"the role {role.name!r} is suspended ({role.suspended_reason or 'no reason given'}"
+                f"); an operator resumes it with POST /mgmt/v1/roles/{role.id}/resume"
             )
         granted = effective(self._roles.chain(role))
         now, session_id = int(self._clock()), self._new_id()
@@ -61,6 +78,20 @@ class Provisioner:
             claims["exp"],
         )
         return Session(session_id, token, claims["exp"])
+
+    def check(self, chain: Sequence[Role]) -> None:
+        """Refuse a role that could not be provisioned because its token would exceed 16 KiB.
+
+        `chain` is the role and its ancestors. The longest token that a session of the role can have
+        is signed, and nothing kept of it. Raises InputError, which names the largest field.
+        """
+        role, session_id = chain[0], self._new_id()
+        claims = claims_of(effective(chain), role, session_id, int(self._clock()), ttl(role, 0))
+        try:
+            self._tokens.sign(claims | {"parent_session_id": session_id})
+        except InputError as error:
+            sizes = {name: len(dumps(value)) for name, value in (claims | claims["bound"]).items()}
+            raise InputError(max(_LARGE, key=sizes.__getitem__), error.detail) from error
 
 
 def ttl(role: RoleFields, requested: int) -> int:

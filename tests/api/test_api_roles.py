@@ -20,6 +20,9 @@ from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.role.model import RoleFields, parse
 from scopebound_engine.role.store import RoleStore
+from scopebound_engine.session.provision import Provisioner
+from scopebound_engine.session.state_sqlite import SqliteState
+from tests.signing import tokens
 
 NOON = 1_777_464_000  # 2026-04-29T12:00:00Z
 NOWHERE = "00000000-0000-4000-8000-000000000000"
@@ -70,13 +73,18 @@ class Context:
 
 
 @pytest.fixture
-def app(engine: Engine, keys: ApiKeyStore) -> Any:
+def app(engine: Engine, keys: ApiKeyStore, tmp_path: Path) -> Any:
     ticks = itertools.count(NOON)
     store = RoleStore(engine, lambda: next(ticks))
+    state = SqliteState(tmp_path)
+    provisioner = Provisioner(store, tokens(lambda: NOON), state, clock=lambda: NOON)
+    item = RoleItem(store, provisioner)
     app = falcon.App(middleware=[Context(keys)])
     problems.install(app)
-    app.add_route(PATH, RoleCollection(store))
-    app.add_route(PATH + "/{role_id}", RoleItem(store))
+    app.add_route(PATH, RoleCollection(store, provisioner))
+    app.add_route(PATH + "/{role_id}", item)
+    app.add_route(PATH + "/{role_id}/suspend", item, suffix="suspend")
+    app.add_route(PATH + "/{role_id}/resume", item, suffix="resume")
     return app
 
 

@@ -20,6 +20,7 @@ from scopebound_engine.role.model import (
     Role,
     RoleChanges,
     RoleFields,
+    Suspension,
     is_uuid,
     parse,
     role_response,
@@ -106,7 +107,26 @@ def test_the_reference_request_is_answered_in_the_reference_fields() -> None:
         "approval_ttl_seconds": 0,
         "allowed_mcp_servers": [],
         "mcp_server_rate_limits": {},
+        "suspended": False,
+        "suspended_reason": None,
     }
+
+
+@pytest.mark.parametrize("reason", ["", "key leaked"])
+def test_a_suspended_role_says_so(reason: str) -> None:
+    answer = role_response(stored(fields(), suspended_reason=reason))
+
+    assert (answer["suspended"], answer["suspended_reason"]) == (True, reason)
+
+
+@pytest.mark.parametrize("reason", [None, 5, "a\n", "x" * 257])
+def test_a_reason_is_a_line_of_text(reason: Any) -> None:
+    assert mistake(Suspension, {"reason": reason}).field == "reason"
+
+
+def test_a_suspension_needs_no_reason() -> None:
+    assert parse(Suspension, {}).reason == ""
+    assert mistake(Suspension, {"because": "x"}).field == "because"
 
 
 def test_a_change_is_answered_with_its_warnings() -> None:
