@@ -1,15 +1,18 @@
 import itertools
 import threading
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import ProgrammingError
 
-from scopebound_engine.database.engine import open_database
+from scopebound_engine.database.engine import open_database, transaction
 from scopebound_engine.errors import (
     ConflictError,
     DatabaseUnavailableError,
@@ -77,7 +80,13 @@ def test_a_taken_name_is_a_conflict(store: RoleStore) -> None:
 
 def test_what_is_not_there_is_said_so(store: RoleStore) -> None:
     nobody = "00000000-0000-4000-8000-000000000000"
-    for ask in (store.get, lambda it: store.update(it, changes())):
+    for ask in (
+        store.get,
+        lambda it: store.update(it, changes()),
+        lambda it: store.suspend(it, ""),
+        store.resume,
+        store.delete,
+    ):
         with pytest.raises(NotFoundError, match=nobody):
             ask(nobody)
     with pytest.raises(NotFoundError, match="no role named 'ghost'"):
@@ -144,6 +153,118 @@ def test_an_unknown_parent_is_a_mistake_in_the_field(store: RoleStore) -> None:
     with pytest.raises(InputError, match="'ghost'") as error:
         store.create(fields(parent_role_id="ghost"))
     assert error.value.field == "parent_role_id"
+
+
+def test_a_role_is_suspended_and_resumed_and_stays_what_it_is(store: RoleStore) -> None:
+    role = store.create(fields(**FULL))
+    assert role.suspended_reason is None
+    for reason in ("key leaked", "still looking", ""):
+        suspended = store.suspend(role.id.upper(), reason)
+        assert suspended.suspended_reason == reason
+        assert store.get(role.id) == store.by_name(role.name) == suspended
+    resumed = store.resume(role.id)
+    assert resumed.suspended_reason is None
+    assert (resumed.document(), resumed.revision) == (role.document(), role.revision)
+    assert resumed.updated_at > suspended.updated_at > role.updated_at
+    assert store.resume(role.id).suspended_reason is None
+
+
+def test_a_suspended_role_is_changed_and_stays_suspended(store: RoleStore) -> None:
+    role = store.create(fields())
+    store.suspend(role.id, "why")
+    assert store.update(role.id, changes(allowed_tools=["read"])).suspended_reason == "why"
+
+
+def test_a_suspension_is_the_roles_own(store: RoleStore) -> None:
+    store.create(fields("other"))
+    parent = store.create(fields("parent"))
+    child = store.create(fields("child", parent_role_id="parent"))
+    store.suspend(parent.id, "")
+    assert [role.name for role in store.list() if role.suspended_reason is not None] == ["parent"]
+    assert store.chain(store.get(child.id))[1].suspended_reason == ""
+
+
+def test_a_deleted_role_is_gone_and_its_name_is_free(store: RoleStore) -> None:
+    role, other = store.create(fields(**FULL)), store.create(fields("other"))
+    assert store.delete(role.id) == role
+    with pytest.raises(NotFoundError):
+        store.get(role.id)
+    assert store.list() == (other,)
+    assert store.create(fields()).id != role.id
+
+
+def test_a_role_with_children_is_not_deleted(store: RoleStore) -> None:
+    parent = store.create(fields("parent"))
+    children = [store.create(fields(name, parent_role_id="parent")) for name in ("b", "a")]
+    with pytest.raises(ConflictError, match="'parent' is the parent of 'a', 'b'; give them"):
+        store.delete(parent.id)
+    store.update(children[0].id, changes(parent_role_id=""))
+    store.delete(children[1].id)
+    store.delete(parent.id)
+    assert [role.name for role in store.list()] == ["b"]
+
+
+def test_a_parent_is_not_deleted_while_it_is_adopted(store: RoleStore) -> None:
+    together = threading.Barrier(2)
+
+    def tried(change: Callable[[], object]) -> bool:
+        together.wait()
+        try:
+            change()
+        except (InputError, ConflictError):
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as threads:
+        for number in range(5):
+            parent = store.create(fields(f"parent-{number}"))
+            child = store.create(fields(f"child-{number}"))
+            adopt = partial(store.update, child.id, changes(parent_role_id=parent.name))
+            delete = partial(store.delete, parent.id)
+            assert sorted(threads.map(tried, (adopt, delete))) == [False, True]
+
+
+class Refusing:
+    """A check that refuses every role, and remembers which."""
+
+    def __init__(self) -> None:
+        self.seen: list[list[str]] = []
+
+    def __call__(self, chain: Sequence[Role]) -> None:
+        self.seen.append([role.name for role in chain])
+        raise InputError("allowed_tools", "no")
+
+
+def test_what_a_check_refuses_is_not_stored(store: RoleStore) -> None:
+    refusing = Refusing()
+    parent = store.create(fields("parent"))
+    with pytest.raises(InputError, match="allowed_tools: no"):
+        store.create(fields("child", parent_role_id="parent"), refusing)
+    assert store.list() == (parent,)
+    child = store.create(fields("child"))
+    with pytest.raises(InputError, match="allowed_tools: no"):
+        store.update(child.id, changes(parent_role_id="parent", description="x"), refusing)
+    assert store.get(child.id) == child
+    assert refusing.seen == [["child", "parent"]] * 2
+
+
+def test_names_are_case_sensitive(store: RoleStore) -> None:
+    lower, upper = store.create(fields("a")), store.create(fields("A"))
+    assert (store.by_name("a"), store.by_name("A")) == (lower, upper)
+    assert store.create(fields("child", parent_role_id="A")).parent_role_id == upper.id
+
+
+def test_a_failure_of_the_database_does_not_show_the_webhook_secret(
+    store: RoleStore, database: Engine
+) -> None:
+    store.create(fields("before"))
+    with transaction(database) as connection:
+        connection.execute(text("ALTER TABLE roles RENAME COLUMN created_at TO gone"))
+    with pytest.raises((DatabaseUnavailableError, ProgrammingError)) as caught:
+        store.create(fields(**FULL))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "INSERT INTO roles" in shown
+    assert FULL["webhook_secret"] not in shown
 
 
 def test_changes_that_cross_cannot_close_a_circle_together(store: RoleStore) -> None:
