@@ -261,10 +261,11 @@ def test_a_failure_of_the_database_does_not_show_the_webhook_secret(
     with transaction(database) as connection:
         connection.execute(text("ALTER TABLE roles RENAME COLUMN created_at TO gone"))
     with pytest.raises((DatabaseUnavailableError, ProgrammingError)) as caught:
-        store.create(fields(**FULL))
+        store.create(fields(webhook_secret=FULL["webhook_secret"]))
     shown = "".join(traceback.format_exception(caught.value))
     assert "INSERT INTO roles" in shown
-    assert FULL["webhook_secret"] not in shown
+    # SQLAlchemy cuts a long parameter in the middle: the end of this secret would be left.
+    assert FULL["webhook_secret"][-8:] not in shown
 
 
 def test_changes_that_cross_cannot_close_a_circle_together(store: RoleStore) -> None:
