@@ -1,0 +1,125 @@
+"""From Rego modules to the compiled plan, and from a plan back to answers.
+
+For child processes only, like `engine.py`. The plan is OPA's intermediate representation
+(https://www.openpolicyagent.org/docs/ir) as the engine saves it; changed, it can be loaded again.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import regopy
+from regopy.rego_shared import LogLevel
+
+from scopebound_engine.errors import CompileError, EngineError, Finding
+from scopebound_engine.rego import binary, native
+from scopebound_engine.rego.binary import Frame
+from scopebound_engine.rego.findings import build_findings, parse_findings
+from scopebound_engine.rego.input import term
+from scopebound_engine.rego.outcome import error_message
+
+_TRUE: Final = b'{"expressions":[true]}'
+
+
+def parse(modules: Mapping[str, str]) -> list[Finding]:
+    """What the engine's parser says against these modules, by path; several per run."""
+    return list(_add(_interpreter(), modules))
+
+
+def compile_plan(modules: Mapping[str, str], entrypoints: Sequence[str]) -> dict[str, Any]:
+    """The document plan.json of these modules, by path; entrypoints are rules or packages.
+
+    Its list of files names the modules by their paths. Raises CompileError with all that the engine
+    says against them, which is not all that is wrong with them.
+    """
+    builder, bundle = _built(modules, entrypoints, {})
+    with tempfile.TemporaryDirectory() as folder:
+        builder.save_bundle(folder, bundle, regopy.BundleFormat.JSON)
+        plan: dict[str, Any] = json.loads((Path(folder) / "plan.json").read_bytes())
+    paths = list(modules)
+    for file in plan["static"]["files"]:
+        file["value"] = paths[int(file["value"])]
+    return plan
+
+
+def compile_fast(
+    modules: Mapping[str, str], entrypoints: Sequence[str], data: Mapping[str, Any]
+) -> tuple[dict[str, Any], Frame]:
+    """The same document without places, and what it takes to load it again with its data.
+
+    Of the built-ins it has only the names. Raises CompileError.
+    """
+    builder, bundle = _built(modules, entrypoints, data)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "plan"
+        builder.save_bundle(str(file), bundle, regopy.BundleFormat.Binary)
+        plan, frame = binary.decode(file.read_bytes())
+    static = plan["static"]
+    static["builtin_funcs"] = [
+        called for called in static["builtin_funcs"] if builder.is_builtin(called["name"])
+    ]
+    return plan, frame
+
+
+class LoadedPlan:
+    """A plan with its data, ready to be asked without an input. For one thread."""
+
+    def __init__(self, plan: bytes) -> None:
+        """Takes a binary plan. Raises EngineError where the engine refuses it."""
+        self._interpreter = _interpreter()
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "plan"
+            file.write_bytes(plan)
+            self._bundle = self._interpreter.load_bundle(str(file), regopy.BundleFormat.Binary)
+        if self._bundle._impl is None or not self._bundle.ok():
+            raise EngineError("the Rego engine does not load the plan it made")
+
+    def holds(self, entrypoint: str) -> bool:
+        """Whether an entrypoint is true. Raises EngineError where its evaluation fails."""
+        name = entrypoint.encode("utf-8")
+        output = native.query(self._interpreter._impl, self._bundle._impl, name)
+        if output is None:
+            raise EngineError("the Rego engine gave no result; it does not say why")
+        try:
+            root = native.output_node(output)
+            if native.node_kind(root) in (native.ERROR, native.ERROR_SEQUENCE):
+                raise EngineError(error_message(root))
+            return native.output_text(output) == _TRUE
+        finally:
+            native.free_output(output)
+
+
+def _built(
+    modules: Mapping[str, str], entrypoints: Sequence[str], data: Mapping[str, Any]
+) -> tuple[regopy.Interpreter, regopy.Bundle]:
+    builder = _interpreter()
+    findings = list(_add(builder, modules))
+    if findings:
+        raise CompileError("the policy does not compile", findings)
+    builder.add_data_json(term(dict(data)))
+    bundle = builder.build(None, entrypoints)
+    if bundle._impl is None:
+        raise CompileError("the policy does not compile and the engine does not say why")
+    if not bundle.ok():
+        raise CompileError("the policy does not compile", build_findings(bundle._impl))
+    return builder, bundle
+
+
+def _add(builder: regopy.Interpreter, modules: Mapping[str, str]) -> Iterator[Finding]:
+    """Hands over the modules. A plan keeps only the last part of a name, so the names are numbers:
+    a path would lose its folders and, when the plan is saved, write files outside of its own.
+    """
+    for number, (path, source) in enumerate(modules.items()):
+        try:
+            builder.add_module(str(number), source)
+        except regopy.RegoError as error:
+            yield from parse_findings(path, source, str(error))
+
+
+def _interpreter() -> regopy.Interpreter:
+    interpreter = regopy.Interpreter()
+    interpreter.log_level = LogLevel.NONE
+    interpreter.strict_built_in_errors = True
+    return interpreter

@@ -1,0 +1,128 @@
+"""The violations that a policy can make, read off its plan: is each one declared and whole?
+
+A violation is an object with a `code` and at least one other of its fields. Where code or severity
+come in as parameters of a helper, each call of the helper is followed, so that one helper may give
+all violations their shape.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from scopebound_engine.decision.verdict import RETRY_GUIDANCE
+from scopebound_engine.errors import Finding
+from scopebound_engine.rego.plan import Plan
+from scopebound_engine.rego.statements import Local, Operand, Place, Statement
+from scopebound_engine.rego.values import Values
+
+_STEP: Final = "denials"
+_FIELDS: Final = ("code", "severity", "reason", "retry_guidance")
+_OPTIONAL: Final = "retry_after_seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A violation that a rule makes. The values are the literals that a field can be, if it can
+    only be literals; `waits` says whether it has the field retry_after_seconds.
+    """
+
+    place: Place
+    code: frozenset[str]
+    severity: frozenset[str]
+    retry_guidance: frozenset[str]
+    waits: bool
+
+
+def check(values: Values, entrypoint: str, codes: Mapping[str, str]) -> Iterator[Finding]:
+    """All that is wrong with the violations; `codes` gives each declared code its severity."""
+    found: set[str] = set()
+    calls = _Calls(values, entrypoint)
+    for statement, fields in _objects(values.plan):
+        yield from _wrong_fields(statement.place, fields)
+        for violation in calls.violations(statement, fields):
+            found |= violation.code
+            yield from _wrong_values(violation, codes)
+    for code in codes.keys() - found:
+        message = f"{code} is declared, and no rule that {entrypoint} reaches denies with it"
+        remedy = "write its rule in the package that is gathered, or take it out of the manifest"
+        yield Finding(_STEP, message, "manifest.json", remedy=remedy)
+
+
+def _objects(plan: Plan) -> Iterator[tuple[Statement, Mapping[str, Operand]]]:
+    """Object literals that are meant to be a violation, with their fields."""
+    inserts: dict[int, dict[str, Operand]] = {}
+    for statement in plan.statements:
+        if statement.kind.startswith("ObjectInsert"):
+            key, value = statement.reads
+            fields = inserts.setdefault(statement.fields["object"], {})
+            fields[key if isinstance(key, str) else "?"] = value
+    for statement in plan.statements:
+        fields = inserts.get(statement.target or 0, {})
+        if statement.kind == "MakeObject" and "code" in fields and fields.keys() & {*_FIELDS[1:]}:
+            yield statement, fields
+
+
+class _Calls:
+    """Follows values that a helper takes as parameters to the rules that call it."""
+
+    def __init__(self, values: Values, entrypoint: str) -> None:
+        self._values, self._plan = values, values.plan
+        self._reachable = values.plan.reachable("g0.data." + entrypoint.replace("/", "."))
+
+    def violations(
+        self, statement: Statement, fields: Mapping[str, Operand]
+    ) -> Iterator[Violation]:
+        """The violations that one object literal can be."""
+        operands = [fields.get(name, True) for name in ("code", "severity", "retry_guidance")]
+        chain = (statement.block.function,)
+        for place, (code, severity, guidance) in self._bound(chain, statement.place, operands):
+            yield Violation(place, code, severity, guidance, _OPTIONAL in fields)
+
+    def _bound(
+        self, chain: tuple[str, ...], place: Place, operands: list[Operand]
+    ) -> Iterator[tuple[Place, list[frozenset[str]]]]:
+        """The literals that operands take in the function that ends the chain, by call."""
+        function = chain[-1]
+        if function not in self._reachable or function in chain[:-1]:
+            return
+        origins = [self._values.origin(operand) for operand in operands]
+        params = self._plan.functions[function].params
+        if not any(isinstance(origin, Local) and origin.number in params for origin in origins):
+            yield place, [self._values.literals(origin) for origin in origins]
+            return
+        for call in self._plan.calls.get(function, ()):
+            arguments = dict(zip(params, call.reads[2:], strict=False))
+            passed = [
+                arguments.get(origin.number, origin) if isinstance(origin, Local) else origin
+                for origin in origins
+            ]
+            yield from self._bound((*chain, call.block.function), call.place, passed)
+
+
+def _wrong_fields(place: Place, fields: Mapping[str, Operand]) -> Iterator[Finding]:
+    for name in _FIELDS:
+        if name not in fields:
+            yield place.finding(_STEP, f"the violation has no {name}")
+    for name in sorted(fields.keys() - {*_FIELDS, _OPTIONAL}):
+        message = f"the violation has a field {name} that nobody reads"
+        yield place.finding(_STEP, message, f"fields are {', '.join(_FIELDS)} and {_OPTIONAL}")
+
+
+def _wrong_values(violation: Violation, codes: Mapping[str, str]) -> Iterator[Finding]:
+    place, guidance = violation.place, violation.retry_guidance
+    if len(violation.code) != 1:
+        yield place.finding(_STEP, "the violation's code is not one literal")
+    for code in violation.code:
+        if code not in codes:
+            remedy = "declare it there under deny_codes"
+            yield place.finding(_STEP, f"the manifest does not declare {code}", remedy)
+        elif violation.severity != {codes[code]}:
+            shown = " or ".join(sorted(violation.severity)) or "not a literal"
+            message = f"the severity of {code} is {shown} here and {codes[code]} in the manifest"
+            yield place.finding(_STEP, message, "write the same in both")
+    if not guidance or not guidance <= {*RETRY_GUIDANCE}:
+        message = f"retry_guidance must be one of {', '.join(RETRY_GUIDANCE)}, as a literal"
+        yield place.finding(_STEP, message)
+    elif guidance != {"wait"} if violation.waits else "wait" in guidance:
+        message = f'retry_guidance "wait" and the field {_OPTIONAL} go together'
+        yield place.finding(_STEP, message)

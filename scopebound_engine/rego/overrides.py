@@ -1,0 +1,66 @@
+"""Overrides of input and data in a compiled plan: calls of helpers become `WithStmt`s of the IR."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a `with` overrides: the input (0) or the data (1), at a path or as a whole."""
+
+    document: int
+    path: tuple[str, ...]
+
+
+def wrap(plan: dict[str, Any], helpers: Mapping[str, tuple[Target, ...]]) -> None:
+    """Wraps each call of a helper, by the last part of its name, in place.
+
+    A helper's first arguments are the values for its targets, in order.
+    """
+    strings = _Strings(plan["static"]["strings"])
+    for function in plan["funcs"]["funcs"]:
+        _wrap_below(function, helpers, strings)
+
+
+class _Strings:
+    """The plan's table of strings, to which new ones are added."""
+
+    def __init__(self, table: list[dict[str, str]]) -> None:
+        self._table = table
+        self._indices = {entry["value"]: index for index, entry in enumerate(table)}
+
+    def index(self, text: str) -> int:
+        if text not in self._indices:
+            self._indices[text] = len(self._table)
+            self._table.append({"value": text})
+        return self._indices[text]
+
+
+def _wrap_below(node: Any, helpers: Mapping[str, tuple[Target, ...]], strings: _Strings) -> None:
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            _wrap_below(item, helpers, strings)
+            if isinstance(item, dict) and item.get("type") == "CallStmt":
+                targets = helpers.get(item["stmt"]["func"].rpartition(".")[2], ())
+                node[index] = _wrapped(item, targets, strings)
+    elif isinstance(node, dict):
+        for child in node.values():
+            _wrap_below(child, helpers, strings)
+
+
+def _wrapped(call: dict[str, Any], targets: tuple[Target, ...], strings: _Strings) -> Any:
+    # A function's first two arguments are input and data. The first override is the outermost, so
+    # that later ones apply on top of it.
+    values = call["stmt"]["args"][2 : 2 + len(targets)]
+    for target, value in reversed(list(zip(targets, values, strict=True))):
+        call = {
+            "type": "WithStmt",
+            "stmt": {
+                "local": target.document,
+                "path": [strings.index(step) for step in target.path],
+                "value": value,
+                "block": {"stmts": [call]},
+            },
+        }
+    return call

@@ -1,0 +1,145 @@
+"""The compiled plan as a whole: who calls whom, and where a value comes from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from scopebound_engine.rego.statements import (
+    DATA,
+    INPUT,
+    Block,
+    Local,
+    Operand,
+    Statement,
+    StatementReader,
+)
+from scopebound_engine.rego.tokens import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A step of a path that no literal names: an element of a scan, or a computed key."""
+
+    number: int
+
+
+# The root of a path: "input", "data", or the variable that cannot be traced further back.
+Path = tuple["str | Local", tuple["str | Element", ...]]
+
+
+class Plan:
+    """A plan with the sources it was compiled from, for places and packages."""
+
+    def __init__(self, document: Mapping[str, Any], modules: Mapping[str, str]) -> None:
+        self.sources = {path: Source(path, text) for path, text in modules.items()}
+        static = document["static"]
+        reader = StatementReader(static, self.sources)
+        self.builtins: Mapping[str, Mapping[str, Any]] = {
+            builtin["name"]: builtin["decl"] for builtin in static.get("builtin_funcs", ())
+        }
+        self.entrypoints = [plan["name"] for plan in document["plans"]["plans"]]
+        self.functions = {
+            function["name"]: reader.function(function) for function in document["funcs"]["funcs"]
+        }
+
+    @property
+    def statements(self) -> Iterator[Statement]:
+        """Every statement of every function."""
+        for function in self.functions.values():
+            yield from function.statements
+
+    @cached_property
+    def writers(self) -> Mapping[int, Sequence[Statement]]:
+        """The statements that give a variable its value, by its number."""
+        result: dict[int, list[Statement]] = {}
+        for statement in self.statements:
+            numbers = [statement.target]
+            if statement.kind == "Scan":
+                numbers += [statement.fields["key"], statement.fields["value"]]
+            for number in numbers:
+                if number is not None:
+                    result.setdefault(number, []).append(statement)
+        return result
+
+    @cached_property
+    def calls(self) -> Mapping[str, Sequence[Statement]]:
+        """The calls of each function or built-in, by its name."""
+        result: dict[str, list[Statement]] = {}
+        for statement in self.statements:
+            if statement.kind == "Call":
+                result.setdefault(statement.callee, []).append(statement)
+        return result
+
+    @cached_property
+    def callees(self) -> Mapping[str, Sequence[str]]:
+        """The functions and built-ins that each function calls, each once."""
+        return {
+            name: list(dict.fromkeys(item.callee for item in function.statements if item.callee))
+            for name, function in self.functions.items()
+        }
+
+    def reachable(self, *starts: str) -> frozenset[str]:
+        """The functions that those called `starts` need, themselves included."""
+        found = self.functions.keys() & starts
+        waiting = list(found)
+        for name in waiting:
+            new = {*self.callees[name]} & self.functions.keys() - found
+            found |= new
+            waiting += new
+        return frozenset(found)
+
+    @cached_property
+    def _blocks(self) -> Mapping[Block, Sequence[Statement]]:
+        result: dict[Block, list[Statement]] = {}
+        for statement in self.statements:
+            result.setdefault(statement.block, []).append(statement)
+        return result
+
+    def siblings(self, statement: Statement) -> Sequence[Statement]:
+        """All statements of the block that this one stands in."""
+        return self._blocks[statement.block]
+
+    @cached_property
+    def _paths(self) -> dict[int, Path]:
+        return {INPUT: ("input", ()), DATA: ("data", ())}
+
+    def path(self, number: int) -> Path:
+        """The document path that a variable holds, as far as it can be traced."""
+        if number not in self._paths:
+            self._paths[number] = (Local(number), ())  # a cycle ends here
+            self._paths[number] = self._trace(number)
+        return self._paths[number]
+
+    def writer(self, number: int) -> Statement | None:
+        """The one statement that gives a variable its value, where there is just one."""
+        writers = [writer for writer in self.writers.get(number, ()) if writer.kind != "ResetLocal"]
+        return writers[0] if len(writers) == 1 else None
+
+    def _trace(self, number: int) -> Path:
+        writer = self.writer(number)
+        if writer is None:
+            return Local(number), ()
+        source = writer.reads[0] if writer.reads else None
+        if not isinstance(source, Local):
+            return Local(number), ()
+        root, steps = self.path(source.number)
+        if writer.kind.startswith("AssignVar"):
+            return root, steps
+        if writer.kind == "Dot":
+            return root, (*steps, self._step(writer.reads[1]))
+        if writer.kind == "Scan" and number == writer.fields["value"]:
+            return root, (*steps, Element(number))
+        return Local(number), ()
+
+    def _step(self, key: Operand) -> str | Element:
+        if not isinstance(key, Local):
+            return str(key)
+        number = key.number
+        # A variable that is only passed on is the same key under another number.
+        while (writer := self.writer(number)) is not None and writer.kind.startswith("AssignVar"):
+            source = writer.reads[0]
+            if not isinstance(source, Local):
+                return str(source)
+            number = source.number
+        return Element(number)

@@ -1,0 +1,242 @@
+"""Runs a job on a policy that nobody has vouched for, in a process of its own that may die.
+
+The Rego engine is a C++ library: a policy can make it loop, eat memory or crash. So each job gets a
+fresh interpreter, by exec (to fork is unsafe in a threaded server), with an empty environment, a
+scratch folder, limits on memory, processor time and file size, and a deadline:
+
+    findings = run_in_child("scopebound_engine.bundle.inspection:inspect", modules, seconds=10)
+
+The job is a function of a module, given by name so that the parent need not load the engine. Its
+arguments and results are JSON, for a child whose memory may be corrupted must not be able to make
+the parent run anything. A job that is a generator sends its values one by one: what it sent before
+it died is not lost.
+"""
+
+import importlib
+import inspect
+import json
+import os
+import resource
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
+
+from scopebound_engine import strict_json
+from scopebound_engine.errors import (
+    CompileError,
+    EngineError,
+    EvaluationError,
+    EvaluatorCrashedError,
+    EvaluatorTimeoutError,
+    Finding,
+    FindingsError,
+    InputError,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+MEMORY_BYTES: Final = 1 << 30
+_FILE_BYTES: Final = 256 << 20
+_ANSWER_BYTES: Final = 64 << 20
+# -I ignores PYTHON* variables, the user's site and the current folder; without a locale in the
+# environment UTF-8 has to be asked for.
+_INTERPRETER: Final = (sys.executable, "-I", "-X", "utf8", "-m", "scopebound_engine.rego.sandbox")
+# How a child ends that its own timer or its limit on processor time stopped.
+_OUT_OF_TIME: Final = frozenset({signal.SIGALRM, signal.SIGXCPU})
+
+Record = TypeVar("Record", bound="DataclassInstance")
+
+
+def run_in_child(
+    job: Callable[..., Any] | str, *args: Any, seconds: float, memory_bytes: int = MEMORY_BYTES
+) -> Any:
+    """What `job(*args)` returns in a child process, as JSON carries it.
+
+    `job` is a function at the top of a module, or its name, `module:function`; `memory_bytes` is
+    what it may take beyond the loaded engine. Raises EvaluatorTimeoutError past `seconds`,
+    EvaluatorCrashedError where the child died, CompileError where the job raised an error with
+    findings, EngineError for its other errors.
+    """
+    values = list(stream_from_child(job, *args, seconds=seconds, memory_bytes=memory_bytes))
+    return values[0] if values else None
+
+
+def stream_from_child(
+    job: Callable[..., Any] | str, *args: Any, seconds: float, memory_bytes: int = MEMORY_BYTES
+) -> Iterator[Any]:
+    """The values that the generator `job(*args)` yields in a child, as they arrive.
+
+    `seconds` bounds the whole stream. Raises as `run_in_child` does.
+    """
+    deadline = time.monotonic() + seconds
+    request = {
+        "job": job if isinstance(job, str) else f"{job.__module__}:{job.__qualname__}",
+        "args": args,
+        "seconds": seconds,
+        "memory_bytes": memory_bytes,
+    }
+    with (
+        tempfile.TemporaryDirectory(prefix="scopebound-") as folder,
+        _started(request, Path(folder)) as child,
+    ):
+        for line in _lines(child, deadline, seconds):
+            message = _decode(line)
+            if message.get("end") is True:
+                return
+            if "value" not in message:
+                raise _raised(message)
+            yield message["value"]
+        raise _died(child, Path(folder))
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """For jobs, in the child: this block ends the process when it takes longer than `seconds`.
+
+    The timer's signal keeps its default action, because no Python runs while the engine loops.
+    """
+    before, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        left = max(before - (time.monotonic() - started), 0.001) if before else 0
+        signal.setitimer(signal.ITIMER_REAL, left)
+
+
+def decode_record(kind: type[Record], value: Any) -> Record:
+    """A flat dataclass from the object that `dataclasses.asdict` made of it in a child.
+
+    Raises EvaluatorCrashedError where it does not fit: the child is not believed.
+    """
+    types = {field.name: field.type for field in fields(kind)}
+    if not isinstance(value, dict) or value.keys() != types.keys():
+        raise EvaluatorCrashedError(f"the child process answered with a malformed {kind.__name__}")
+    for name, expected in types.items():
+        # strict_json reads 1.0 as the integer 1.
+        if type(value[name]) is not expected and (type(value[name]), expected) != (int, float):
+            raise EvaluatorCrashedError(f"the child process answered with a malformed {name}")
+    return kind(**value)
+
+
+@contextmanager
+def _started(request: dict[str, Any], folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """The child at work, with its request on stdin as a file: no writer can block on it."""
+    (folder / "request.json").write_text(json.dumps(request), encoding="ascii")
+    with (folder / "request.json").open("rb") as stdin, (folder / "stderr").open("wb") as stderr:
+        child = subprocess.Popen(
+            _INTERPRETER, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, cwd=folder, env={}
+        )
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+        _stdout(child).close()
+
+
+def _lines(child: "subprocess.Popen[bytes]", deadline: float, seconds: float) -> Iterator[bytes]:
+    """Whole lines until the child closes its end; EvaluatorTimeoutError past the deadline."""
+    stdout, pending = _stdout(child), b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(stdout, selectors.EVENT_READ)
+        while True:
+            if not selector.select(max(deadline - time.monotonic(), 0)):
+                raise EvaluatorTimeoutError(f"the Rego engine took longer than {seconds:g} s")
+            chunk = os.read(stdout.fileno(), 1 << 20)
+            if not chunk:
+                return
+            pending += chunk
+            if len(pending) > _ANSWER_BYTES:
+                raise EngineError(f"the child process sent more than {_ANSWER_BYTES >> 20} MiB")
+            *lines, pending = pending.split(b"\n")
+            yield from lines
+
+
+def _stdout(child: "subprocess.Popen[bytes]") -> IO[bytes]:
+    if child.stdout is None:
+        raise EngineError("the child process was started without a pipe")
+    return child.stdout
+
+
+def _decode(line: bytes) -> dict[str, Any]:
+    try:
+        message = strict_json.loads(line, depth=256, values=10_000_000, keys=1_000_000)
+    except InputError as error:
+        raise EvaluatorCrashedError(f"the child process answered with no JSON: {error}") from error
+    if not isinstance(message, dict):
+        raise EvaluatorCrashedError("the child process answered with something else than an object")
+    return message
+
+
+def _raised(message: dict[str, Any]) -> EngineError:
+    findings = message.get("findings")
+    if isinstance(findings, list):
+        found = [decode_record(Finding, finding) for finding in findings]
+        return CompileError(str(message.get("error")), found)
+    return EngineError(str(message.get("error")))
+
+
+def _died(child: "subprocess.Popen[bytes]", folder: Path) -> EvaluationError:
+    status = child.wait()
+    if -status in _OUT_OF_TIME:
+        return EvaluatorTimeoutError("the Rego engine ran out of time and was stopped")
+    how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"exited with {status}"
+    words = (folder / "stderr").read_bytes()[-2000:].decode("utf-8", "replace").split("\n")
+    last = next((line.strip() for line in reversed(words) if line.strip()), "")
+    return EvaluatorCrashedError(f"the Rego engine's process {how}" + (f": {last}" if last else ""))
+
+
+def _main() -> None:
+    """The child: the job's module and with it the engine, then the limits, then the job."""
+    request = json.load(sys.stdin)
+    signal.setitimer(signal.ITIMER_REAL, request["seconds"])
+    module, _, name = request["job"].partition(":")
+    job = getattr(importlib.import_module(module), name)
+    _limit(request["seconds"], request["memory_bytes"])
+    tempfile.tempdir = str(Path.cwd())
+    # The engine prints to the standard streams; the answers get a descriptor of their own.
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
+        os.dup2(2, 1)
+        for message in _answers(job, request["args"]):
+            answers.write(json.dumps(message) + "\n")
+            answers.flush()
+
+
+def _answers(job: Callable[..., Any], args: list[Any]) -> Iterator[dict[str, Any]]:
+    try:
+        result = job(*args)
+        for value in result if inspect.isgenerator(result) else (result,):
+            yield {"value": value}
+    except FindingsError as error:
+        found = [asdict(finding) for finding in error.findings]
+        yield {"error": error.summary, "findings": found}
+    except EngineError as error:
+        yield {"error": str(error)}
+    except MemoryError:
+        yield {"error": "the job needs more memory than it may have"}
+    yield {"end": True}
+
+
+def _limit(seconds: float, memory_bytes: int) -> None:
+    """What the kernel enforces also when the parent is no more."""
+    # Loads the engine, which a parent that only imports this module must not do.
+    from scopebound_engine.rego.native import limit_memory
+
+    limit_memory(memory_bytes)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 2))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    _main()

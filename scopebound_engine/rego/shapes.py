@@ -1,0 +1,116 @@
+"""Expressions that mean something else here than the author thinks.
+
+The engine orders values of different types as text ("60000" < 50000 is true), so both sides of `<`
+must be known to be numbers; and a negated comparison holds where the value compared is missing.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from scopebound_engine.errors import Finding
+from scopebound_engine.rego.plan import Path, Plan
+from scopebound_engine.rego.statements import Block, Local, Operand, Statement
+from scopebound_engine.rego.values import Values
+
+_STEP: Final = "shapes"
+_ROUNDINGS: Final = frozenset({"floor", "ceil", "round"})
+_ORDERS: Final = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+
+
+def untyped_comparisons(values: Values) -> Iterator[Finding]:
+    """Comparisons by order of something that is not known to be a number."""
+    plan = values.plan
+    guards = [
+        (_identity(plan, call.reads[0]), call.block)
+        for call in plan.calls.get("is_number", ())
+        if call.reads and _is_condition(plan, call)
+    ]
+    for name, sign in _ORDERS.items():
+        for call in plan.calls.get(name, ()):
+            for operand in call.reads:
+                if values.is_number(operand) or _guarded(plan, call, operand, guards):
+                    continue
+                message = f"an operand of {sign} is not known to be a number"
+                remedy = "test it with is_number(…) in the same rule; strings order as text"
+                yield call.place.finding(_STEP, message, remedy)
+                break
+
+
+def rounded_comparisons(values: Values) -> Iterator[Finding]:
+    """Comparisons by order of a rounded number: floor(1e20) is -9223372036854775808 here."""
+    plan = values.plan
+    for name, sign in _ORDERS.items():
+        for call in plan.calls.get(name, ()):
+            for operand in map(values.origin, call.reads):
+                writer = plan.writer(operand.number) if isinstance(operand, Local) else None
+                if writer is not None and writer.callee in _ROUNDINGS:
+                    message = f"{writer.callee} of a large number is wrong, so {sign} of it is too"
+                    yield call.place.finding(_STEP, message, "compare the number itself")
+
+
+def negated_comparisons(plan: Plan) -> Iterator[Finding]:
+    """`not` before a comparison of something that may be missing."""
+    for statement in plan.statements:
+        operands = _compared(statement)
+        negation = statement.block.parent
+        if operands is None or negation is None or negation.kind != "Not":
+            continue
+        if any(_read_within(plan, operand, statement.block) for operand in operands):
+            yield negation.place.finding(
+                _STEP,
+                "a negated comparison is true where the value is missing",
+                "move the comparison into a rule or function of its own and negate that",
+            )
+
+
+def _guarded(
+    plan: Plan, comparison: Statement, operand: Operand, guards: list[tuple[Path, Block]]
+) -> bool:
+    """Whether is_number(…) of the same value must hold wherever this comparison counts.
+
+    A body is a conjunction, so the guard may stand before or after. It is in the same block or one
+    around it; or further inside, where only iteration opens a block: the rest of the body.
+    """
+    identity = _identity(plan, operand)
+    around = {comparison.block, *(outer.block for outer in comparison.enclosing())}
+    return any(
+        identity == guarded and (block in around or _continues(block, comparison.block))
+        for guarded, block in guards
+    )
+
+
+def _continues(inner: Block, outer: Block) -> bool:
+    while inner is not outer:
+        if inner.parent is None or inner.parent.kind != "Scan":
+            return False
+        inner = inner.parent.block
+    return True
+
+
+def _is_condition(plan: Plan, call: Statement) -> bool:
+    """Whether a call stands as an expression of its own, which must hold."""
+    return any(
+        statement.kind == "NotEqual" and statement.reads == (Local(call.target or 0), False)
+        for statement in plan.siblings(call)
+    )
+
+
+def _identity(plan: Plan, operand: Operand) -> Path:
+    return plan.path(operand.number) if isinstance(operand, Local) else (str(operand), ())
+
+
+def _compared(statement: Statement) -> tuple[Operand, ...] | None:
+    if statement.kind == "Equal" or statement.callee in {*_ORDERS, "neq", "equal"}:
+        return statement.reads
+    return None
+
+
+def _read_within(plan: Plan, operand: Operand, block: Block) -> bool:
+    """Whether an operand is looked up in a document inside of this block."""
+    writer = plan.writer(operand.number) if isinstance(operand, Local) else None
+    while writer is not None and writer.block is block:
+        if writer.kind == "Dot":
+            return True
+        source = writer.reads[0] if writer.reads else None
+        writer = plan.writer(source.number) if isinstance(source, Local) else None
+    return False

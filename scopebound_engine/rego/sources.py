@@ -1,0 +1,168 @@
+"""What can be wrong with a Rego file before it is compiled, much of it unnoticed by the engine."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from scopebound_engine.errors import Finding
+from scopebound_engine.rego.bodies import Body, Literal
+from scopebound_engine.rego.syntax import Module, Rule
+from scopebound_engine.rego.tokens import Source
+
+_SOURCE: Final = "source"
+_PARSE: Final = "parse"
+_ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
+# JSON's other escapes (\" \\ \n \r \t) are written by everybody alike.
+_AMBIGUOUS: Final = frozenset("u/bf")
+# Far more than anybody writes; the checks, and some passes of the engine, work by recursion.
+_DEEPEST: Final = 50
+_UNCLOSED: Final = {'"': "a string is not closed on its line", "`": "a raw string is not closed"}
+# What may stand before a brace that is not a body.
+_BEFORE_TERM: Final = frozenset(
+    (
+        *(":=", "=", "==", "!=", "<", ">", "<=", ">=", "+", "-", "*", "/", "%", "|", "&", ",", ":"),
+        *("contains", "in", "not"),
+    )
+)
+
+
+def unsafe_text(path: str, text: str) -> Iterator[Finding]:
+    """Characters and escapes that the engine reads otherwise than OPA."""
+    source = Source(path, text)
+    if text.startswith("\ufeff"):
+        yield _at(_SOURCE, source, 0, "begins with a byte order mark", "save it as plain UTF-8")
+    for match in re.finditer("\0", text):
+        remedy = "the engine ignores what follows"
+        yield _at(_SOURCE, source, match.start(), "contains a NUL character", remedy)
+    for match in re.finditer("\r(?!\n)", text):
+        yield _at(_SOURCE, source, match.start(), "a line ends with CR alone", "end it with LF")
+    last = source.tokens[-1].end if source.tokens else 0
+    if "#" in text[last:] and not text.endswith("\n"):
+        what = "the file ends inside of a comment, which the engine reads as code"
+        yield _at(_SOURCE, source, text.index("#", last), what, "end the last line")
+    yield from _too_deep(source)
+    for token in source.tokens:
+        for match in _ESCAPE.finditer(token.text) if token.kind == "string" else ():
+            if match[1] in _AMBIGUOUS:
+                what = f"the escape {match[0]} in a string never equals the character it means"
+                yield _at(_SOURCE, source, token.start + match.start(), what, "write the character")
+
+
+def _too_deep(source: Source) -> Iterator[Finding]:
+    ends: list[int] = []
+    for opening, close in sorted(source.closing.items()):
+        while ends and ends[-1] < opening:
+            ends.pop()
+        ends.append(close)
+        if len(ends) > _DEEPEST:
+            what = f"brackets inside of more than {_DEEPEST} others"
+            yield _at(_SOURCE, source, source.tokens[opening].start, what, "")
+            return
+
+
+def misread(modules: Mapping[str, str]) -> Iterator[Finding]:
+    """Syntax that the engine accepts, and reads otherwise than the author meant it."""
+    parsed = [Module(Source(path, text)) for path, text in modules.items()]
+    names: dict[tuple[str, ...], set[str]] = {}
+    for module in parsed:
+        names.setdefault(module.source.package, set()).update(rule.name for rule in module.rules)
+    for module in parsed:
+        yield from _unclosed(module.source)
+        yield from _headless(module)
+        yield from _useless_imports(module)
+        yield from _old_bodies(module)
+        yield from _shadowing(module, names[module.source.package])
+    yield from _double_defaults(parsed)
+
+
+def overrides(modules: Mapping[str, str]) -> Iterator[Finding]:
+    """`with` in rules: it is for tests, and can end the engine's process when it is compiled."""
+    for path, text in modules.items():
+        module = Module(Source(path, text))
+        for index, token in enumerate(module.source.tokens):
+            if module.is_keyword(index, "with"):
+                remedy = "keep `with` in files named *_test.rego"
+                yield _at(_PARSE, module.source, token.start, "`with` in a rule", remedy)
+
+
+def _unclosed(source: Source) -> Iterator[Finding]:
+    for token in source.tokens:
+        if token.kind == "stray":
+            what = _UNCLOSED.get(token.text, f"{token.text!r} has no place in Rego")
+            yield _at(_PARSE, source, token.start, what, "")
+            return
+
+
+def _headless(module: Module) -> Iterator[Finding]:
+    first = module.statements[0] if module.statements else range(0)
+    if len(first) != 2 * len(module.source.package) or not module.source.package:
+        remedy = "begin with: package a.b.c"
+        yield _at(_PARSE, module.source, 0, "the file does not begin with a package", remedy)
+
+
+def _useless_imports(module: Module) -> Iterator[Finding]:
+    source = module.source
+    for span in module.statements:
+        words = [source.tokens[index].text for index in span]
+        if words[0] != "import" or words[1:2] in (["rego"], ["future"]):
+            continue
+        if words[1:2] not in (["data"], ["input"]) or words[2:3] != ["."]:
+            what = "only paths below data and input can be imported, and rego.v1"
+            yield _at(_PARSE, source, source.tokens[span.start].start, what, "")
+
+
+def _old_bodies(module: Module) -> Iterator[Finding]:
+    """Bodies without `if`, which OPA 1.0 refuses and the engine takes."""
+    source = module.source
+    for rule in module.rules:
+        index, has_if = rule.start, False
+        while index < rule.end:
+            has_if = module.is_keyword(index, "if") or (
+                has_if and not module.is_keyword(index, "else")
+            )
+            before = source.tokens[index - 1].text
+            if source.tokens[index].text == "{" and not has_if and before not in _BEFORE_TERM:
+                what = "a rule's body without `if`"
+                yield _at(_PARSE, source, source.tokens[index].start, what, "write `if` before it")
+            index = source.closing.get(index, index) + 1
+
+
+def _shadowing(module: Module, rules: set[str]) -> Iterator[Finding]:
+    """Variables that the engine takes for the rule of their name."""
+    source = module.source
+    for rule in module.rules:
+        for literal in _literals(rule.bodies):
+            is_pattern = not literal.negated and literal.term - literal.start > 2
+            assigned = source.tokens[literal.term - 1].text == ":="
+            names = literal.loose | (literal.declares if is_pattern and assigned else frozenset())
+            for name in sorted(names & rules):
+                start = source.tokens[literal.start].start
+                what = f"the variable {name} has the name of a rule, and is taken for it"
+                yield _at(_PARSE, source, start, what, "rename the variable")
+
+
+def _double_defaults(modules: Iterable[Module]) -> Iterator[Finding]:
+    seen: set[tuple[str, ...]] = set()
+    for module in modules:
+        for rule in module.rules:
+            path = (*module.source.package, rule.name)
+            if rule.is_default and path in seen:
+                what = f"{'.'.join(path)} has a default already"
+                yield _at(_PARSE, module.source, _start(module, rule), what, "keep one of them")
+            seen.update([path] if rule.is_default else [])
+
+
+def _literals(bodies: Iterable[Body]) -> Iterator[Literal]:
+    for body in bodies:
+        for literal in body.literals:
+            yield literal
+            yield from _literals(literal.bodies)
+
+
+def _start(module: Module, rule: Rule) -> int:
+    return module.source.tokens[rule.start].start
+
+
+def _at(step: str, source: Source, offset: int, message: str, remedy: str) -> Finding:
+    line, column = source.place(offset)
+    return Finding(step, message, source.path, line, column, remedy)
