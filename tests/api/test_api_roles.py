@@ -163,6 +163,20 @@ def test_a_change_replaces_what_it_names(http: Any) -> None:
         ("GET", PATH + "/twin", None, 404, None),
         ("PUT", f"{PATH}/{NOWHERE}", {}, 404, None),
         ("PUT", PATH + "/twin", {}, 404, None),
+        ("PUT", f"{PATH}/{NOWHERE}?force=1", {}, 400, "force"),
+        ("DELETE", f"{PATH}/{NOWHERE}", None, 404, None),
+        ("DELETE", f"{PATH}/{NOWHERE}?cascade=1", None, 400, "cascade"),
+        ("DELETE", PATH + "/twin", None, 404, None),
+        ("DELETE", PATH, None, 405, None),
+        ("POST", f"{PATH}/{NOWHERE}/suspend", None, 404, None),
+        ("POST", f"{PATH}/{NOWHERE}/resume", None, 404, None),
+        ("POST", PATH + "/twin/suspend", None, 404, None),
+        ("POST", f"{PATH}/{NOWHERE}/suspend?reason=x", None, 400, "reason"),
+        ("POST", f"{PATH}/{NOWHERE}/suspend", {"reason": 5}, 400, "reason"),
+        ("POST", f"{PATH}/{NOWHERE}/suspend", {"reason": "a\nb"}, 400, "reason"),
+        ("POST", f"{PATH}/{NOWHERE}/resume", {"because": "x"}, 400, "because"),
+        ("POST", f"{PATH}/{NOWHERE}/resume", [], 400, None),
+        ("GET", f"{PATH}/{NOWHERE}/suspend", None, 405, None),
     ],
 )
 def test_a_mistake_is_a_problem_that_names_its_field(
@@ -182,6 +196,92 @@ def test_a_new_name_or_a_circle_is_no_change(http: Any) -> None:
     for change in ({"name": "b"}, {"parent_role_id": "a"}, {"default_ttl": 5}):
         assert http.simulate_put(f"{PATH}/{role['id']}", json=change).status_code == 400
     assert http.simulate_get(f"{PATH}/{role['id']}").json["updated_at"] == role["updated_at"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [(b"", ""), (b"{}", ""), (b'{"reason":""}', ""), (b'{"reason":"key leaked"}', "key leaked")],
+)
+def test_a_role_is_suspended_and_resumed(http: Any, body: bytes, reason: str) -> None:
+    role = create(http, name="a")
+    role.pop("warnings")
+    suspended = http.simulate_post(f"{PATH}/{role['id']}/suspend", body=body)
+
+    assert suspended.status_code == 200
+    assert suspended.json == role | {
+        "suspended": True,
+        "suspended_reason": reason,
+        "updated_at": suspended.json["updated_at"],
+    }
+    assert http.simulate_get(f"{PATH}/{role['id']}").json == suspended.json
+    resumed = http.simulate_post(f"{PATH}/{role['id'].upper()}/resume", body=body)
+    assert resumed.status_code == 200
+    assert resumed.json == role | {"updated_at": resumed.json["updated_at"]}
+    assert role["suspended"] is False
+    assert role["suspended_reason"] is None
+
+
+def test_a_suspension_that_is_not_json_changes_nothing(http: Any) -> None:
+    role = create(http, name="a")
+    assert http.simulate_post(f"{PATH}/{role['id']}/suspend", body=b"{").status_code == 400
+    assert http.simulate_get(f"{PATH}/{role['id']}").json["suspended"] is False
+
+
+def test_a_role_is_deleted_unless_it_has_children(http: Any) -> None:
+    parent = create(http, name="parent")
+    child = create(http, name="child", parent_role_id="parent")
+    refused = http.simulate_delete(f"{PATH}/{parent['id']}")
+    assert refused.status_code == 409
+    assert "'child'" in refused.json["detail"]
+    for role in (child, parent):
+        deleted = http.simulate_delete(f"{PATH}/{role['id']}")
+        assert deleted.status_code == 200
+        assert deleted.json == {"deleted": True, "id": role["id"], "name": role["name"]}
+        assert http.simulate_get(f"{PATH}/{role['id']}").status_code == 404
+    assert http.simulate_get(PATH).json == {"count": 0, "roles": []}
+
+
+def test_names_are_case_sensitive(http: Any) -> None:
+    lower, upper = create(http, name="role"), create(http, name="Role")
+    assert http.simulate_get(f"{PATH}?name=role").json["id"] == lower["id"]
+    assert http.simulate_get(f"{PATH}?name=Role").json["id"] == upper["id"]
+    assert http.simulate_get(f"{PATH}?name=ROLE").status_code == 404
+
+
+LONG = {
+    "allowed_tools": {"allowed_tools": [f"tool-{n}-{'x' * 200}" for n in range(100)]},
+    "parameter_constraints": {
+        "parameter_constraints": {
+            "pay": [{"field": "to", "operator": "in", "value": ["x" * 100] * 200}]
+        }
+    },
+    "data_scope": {"allowed_envs": ["x" * 250 + str(n) for n in range(100)]},
+    "approval_required": {"approval_required": ["x" * 250 + str(n) for n in range(100)]},
+}
+
+
+@pytest.mark.parametrize("field", LONG)
+def test_a_role_whose_token_would_not_fit_is_neither_created_nor_changed(
+    http: Any, field: str
+) -> None:
+    refused = http.simulate_post(PATH, json={"name": "big"} | LONG[field])
+    assert (refused.status_code, refused.json["field"]) == (400, field)
+    assert "16384" in refused.json["detail"]
+    small = create(http, name="small")
+    refused = http.simulate_put(f"{PATH}/{small['id']}", json=LONG[field])
+    assert (refused.status_code, refused.json["field"]) == (400, field)
+    kept = http.simulate_get(PATH).json
+    assert [role["name"] for role in kept["roles"]] == ["small"]
+    assert http.simulate_put(f"{PATH}/{small['id']}", json={}).status_code == 200
+
+
+def test_a_role_whose_token_would_not_fit_with_its_parents_tools_is_refused(http: Any) -> None:
+    half = [f"tool-{n}-{'x' * 200}" for n in range(30)]
+    create(http, name="parent", allowed_tools=half)
+    child = create(http, name="child", allowed_tools=[tool.upper() for tool in half])
+    refused = http.simulate_put(f"{PATH}/{child['id']}", json={"parent_role_id": "parent"})
+    assert (refused.status_code, refused.json["field"]) == (400, "allowed_tools")
+    assert http.simulate_get(f"{PATH}/{child['id']}").json["parent_role_id"] == ""
 
 
 def test_a_change_is_warned_of_what_it_inherits(http: Any) -> None:
@@ -217,6 +317,7 @@ def test_a_key_that_only_enforces_reads_id_and_name_of_its_roles(
         ("admin", 200, 201, 200),
         ("enforce", 200, 403, 403),
         ("audit", 403, 403, 403),
+        ("bundles", 403, 403, 403),
     ],
 )
 def test_only_a_key_for_roles_may_change_them(
@@ -228,6 +329,9 @@ def test_only_a_key_for_roles_may_change_them(
     assert http.simulate_get(PATH).status_code == reads
     assert http.simulate_post(PATH, json={"name": "b"}).status_code == creates
     assert http.simulate_put(f"{PATH}/{role.id}", json={}).status_code == changes
+    assert http.simulate_post(f"{PATH}/{role.id}/suspend").status_code == changes
+    assert http.simulate_post(f"{PATH}/{role.id}/resume").status_code == changes
+    assert http.simulate_delete(f"{PATH}/{role.id}").status_code == changes
 
 
 def test_without_a_key_nothing_is_answered(app: Any) -> None:
