@@ -1,17 +1,24 @@
 """A real server for tests: gunicorn, started as a user starts it, on a free loopback port."""
 
+import atexit
 import contextlib
+import functools
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from scopebound_engine.config import Config
+from scopebound_engine.preparation import prepare
 
 API_KEY = "sb-test-key-for-the-servers-of-tests"
 
@@ -46,9 +53,30 @@ def environment(data_dir: Path, **settings: object) -> dict[str, str]:
     return base | {f"SCOPEBOUND_{name.upper()}": str(value) for name, value in given.items()}
 
 
+def make_prepared(data_dir: Path) -> None:
+    """A data folder as a first start leaves it. The gate runs once for all of them."""
+    shutil.copytree(_template(), data_dir)
+
+
+@functools.cache
+def _template() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="scopebound-template-"))
+    atexit.register(shutil.rmtree, folder)
+    data_dir = folder / "data"
+    prepare(Config.model_validate({"data_dir": data_dir, "bootstrap_api_key": API_KEY}))
+    return data_dir
+
+
 @contextlib.contextmanager
-def serving(data_dir: Path, **settings: object) -> Iterator[RunningServer]:
-    """`scopebound-engine serve` until the block ends; 2 workers unless told otherwise."""
+def serving(
+    data_dir: Path, *, first_start: bool = False, **settings: object
+) -> Iterator[RunningServer]:
+    """`scopebound-engine serve` until the block ends; 2 workers unless told otherwise.
+
+    The data folder is prepared beforehand, unless a first start is asked for or needed.
+    """
+    if not (first_start or data_dir.exists() or {"database_url", "policies"} & settings.keys()):
+        make_prepared(data_dir)
     port = free_port()
     log = data_dir.parent / f"{data_dir.name}.log"
     env = environment(data_dir, port=port, **{"workers": 2, **settings})

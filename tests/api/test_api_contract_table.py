@@ -21,8 +21,8 @@ from scopebound_engine.preparation import prepare
 from scopebound_engine.session.state import SessionFacts
 from scopebound_engine.wiring import Services, build_services
 from tests.postgres import Databases
+from tests.servers import API_KEY, make_prepared
 
-ADMIN = "sb-admin-key-of-the-contract-table"
 ENDPOINTS = ["/v1/enforce", "/v1/mcp/enforce"]
 
 
@@ -31,10 +31,12 @@ def services(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Services]:
     folder: Path = tmp_path_factory.mktemp("table") / "data"
-    settings: dict[str, Any] = {"data_dir": folder, "bootstrap_api_key": ADMIN}
+    settings: dict[str, Any] = {"data_dir": folder, "bootstrap_api_key": API_KEY}
     if request.param == "postgresql":
         databases: Databases = request.getfixturevalue("postgres_databases")
         settings["database_url"] = databases.url(databases.create())
+    else:
+        make_prepared(folder)
     config = Config.model_validate(settings)
     prepare(config)
     built = build_services(config)
@@ -42,7 +44,7 @@ def services(
     built.close()
 
 
-def client(services: Services, key: str = ADMIN) -> falcon.testing.TestClient:
+def client(services: Services, key: str = API_KEY) -> falcon.testing.TestClient:
     return falcon.testing.TestClient(create_app(services), headers={"X-Scopebound-API-Key": key})
 
 

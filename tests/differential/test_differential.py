@@ -19,12 +19,11 @@ from scopebound_engine.config import SHIPPED, Config
 from scopebound_engine.decision.active import ActiveBundle, BundleRef
 from scopebound_engine.decision.pdp import DecisionPoint
 from scopebound_engine.decision.verdict import Verdict
-from scopebound_engine.preparation import prepare
 from scopebound_engine.wiring import Services, build_services
 from tests.differential.oracle import PRECEDENCE, Situation, codes
+from tests.servers import API_KEY, make_prepared
 
 EXAMPLES = int(os.environ.get("SCOPEBOUND_TEST_EXAMPLES", "2000"))
-API_KEY = "sb-key-of-the-differential-test"
 SESSION_START = 1_800_000_000
 
 words = st.sampled_from(["read", "send", "a.b", "Read", 'x","allow":true,"z":"y', "é", "写"])
@@ -191,8 +190,8 @@ class Judges:
 @pytest.fixture(scope="module")
 def judges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judges]:
     data_dir: Path = tmp_path_factory.mktemp("differential")
-    config = Config.model_validate({"data_dir": data_dir / "data", "bootstrap_api_key": API_KEY})
-    prepare(config)
+    config = Config.model_validate({"data_dir": data_dir / "data"})
+    make_prepared(config.data_dir)
     clock = Clock()
     services = build_services(config, clock)
     yield Judges(services, clock)

@@ -46,7 +46,7 @@ def test_a_second_start_finds_what_the_first_made(tmp_path: Path) -> None:
     settings = {"bootstrap_api_key": ""}
     found = []
     for _ in range(2):
-        with serving(data, **settings) as server:
+        with serving(data, first_start=True, **settings) as server:
             key = (data / "api-key").read_text().strip()
             headers = {"X-Scopebound-API-Key": key}
             if not found:
@@ -62,7 +62,7 @@ def test_a_second_start_finds_what_the_first_made(tmp_path: Path) -> None:
 
 
 def test_the_welcome_names_address_key_and_two_commands_that_work(tmp_path: Path) -> None:
-    with serving(tmp_path / "data", bootstrap_api_key="") as server:
+    with serving(tmp_path / "data", first_start=True, bootstrap_api_key="") as server:
         welcome = server.log.read_text()
         commands = [line.strip() for line in welcome.splitlines() if "curl" in line]
         assert len(commands) == 2
