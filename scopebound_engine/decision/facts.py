@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from scopebound_engine.decision.matching import compile_pattern
 from scopebound_engine.errors import InputError
 from scopebound_engine.session.state import SessionFacts, Window
+from scopebound_engine.strict_json import dumps
 
 # The patterns of one call may take so many steps together: 0.4 s at worst, usually under 3 ms.
 MAX_MATCHING_STEPS: Final = 1 << 25
@@ -148,16 +149,14 @@ class _Matcher:
         """`present`, `fit`, `actual` and `matched` of one value."""
         if found is _ABSENT:
             return {"present": False, "fit": True}
-        if found is _BLOCKED:
+        if found is _BLOCKED or not _comparable(operator, expected, found):
             return {"present": True, "fit": False}
-        if operator in ("contains", "regex"):
-            matched = self._matched(operator, expected, found)
-            if matched is None:
-                return {"present": True, "fit": False}
-            return {"present": True, "fit": True, "actual": found, "matched": matched}
-        if operator in ("lt", "gt") and type(found) not in (int, float):
+        if operator not in ("contains", "regex"):
+            return {"present": True, "fit": True, "actual": found}
+        matched = self._matched(operator, expected, found)
+        if matched is None:
             return {"present": True, "fit": False}
-        return {"present": True, "fit": True, "actual": found}
+        return {"present": True, "fit": True, "actual": found, "matched": matched}
 
     def _matched(self, operator: str, expected: Any, found: Any) -> bool | None:
         """None where it cannot be said: not text, no usable pattern, or too long for the time."""
@@ -173,3 +172,36 @@ class _Matcher:
         text = found.encode("utf-8")
         self._steps -= pattern.steps(len(text))
         return pattern.found_in(text) if self._steps >= 0 else None
+
+
+def _comparable(operator: str, expected: Any, found: Any) -> bool:
+    """Whether the engine compares the value as JSON does."""
+    if operator in ("lt", "gt"):
+        return type(found) in (int, float)
+    return operator not in ("eq", "in") or not _too_alike(operator, expected, found)
+
+
+def _too_alike(operator: str, expected: Any, found: Any) -> bool:
+    """Whether the engine could take a value for one that it is not.
+
+    It compares fractions to about 15 digits, so that 100.00000000000001 is its 100.
+    """
+    if found is None or type(found) in (str, bool):
+        return False
+    wanted = expected if operator == "in" and type(expected) is list else [expected]
+    exact = dumps(found)
+    if any(dumps(one) == exact for one in wanted):
+        return False
+    coarse = dumps(_rounded(found))
+    return any(dumps(_rounded(one)) == coarse for one in wanted)
+
+
+def _rounded(value: Any) -> Any:
+    """The value with every number written to 14 digits, which is fewer than the engine heeds."""
+    if type(value) in (int, float):
+        return f"{value:.13e}"
+    if type(value) is list:
+        return [_rounded(item) for item in value]
+    if type(value) is dict:
+        return {key: _rounded(item) for key, item in value.items()}
+    return value

@@ -299,3 +299,39 @@ def test_the_document_is_json() -> None:
     document = build(Call("tool_call", "send_email", {"to": "ä"}, "c"), CLAIMS, 0, SESSION)
 
     assert strict_json.loads(strict_json.dumps(document)) == document
+
+
+@pytest.mark.parametrize("operator", ["eq", "in"])
+@pytest.mark.parametrize(
+    ("value", "actual"),
+    [
+        (100, 100.00000000000001),
+        (0.1, 0.10000000000000002),
+        (1e-300, 1.0000000000000002e-300),
+        ([1, {"a": 0.5}], [1, {"a": 0.5000000000000001}]),
+    ],
+)
+def test_what_the_engine_could_take_for_equal_is_unfit(
+    operator: str, value: Any, actual: Any
+) -> None:
+    expected = [value] if operator == "in" else value
+    assert findings(operator, expected, {"n": actual}, "n") == [{"present": True, "fit": False}]
+
+
+@pytest.mark.parametrize("operator", ["eq", "in"])
+@pytest.mark.parametrize(
+    ("value", "actual"),
+    [
+        (100, 100),
+        (0.1, 0.1),
+        (0.30000000000000004, 0.30000000000000004),
+        (1.5, 2.5),
+        (1.5, "1.5"),
+        ([0.1, 1], [0.1, 2]),
+        (100, True),
+        (100, None),
+    ],
+)
+def test_what_the_engine_compares_exactly_is_fit(operator: str, value: Any, actual: Any) -> None:
+    expected = [value] if operator == "in" else value
+    assert findings(operator, expected, {"n": actual}, "n") == [fit(actual)]

@@ -80,7 +80,7 @@ parameter_reason(constraint) := facts.missing(parameter_missing(constraint)) if 
 	count(parameter_missing(constraint)) > 0
 } else := sprintf("argument \"%s\" is required; %s", [constraint.field, parameter_rule(constraint)]) if {
 	constraint.present == false
-} else := sprintf("argument \"%s\" has the wrong type; %s", [constraint.field, parameter_rule(constraint)]) if {
+} else := sprintf("argument \"%s\" has the wrong type or cannot be judged exactly; %s", [constraint.field, parameter_rule(constraint)]) if {
 	constraint.fit == false
 } else := sprintf("argument \"%s\" is %v; %s", [
 	constraint.field,

@@ -158,7 +158,7 @@ test_present_required_argument_passes if {
 
 test_unfit_argument_denies if {
 	found == [denial({
-		"reason": `argument "amount" has the wrong type; it must satisfy lt 50000`,
+		"reason": `argument "amount" has the wrong type or cannot be judged exactly; it must satisfy lt 50000`,
 		"retry_guidance": "change_args",
 	})] with input as one(limit, {"fit": false})
 	count(found) == 1 with input as one(recipient, {"fit": false, "matched": true})
@@ -166,7 +166,7 @@ test_unfit_argument_denies if {
 
 test_unfit_on_the_way_has_no_actual if {
 	found == [denial({
-		"reason": `argument "amount" has the wrong type; it must satisfy lt 50000`,
+		"reason": `argument "amount" has the wrong type or cannot be judged exactly; it must satisfy lt 50000`,
 		"retry_guidance": "change_args",
 	})] with input as one(object.remove(limit, ["actual"]), {"fit": false})
 }
