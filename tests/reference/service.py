@@ -13,10 +13,8 @@ import falcon.testing
 
 from scopebound_engine.api.app import App, create_app
 from scopebound_engine.config import Config
-from scopebound_engine.preparation import prepare
 from scopebound_engine.wiring import build_services
-
-API_KEY = "sb-key-of-the-reference-tests"
+from tests.servers import API_KEY, make_prepared
 
 
 class Clock:
@@ -77,7 +75,7 @@ class Service:
 def service(data_dir: Path, clock: Clock) -> Iterator[Service]:
     """The service until the block ends."""
     config = Config.model_validate({"data_dir": data_dir, "bootstrap_api_key": API_KEY})
-    prepare(config)
+    make_prepared(data_dir)
     services = build_services(config, clock)
     try:
         yield Service(create_app(services), clock)

@@ -19,7 +19,6 @@ from scopebound import ScopeboundSDK
 from scopebound.exceptions import ScopeboundDenyError, ScopeboundUnavailableError
 
 from tests.reference import pages
-from tests.reference.service import API_KEY as SERVICE_KEY
 from tests.reference.service import Clock, payload, service
 from tests.servers import API_KEY, RunningServer, free_port, serving
 
@@ -186,7 +185,7 @@ def clock() -> Clock:
 def client(tmp_path_factory: pytest.TempPathFactory, clock: Clock) -> Iterator[ScopeboundSDK]:
     """The client, wired to a service with the clock of the test."""
     with service(tmp_path_factory.mktemp("expiry") / "data", clock) as running:
-        sdk = ScopeboundSDK("http://service", api_key=SERVICE_KEY)
+        sdk = ScopeboundSDK("http://service", api_key=API_KEY)
         sdk._client = httpx.Client(
             base_url="http://service",
             transport=httpx.WSGITransport(running.app),
