@@ -1,10 +1,6 @@
 """`demo`: an allow and every denial that a running server can be brought to, as a table."""
 
-import json
-import os
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,8 +8,8 @@ from typing import Any, Final
 
 import click
 
-from scopebound_engine.config import Config, from_env
-from scopebound_engine.errors import ScopeboundError
+from scopebound_engine.cli.remote import RemoteError, Server, find_server
+from scopebound_engine.config import from_env
 
 ROLE: Final = "demo-invoice-processor"
 SHORTEST_TTL: Final = 60
@@ -26,10 +22,6 @@ _NOT_SHOWN: Final = (
 )
 
 
-class DemoError(ScopeboundError):
-    """The server cannot be used for the demonstration."""
-
-
 @click.command()
 @click.option("--no-wait", is_flag=True, help="Leave out SESSION_EXPIRED, which takes a minute.")
 def demo(no_wait: bool) -> None:
@@ -38,19 +30,19 @@ def demo(no_wait: bool) -> None:
     Makes roles named demo-… (again at each run). Finds the server at SCOPEBOUND_HOST and
     SCOPEBOUND_PORT, or SCOPEBOUND_BASE_URL, and the key in the data folder, or SCOPEBOUND_API_KEY.
     """
-    server = _server(from_env())
+    server = find_server(from_env())
     short = _session(server, ROLE, _invoice_role())
     started = time.monotonic()
     click.echo(f"{'call':<44} {'decision':<8} {'code':<24} {'severity':<9} reason")
     for case in _cases(server):
-        _print(case, server.enforce(case))
+        _print(case, _enforce(server, case))
     if no_wait:
         return
     left = max(0.0, SHORTEST_TTL + 1 - (time.monotonic() - started))
     click.echo(f"… waiting {left:.0f} s for a session to expire (--no-wait leaves this out)")
     time.sleep(left)
     expired = Case("read_invoices after the session's end", short, "read_invoices", {})
-    _print(expired, server.enforce(expired))
+    _print(expired, _enforce(server, expired))
     click.echo("\nNot shown:")
     for code, why in _NOT_SHOWN:
         click.echo(f"  {code}: {why}")
@@ -67,61 +59,13 @@ class Case:
     mcp_server: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A running server and a key for it."""
-
-    url: str
-    api_key: str
-
-    def call(self, method: str, path: str, document: Any = None) -> tuple[int, Any]:
-        """Status and JSON of an answer. Raises DemoError when there is none."""
-        request = urllib.request.Request(  # noqa: S310  # the address is the operator's own
-            self.url + path,
-            method=method,
-            data=None if document is None else json.dumps(document).encode(),
-            headers={
-                "X-Scopebound-API-Key": self.api_key,
-                "Content-Type": "application/json",
-            },
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
-        except OSError as error:
-            raise DemoError(
-                f"no server answers at {self.url} ({error}); start one with `make run`"
-            ) from error
-
-    def done(self, method: str, path: str, document: Any = None) -> Any:
-        """The JSON of a 2xx answer. Raises DemoError with the problem's detail otherwise."""
-        status, answer = self.call(method, path, document)
-        if status >= 300:
-            raise DemoError(f"{method} {path} answered {status}: {answer.get('detail', answer)}")
-        return answer
-
-    def enforce(self, case: Case) -> dict[str, Any]:
-        """The decision on a case."""
-        document = {"jwt": case.token, "tool_name": case.tool_name, "call_args": case.call_args}
-        if case.mcp_server is None:
-            return dict(self.done("POST", "/v1/enforce", document))
-        document["mcp_server"] = case.mcp_server
-        return dict(self.done("POST", "/v1/mcp/enforce", document))
-
-
-def _server(config: Config) -> Server:
-    url = os.environ.get("SCOPEBOUND_BASE_URL") or f"http://{config.host}:{config.port}"
-    key = os.environ.get("SCOPEBOUND_API_KEY")
-    file = config.data_dir / "api-key"
-    if not key and config.bootstrap_api_key is not None:
-        key = config.bootstrap_api_key.get_secret_value()
-    if not key and file.exists():
-        key = file.read_text().strip()
-    if not key:
-        raise DemoError(f"no API key: {file} is not there; set SCOPEBOUND_API_KEY")
-    return Server(url.rstrip("/"), key)
+def _enforce(server: Server, case: Case) -> dict[str, Any]:
+    """The decision on a case."""
+    document = {"jwt": case.token, "tool_name": case.tool_name, "call_args": case.call_args}
+    if case.mcp_server is None:
+        return dict(server.done("POST", "/v1/enforce", document))
+    document["mcp_server"] = case.mcp_server
+    return dict(server.done("POST", "/v1/mcp/enforce", document))
 
 
 def _session(server: Server, name: str, fields: dict[str, Any]) -> str:
@@ -131,7 +75,7 @@ def _session(server: Server, name: str, fields: dict[str, Any]) -> str:
     elif status == 200:
         server.done("PUT", f"/mgmt/v1/roles/{role['id']}", fields)
     else:
-        raise DemoError(f"the role {name} cannot be read: {role.get('detail', role)}")
+        raise RemoteError(f"the role {name} cannot be read: {role.get('detail', role)}")
     wish = {"role_id": name, "requested_ttl": SHORTEST_TTL}
     return str(server.done("POST", "/v1/provision", wish)["jwt"])
 
