@@ -50,7 +50,6 @@ class Body:
     end: int
     literals: tuple[Literal, ...]
     variables: frozenset[str]
-    braced: bool
 
 
 def declared(bodies: Sequence[Body]) -> frozenset[str]:
@@ -84,7 +83,7 @@ class BodyReader:
                 else:
                     end = self._scanner.find(range(start, span.stop), "else") or span.stop
                     literal = self._literal(range(start, end))
-                    yield Body(start, end, (literal,), parameters, braced=False)
+                    yield Body(start, end, (literal,), parameters)
                     index = end - 1
             elif index in self._closing:
                 # Values may hold comprehensions; `else {` is a body as well.
@@ -94,7 +93,7 @@ class BodyReader:
 
     def _body(self, span: range, variables: frozenset[str]) -> Body:
         literals = tuple(self._literal(part) for part in self._scanner.split(span, separator=";"))
-        return Body(span.start, span.stop, literals, variables, braced=True)
+        return Body(span.start, span.stop, literals, variables)
 
     def _literal(self, span: range) -> Literal:
         core_end = self._scanner.find(span, "with")

@@ -10,7 +10,8 @@ Each expression with an override becomes the call of a helper, which is appended
 
 and in the compiled plan each call of the helper is wrapped in the IR's own `WithStmt`, which does
 work (`overrides.py`). Overrides of functions and rules stay in the helper, where the engine handles
-them. Lines keep their numbers. What cannot be rewritten with the same meaning is a finding.
+them; a negated expression gets a second helper, for its `not`. Lines keep their numbers. What
+cannot be rewritten with the same meaning is a finding.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from scopebound_engine.rego.syntax import Module
 from scopebound_engine.rego.tokens import Source
 
 _PREFIX: Final = "__with_"
+_NOT: Final = "_not"
 _STEP: Final = "tests"
 
 
@@ -119,11 +121,11 @@ class _Rewriter:
             inner = scope.inside(body)
             for literal in body.literals:
                 if literal.overrides:
-                    yield self._lowered(literal, inner, body.braced)
+                    yield self._lowered(literal, inner)
                 else:
                     yield from self._edits(literal.bodies, inner)
 
-    def _lowered(self, literal: Literal, scope: _Scope, braced: bool) -> _Edit:
+    def _lowered(self, literal: Literal, scope: _Scope) -> _Edit:
         nested = list(self._edits(literal.bodies, scope))
         self._handled.update(override.target.start - 1 for override in literal.overrides)
         documents: list[tuple[Target, Override]] = []
@@ -139,7 +141,7 @@ class _Rewriter:
         self.targets[name] = tuple(target for target, _ in documents)
         self._append_helper(name, literal, kept, free, nested)
         values = [(item.value, _slice(self._source, item.value, nested)) for _, item in documents]
-        return self._call(literal, name, values, free, braced)
+        return self._call(literal, f"{name}{_NOT}" if literal.negated else name, values, free)
 
     def _append_helper(
         self,
@@ -156,23 +158,24 @@ class _Rewriter:
             for item in kept
         )
         params = [*(f"{_PREFIX}p{index}" for index in range(len(self.targets[name]))), *free]
-        params = params or [f"{_PREFIX}p"]
+        taken = ", ".join(params or [f"{_PREFIX}p"])
         # A bound value may be false; a tested one has to hold for some solution.
         head, assign = (" := __with_r", "__with_r :=") if literal.binds else ("", "")
-        text = f"{name}({', '.join(params)}){head} if {{{assign}\n{' ' * (column - 1)}{core}\n}}"
-        for index in range(text.count("\n") + 1):
-            # The expression begins on the helper's second line.
+        self._append(f"{name}({taken}){head} if {{{assign}\n{' ' * (column - 1)}{core}\n}}", line)
+        if literal.negated:
+            # Negated in a function of its own, an undefined value makes the whole expression
+            # undefined; and inside of `every` the engine would not see variables after `not`.
+            self._append(f"{name}{_NOT}({taken}) if {{\nnot {name}({taken})\n}}", line)
+
+    def _append(self, helper: str, line: int) -> None:
+        """Adds a helper, whose second line is the author's line of this number."""
+        for index in range(helper.count("\n") + 1):
             self.lines[self._next_line + index] = line + max(index - 1, 0)
-        self._next_line += text.count("\n") + 1
-        self._appended.append(text)
+        self._next_line += helper.count("\n") + 1
+        self._appended.append(helper)
 
     def _call(
-        self,
-        literal: Literal,
-        name: str,
-        values: Sequence[tuple[range, str]],
-        free: Sequence[str],
-        braced: bool,
+        self, literal: Literal, name: str, values: Sequence[tuple[range, str]], free: Sequence[str]
     ) -> _Edit:
         """The literal's replacement: as many lines, and each value on the line it was on."""
         first = literal.start if literal.negated else literal.term
@@ -184,15 +187,7 @@ class _Rewriter:
             arguments.append("\n" * (target - line) + text)
             line = target + text.count("\n")
         ending = "\n" * (self._source.place(end - 1)[0] - line)
-        if not literal.negated:
-            return _Edit(
-                start, end, f"{name}({', '.join([*arguments, *free] or ['true'])}){ending}"
-            )
-        # An undefined value makes the whole expression undefined, also a negated one.
-        names = [f"{name}_v{index}" for index in range(len(values))]
-        bindings = [f"{left} := {right}; " for left, right in zip(names, arguments, strict=True)]
-        text = f"{''.join(bindings)}not {name}({', '.join([*names, *free] or ['true'])})"
-        return _Edit(start, end, (text if braced or not names else f"{{ {text} }}") + ending)
+        return _Edit(start, end, f"{name}({', '.join([*arguments, *free] or ['true'])}){ending}")
 
     def _target(self, override: Override) -> Target | None:
         """The document path that is overridden; None for a function or rule, which stays."""

@@ -12,6 +12,11 @@ from scopebound_engine.rego.statements import Local, Place, Statement
 from scopebound_engine.rego.syntax import Module
 
 _STEP: Final = "plan"
+# `every x in xs { not f(x) }` holds for any xs: the plan reads another variable, never written.
+_UNSEEN: Final = (
+    "the engine loses a variable of this expression, as it does after `not` inside of `every`",
+    "move the expression into a function, and call that",
+)
 
 
 def broken_references(plan: Plan) -> Iterator[Finding]:
@@ -51,9 +56,11 @@ def unbound_variables(plan: Plan) -> Iterator[Finding]:
                     continue
                 seen.add(read)
                 names = ", ".join(_undeclared(plan, statement.place))
-                message = f"{names or 'a name in this expression'} is never given a value"
-                remedy = "check the spelling, or bind it with := or some … in"
-                yield statement.place.finding(_STEP, message, remedy)
+                if names:
+                    remedy = "check the spelling, or bind it with := or some … in"
+                    yield statement.place.finding(_STEP, f"{names} is never given a value", remedy)
+                else:
+                    yield statement.place.finding(_STEP, *_UNSEEN)
 
 
 def recursion(plan: Plan) -> Iterator[Finding]:

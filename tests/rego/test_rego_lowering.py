@@ -59,6 +59,8 @@ HOLD = [
     "x := 1; y := [z | some z in input.l] with input as base; y == [1, 2]; x == 1",
     'cases := {"a": [1, true], "b": [2, false]}\nevery name, case in cases {\n'
     '\tgot := t.allow with input as {"x": case[0]}\n\tgot == case[1]\n}',
+    "every n in [2, 3] { not t.allow with input.x as n }",
+    'every n in [2, 3] { m := n; not t.allow with input as {"x": m} }',
     '"a" in t.deny with input as {"n": 3}',
     'not "a" in t.deny with input as {"n": 0}',
     "t.echo == false with input as false",
@@ -73,6 +75,7 @@ HOLD = [
     '"t.allow with input as x" == `t.allow with input as x`',
 ]
 FAIL = [
+    "every n in [2, 1] { not t.allow with input.x as n }",
     't.allow with input as {"x": 2}',
     'not t.allow with input as {"x": 1}',
     'x := t.allow with input as {"x": 2}; x',

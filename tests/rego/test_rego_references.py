@@ -41,3 +41,9 @@ def test_an_entrypoint_is_a_rule() -> None:
     assert told(missing_entrypoint(plan, "t/x")) == []
     assert told(missing_entrypoint(plan, "t/y")) == ["0: no rule defines the entrypoint t/y"]
     assert told(missing_entrypoint(plan, "t/f")) == ["0: no rule defines the entrypoint t/f"]
+
+
+def test_a_variable_that_the_engine_loses_inside_of_every_is_found() -> None:
+    (found,) = broken("y if { every a in input.l { not f(a) } }", "f(a) if a == 7")
+    assert found.startswith("3: the engine loses a variable of this expression")
+    assert broken("y if { every a in input.l { g(a) } }", "g(a) if not a == 7") == []

@@ -81,7 +81,6 @@ def test_comprehensions_are_bodies_inside_of_a_literal() -> None:
 def test_parameters_belong_to_every_body_of_a_function() -> None:
     first, second = rule("f").bodies
     assert first.variables == second.variables == {"p", "q"}
-    assert not first.braced
     assert first.literals[0].declares == {"r"}
 
 
