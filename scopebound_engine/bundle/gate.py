@@ -63,6 +63,8 @@ def _in_child(candidate: "Candidate", seconds: float) -> list[Finding]:
         message = f"the check «{next(steps, 'end')}» could not be made: {error}"
         remedy = "the policy crashes or hangs the Rego engine; leave out what you added last"
         findings.append(Finding("sandbox", message, remedy=remedy))
+    if not findings and (missing := next(steps, None)):
+        findings.append(Finding("sandbox", f"the check «{missing}» was not made"))
     return findings
 
 

@@ -101,11 +101,11 @@ def run_tests(
     """
     found = find_tests(modules, pattern)
     run = _Run(modules, data, time.monotonic() + seconds, seconds_each)
-    wanted = [test for test in found if not test.rule.startswith(_SKIPPED)]
+    wanted = [test for test in found if not _is_skipped(test)]
     with ThreadPoolExecutor() as threads:
         futures = [threads.submit(_Batch(run, tests).results) for tests in _shares(wanted, modules)]
     ran = _gathered(futures)
-    return [ran.get((test.name, test.file), test) for test in found]
+    return [test if _is_skipped(test) else ran[test.name, test.file] for test in found]
 
 
 def find_tests(modules: Mapping[str, str], pattern: str | None = None) -> list[TestResult]:
@@ -115,6 +115,10 @@ def find_tests(modules: Mapping[str, str], pattern: str | None = None) -> list[T
     except re.error as error:
         raise InputError("pattern", f"not a regular expression: {error}") from error
     return [test for test in _tests(modules) if matches(test.name)]
+
+
+def _is_skipped(test: TestResult) -> bool:
+    return test.rule.startswith(_SKIPPED)
 
 
 def _tests(modules: Mapping[str, str]) -> Iterator[TestResult]:
