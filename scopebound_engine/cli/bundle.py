@@ -160,7 +160,7 @@ def verify(file: Path, trust: Path, signature_only: bool) -> None:
         from scopebound_engine.bundle import gate
 
         gate.require(verified)
-        click.echo("gate       passed: source, plan, denials, costs, tests and the floor")
+        click.echo("gate       passed: source, plan, built-ins, shapes, denials, costs, tests")
     click.echo(f"checksum   {verified.checksum}")
     click.echo(f"identity   {verified.identity}")
 
