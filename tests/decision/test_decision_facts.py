@@ -94,6 +94,14 @@ def test_the_document_has_the_contracts_shape() -> None:
     }
 
 
+@pytest.mark.parametrize("reason", ["role deleted", ""])
+def test_a_revoked_session_carries_its_reason(reason: str) -> None:
+    revoked = SessionFacts(SESSION.minute, SESSION.hour, reason)
+    session = build(Call("tool_call", "pay", {}, "c"), CLAIMS, WEDNESDAY_MS, revoked)["session"]
+
+    assert (session["revoked"], session["revoked_reason"]) == (True, reason)
+
+
 def test_a_delegation_carries_the_child() -> None:
     child = {"role": "reader", "allowed_tools": ["read"], "ttl_seconds": 60}
     document = build(Call("delegate", None, {}, "c"), CLAIMS, WEDNESDAY_MS, SESSION, child)
