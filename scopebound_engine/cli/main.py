@@ -13,6 +13,7 @@ _COMMANDS: Final = {
     "keys": "scopebound_engine.cli.keys:keys",
     "bundle": "scopebound_engine.cli.bundle:bundle",
     "policy": "scopebound_engine.cli.policy:policy",
+    "role": "scopebound_engine.cli.role:role",
     "demo": "scopebound_engine.cli.demo:demo",
 }
 
