@@ -1,5 +1,6 @@
 """Databases for tests: everything that touches one runs on SQLite and on a real PostgreSQL."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,20 @@ from scopebound_engine.session.state import SessionState
 from scopebound_engine.session.state_postgres import PostgresState
 from scopebound_engine.session.state_sqlite import SqliteState
 from tests.postgres import Databases, PostgresServer, databases
+
+# These load the Rego engine into the test's own process.
+_ENGINE_TESTS = ("tests/rego", "tests/bundle")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stop where the Rego engine would meet google-re2: mixed C++ runtimes abort the process."""
+    names = [item.nodeid for item in session.items]
+    if "re2" in sys.modules and any(name.startswith(_ENGINE_TESTS) for name in names):
+        pytest.exit(
+            "the Rego engine and google-re2 cannot share a process: run `make test`, or "
+            f"{' and '.join(_ENGINE_TESTS)} apart from the rest",
+            returncode=pytest.ExitCode.USAGE_ERROR,
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)

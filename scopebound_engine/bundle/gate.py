@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from scopebound_engine.bundle.signature import VerifiedBundle
 
 _CHILD: Final = "scopebound_engine.bundle.gate:inspect"
-_CHILD_SECONDS: Final = 20.0
-_TESTS_SECONDS: Final = 30.0
+_CHILD_SECONDS: Final = 60.0
+_TESTS_SECONDS: Final = 120.0
 
 
 def require(bundle: "VerifiedBundle") -> None:

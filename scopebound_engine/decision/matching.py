@@ -4,6 +4,9 @@ A pattern matches anywhere in the value, as OPA's `regex.match` does; `$` withou
 of the text, not the place before a last line break. `^(?!A)B`, which RE2 has no word for, is
 computed as "not `^(?:A)` and `^(?:B)`", because a published role template uses it.
 
+Never in a process with the Rego engine: regopy and google-re2 bring C++ runtimes that mix, and
+whichever was loaded second aborts ("free(): invalid size").
+
 Syntax: https://github.com/google/re2/wiki/Syntax
 """
 

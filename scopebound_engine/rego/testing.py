@@ -29,7 +29,9 @@ from scopebound_engine.rego.tokens import Source
 
 TEST_FILE: Final = "_test.rego"
 SECONDS: Final = 60.0
-SECONDS_EACH: Final = 2.0
+# Of wall time, on machines that are busy with other things: no test of the shipped policies takes
+# more than a twentieth.
+SECONDS_EACH: Final = 10.0
 _JOB: Final = "scopebound_engine.rego.testrun:run_in_order"
 _TEST: Final = "test_"
 _SKIPPED: Final = "todo_test_"

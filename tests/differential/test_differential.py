@@ -30,7 +30,23 @@ words = st.sampled_from(["read", "send", "a.b", "Read", 'x","allow":true,"z":"y'
 scalars = st.one_of(
     st.none(),
     st.booleans(),
-    st.sampled_from([0, 1, 2, 999, 1000, 1001, -1, 1.5, 2**63, 2**64 + 5, 49999.99999999, 1e300]),
+    st.sampled_from(
+        [
+            0,
+            1,
+            2,
+            999,
+            1000,
+            1001,
+            -1,
+            1.5,
+            2**63,
+            2**64 + 5,
+            49999.99999999,
+            1e300,
+            1.0000000000000002,
+        ]
+    ),
     st.sampled_from(["", "1", "prod", "staging", "bob@company.com", "a\nb@company.com", '"', "\\"]),
     words,
 )
