@@ -1,10 +1,11 @@
 """What a suspended or deleted role means for its sessions, seen by every process at once."""
 
 import itertools
+import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from scopebound import ScopeboundSDK
 from scopebound.exceptions import ScopeboundDenyError
 
 from scopebound_engine.api.app import create_app
-from scopebound_engine.config import Config
+from scopebound_engine.config import SHIPPED, Config
 from scopebound_engine.preparation import prepare
 from scopebound_engine.wiring import build_services
 from tests.postgres import Databases
@@ -34,24 +35,35 @@ def processes(
 ) -> Iterator[Pair]:
     """Two that serve one database: workers of a host, or nodes with a data folder each."""
     folder: Path = tmp_path_factory.mktemp("suspension")
-    shared: dict[str, Any] = {"bootstrap_api_key": ADMIN, "evaluators": 1}
+    shared: dict[str, Any] = {
+        "bootstrap_api_key": ADMIN,
+        "evaluators": 1,
+        "policies": untested_policies(folder),
+    }
     second = folder / "one"
     if request.param == "postgresql":
         databases: Databases = request.getfixturevalue("postgres_databases")
         shared["database_url"] = databases.url(databases.create())
         shared["bundle_keys"] = folder / "one/bundle-keys/trusted"
         second = folder / "two"
-    with ExitStack() as stack:
-        yield (
-            stack.enter_context(serving(folder / "one", **shared)),
-            stack.enter_context(serving(second, **shared)),
-        )
+    configs = [
+        Config.model_validate({**shared, "data_dir": path}) for path in (folder / "one", second)
+    ]
+    for config in configs:  # both keys are published before either process looks for them
+        prepare(config)
+    with serving(configs[0]) as one, serving(configs[1]) as two:
+        yield one, two
+
+
+def untested_policies(folder: Path) -> Path:
+    """The shipped ones without their tests, which would take most of the time."""
+    tests = shutil.ignore_patterns("*_test.rego")
+    shutil.copy(SHIPPED / "manifest.json", folder)
+    return Path(shutil.copytree(SHIPPED / "policies", folder / "policies", ignore=tests))
 
 
 @contextmanager
-def serving(data_dir: Path, **settings: Any) -> Iterator[TestClient]:
-    config = Config.model_validate({"data_dir": data_dir, **settings})
-    prepare(config)
+def serving(config: Config) -> Iterator[TestClient]:
     services = build_services(config)
     yield TestClient(create_app(services), headers={"X-Scopebound-API-Key": ADMIN})
     services.close()
