@@ -6,6 +6,7 @@ ScopeboundError
 │   └── TooLargeError          its body is over the limit
 ├── LateBodyError              a request's body did not arrive in time
 ├── AuthenticationError        the API key is missing or unknown
+│   └── TooManyAttemptsError   and too many such came from one address
 ├── ForbiddenError             the API key lacks the scope, or the role is not among its roles
 ├── NotFoundError              no such role, bundle, key
 ├── ConflictError              it exists already, or the change does not fit what is there
@@ -77,6 +78,14 @@ class LateBodyError(ScopeboundError):
 
 class AuthenticationError(ScopeboundError):
     """The API key is missing or unknown."""
+
+
+class TooManyAttemptsError(AuthenticationError):
+    """Too many wrong API keys came from one address."""
+
+    def __init__(self, detail: str, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class ForbiddenError(ScopeboundError):

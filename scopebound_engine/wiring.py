@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scopebound_engine.access.api_keys import ApiKeyStore
+from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.bundle.keys import TrustedKeys
 from scopebound_engine.bundle.registry import Registry
 from scopebound_engine.bundle.signature import verify
@@ -28,6 +29,7 @@ class Services:
     config: Config
     roles: RoleStore
     api_keys: ApiKeyStore
+    doorkeeper: Doorkeeper
     keys: SigningKeys
     state: SessionState
     tokens: Tokens
@@ -39,7 +41,8 @@ class Services:
     loaded_at: float
 
     def close(self) -> None:
-        """End the evaluators and let go of the session state."""
+        """End the evaluators and the thread of last uses, and let go of the session state."""
+        self.doorkeeper.close()
         self.active.close()
         self.state.close()
 
@@ -54,6 +57,7 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
     tokens = Tokens(keys, issuer=config.issuer, audience=config.audience, clock=clock)
     state = open_state(config)
     roles = RoleStore(engine, clock)
+    api_keys = ApiKeyStore(engine, clock)
     active = ActiveBundle(
         evaluators=config.evaluators, evaluation_seconds=config.evaluation_deadline_ms / 1000
     )
@@ -65,7 +69,8 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
     return Services(
         config=config,
         roles=roles,
-        api_keys=ApiKeyStore(engine, clock),
+        api_keys=api_keys,
+        doorkeeper=Doorkeeper(api_keys, clock),
         keys=keys,
         state=state,
         tokens=tokens,

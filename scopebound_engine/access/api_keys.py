@@ -1,53 +1,33 @@
-"""API keys: their values, how they are stored, and who a secret belongs to.
+"""The table of API keys: made, listed and revoked, and who a secret belongs to."""
 
-A key is `sb-` and 256 random bits. Only its SHA-256 is stored: a slow or salted hash would protect
-secrets that can be guessed, which these cannot. The hash is what the database looks up, so no
-comparison of secrets takes time that depends on them.
-"""
-
-import hashlib
-import secrets
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from scopebound_engine.access.model import (
+    ADMIN,
+    HINT_LENGTH,
+    PREFIX,
+    SCOPES,
+    ApiKey,
+    check,
+    hash_of,
+    new_secret,
+)
 from scopebound_engine.access.remembered import Remembered
 from scopebound_engine.database.engine import reading, transaction
 from scopebound_engine.database.schema import api_keys, moment
-from scopebound_engine.errors import (
-    AuthenticationError,
-    ConfigError,
-    ConflictError,
-    InputError,
-    NotFoundError,
-)
+from scopebound_engine.errors import AuthenticationError, ConfigError, ConflictError, NotFoundError
 
-PREFIX: Final = "sb-"
-SCOPES: Final = frozenset({"enforce", "roles", "bundles", "rollback", "audit", "admin"})
-ADMIN: Final = "admin"
+__all__ = ["SCOPES", "ApiKey", "ApiKeyStore"]
+
 MIN_ADOPTED_LENGTH: Final = 20
-_RANDOM_BYTES: Final = 32
-_HINT_LENGTH: Final = 8
-_MAX_NAME_LENGTH: Final = 128
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """Who calls. `roles` are ids or names of the roles it may provision; none: all of them."""
-
-    id: str
-    name: str
-    hint: str
-    scopes: frozenset[str]
-    roles: tuple[str, ...]
-    created_at: datetime
-    revoked_at: datetime | None = None
+_LOCK: Final = "api_keys"
 
 
 class ApiKeyStore:
@@ -69,13 +49,11 @@ class ApiKeyStore:
     ) -> tuple[ApiKey, str]:
         """A new key and its secret, which is not stored and cannot be shown again.
 
-        Raises InputError for a name or scope that will not do, ConflictError for a taken name.
+        Raises InputError for a name, scope or role that will not do, ConflictError for a taken
+        name.
         """
-        if not (0 < len(name) <= _MAX_NAME_LENGTH and name.isascii() and name.isprintable()):
-            raise InputError("name", f"must be 1 to {_MAX_NAME_LENGTH} printable ASCII characters")
-        if not scopes or not scopes <= SCOPES:
-            raise InputError("scopes", f"must be at least one of {', '.join(sorted(SCOPES))}")
-        secret = PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+        check(name, scopes, roles)
+        secret = new_secret()
         try:
             return self._insert(name, secret, scopes, roles), secret
         except IntegrityError as error:
@@ -94,7 +72,7 @@ class ApiKeyStore:
                 f"SCOPEBOUND_BOOTSTRAP_API_KEY must begin with {PREFIX} and have at least "
                 f"{MIN_ADOPTED_LENGTH} characters; leave it out and one is made at the first start"
             )
-        hashed = _hash(secret)
+        hashed = hash_of(secret)
         key = self._look_up(hashed)
         if key is None:
             try:
@@ -114,31 +92,52 @@ class ApiKeyStore:
             ordered = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.name)
             return tuple(map(_key, connection.execute(ordered)))
 
+    def get(self, key_id: str) -> ApiKey:
+        """The key of this id. Raises NotFoundError."""
+        with reading(self._engine) as connection:
+            row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).one_or_none()
+        if row is None:
+            raise _no_such_key(key_id)
+        return _key(row)
+
     def revoke(self, reference: str) -> ApiKey:
         """End the use of the key with this id or name, within a second everywhere.
 
-        Revoking again changes nothing. Raises NotFoundError.
+        Revoking again changes nothing. Raises NotFoundError, ConflictError for the last active
+        admin key.
         """
         # A key may be named like another one's id: the id counts.
         fits = (api_keys.c.id == reference) | (api_keys.c.name == reference)
         found = select(api_keys).where(fits).order_by((api_keys.c.id == reference).desc())
-        with transaction(self._engine) as connection:
+        with transaction(self._engine, lock=_LOCK) as connection:
             row = connection.execute(found).first()
             if row is None:
-                raise NotFoundError(
-                    f"no API key has the id or name {reference!r}; `keys list` shows all"
-                )
+                raise _no_such_key(reference)
             if row.revoked_at is not None:
                 return _key(row)
+            if ADMIN in row.scopes:
+                _require_another_admin(connection, row.id)
             now = moment(self._clock())
             connection.execute(
                 update(api_keys).where(api_keys.c.id == row.id).values(revoked_at=now)
             )
         return replace(_key(row), revoked_at=now)
 
+    def record_uses(self, uses: Mapping[str, float]) -> None:
+        """Keep when keys were used last, in epoch seconds by id, unless a later time is there."""
+        with transaction(self._engine) as connection:
+            # In one order everywhere: transactions that wait for each other's rows would deadlock.
+            for key_id, used_at in sorted(uses.items()):
+                earlier = api_keys.c.last_used_at < moment(used_at)
+                connection.execute(
+                    update(api_keys)
+                    .where(api_keys.c.id == key_id, earlier | api_keys.c.last_used_at.is_(None))
+                    .values(last_used_at=moment(used_at))
+                )
+
     def authenticate(self, secret: str) -> ApiKey:
         """The key of a secret. Raises AuthenticationError when it is unknown or was revoked."""
-        key = self._known.get(_hash(secret)) if secret.startswith(PREFIX) else None
+        key = self._known.get(hash_of(secret)) if secret.startswith(PREFIX) else None
         if key is None or key.revoked_at is not None:
             raise AuthenticationError(
                 "the API key is unknown or was revoked; send one made with `keys create`, "
@@ -150,13 +149,13 @@ class ApiKeyStore:
         self, name: str, secret: str, scopes: frozenset[str], roles: tuple[str, ...]
     ) -> ApiKey:
         key = ApiKey(
-            self._new_id(), name, secret[:_HINT_LENGTH], scopes, roles, moment(self._clock())
+            self._new_id(), name, secret[:HINT_LENGTH], scopes, roles, moment(self._clock())
         )
         row = {
             "id": key.id,
             "name": name,
             "hint": key.hint,
-            "hash": _hash(secret),
+            "hash": hash_of(secret),
             "scopes": sorted(scopes),
             "roles": list(roles),
             "created_at": key.created_at,
@@ -173,8 +172,23 @@ class ApiKeyStore:
         return None if row is None else _key(row)
 
 
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+def _require_another_admin(connection: Connection, key_id: str) -> None:
+    others = select(api_keys.c.scopes).where(
+        api_keys.c.id != key_id, api_keys.c.revoked_at.is_(None)
+    )
+    if not any(ADMIN in scopes for scopes in connection.execute(others).scalars()):
+        raise ConflictError(
+            "this is the last active key with the scope admin, and without one the API could make "
+            "no more; make another first (POST /mgmt/v1/api-keys, or `keys create NAME --scope "
+            "admin`), then revoke this one"
+        )
+
+
+def _no_such_key(reference: str) -> NotFoundError:
+    return NotFoundError(
+        f"no API key has the id or name {reference!r}; "
+        "`keys list` and GET /mgmt/v1/api-keys show all"
+    )
 
 
 def _key(row: Row[Any]) -> ApiKey:
@@ -185,5 +199,6 @@ def _key(row: Row[Any]) -> ApiKey:
         frozenset(row.scopes),
         tuple(row.roles),
         row.created_at,
+        row.last_used_at,
         row.revoked_at,
     )

@@ -5,8 +5,9 @@ from typing import Any
 
 import falcon
 
-from scopebound_engine.access.api_keys import ApiKeyStore
+from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import body, problems
+from scopebound_engine.api.api_keys import ApiKeyCollection, ApiKeyItem
 from scopebound_engine.api.enforce import Enforce
 from scopebound_engine.api.health import Health, Jwks
 from scopebound_engine.api.provision import Provision
@@ -21,7 +22,7 @@ App = falcon.App[falcon.Request, falcon.Response]
 
 def create_app(services: Services) -> App:
     """The WSGI app over built services."""
-    app: App = falcon.App(middleware=[_Context(services.api_keys)])
+    app: App = falcon.App(middleware=[_Context(services.doorkeeper)])
     app.req_options.strip_url_path_trailing_slash = False
     problems.install(app)
     config = services.config
@@ -33,6 +34,8 @@ def create_app(services: Services) -> App:
     app.add_route("/mgmt/v1/roles/{role_id}", role)
     app.add_route("/mgmt/v1/roles/{role_id}/suspend", role, suffix="suspend")
     app.add_route("/mgmt/v1/roles/{role_id}/resume", role, suffix="resume")
+    app.add_route("/mgmt/v1/api-keys", ApiKeyCollection(services.api_keys))
+    app.add_route("/mgmt/v1/api-keys/{key_id}", ApiKeyItem(services.api_keys))
     app.add_route(
         "/healthz",
         Health(
@@ -61,14 +64,14 @@ def get_app() -> App:
 class _Context:
     """Gives each request what its answer needs, whatever goes wrong on the way."""
 
-    def __init__(self, api_keys: ApiKeyStore) -> None:
-        self._api_keys = api_keys
+    def __init__(self, doorkeeper: Doorkeeper) -> None:
+        self._doorkeeper = doorkeeper
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         req.context.request_id = str(uuid.uuid4())
         req.context.arrived = body.arrived(req)
         req.context.call_id = ""
-        req.context.api_keys = self._api_keys
+        req.context.doorkeeper = self._doorkeeper
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, _resource: Any, _succeeded: bool

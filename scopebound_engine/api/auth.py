@@ -2,7 +2,8 @@
 
 import falcon
 
-from scopebound_engine.access.api_keys import ApiKey, ApiKeyStore
+from scopebound_engine.access.doorkeeper import Doorkeeper
+from scopebound_engine.access.model import ADMIN, ApiKey
 from scopebound_engine.errors import AuthenticationError, ForbiddenError
 
 HEADER = "X-Scopebound-API-Key"
@@ -11,16 +12,18 @@ HEADER = "X-Scopebound-API-Key"
 def require(req: falcon.Request, *scopes: str) -> ApiKey:
     """The request's API key, which must carry one of the scopes (`admin` carries all).
 
-    Raises AuthenticationError, ForbiddenError, DatabaseUnavailableError.
+    Raises AuthenticationError (as TooManyAttemptsError when it happens too often), ForbiddenError,
+    DatabaseUnavailableError.
     """
     secret = req.get_header(HEADER)
     if not secret:
         raise AuthenticationError(
             f"the header {HEADER} is missing; send an API key, which starts with sb-"
         )
-    store: ApiKeyStore = req.context.api_keys
-    key = store.authenticate(secret)
-    if "admin" not in key.scopes and key.scopes.isdisjoint(scopes):
+    doorkeeper: Doorkeeper = req.context.doorkeeper
+    # The peer of the socket: a header like X-Forwarded-For says what its sender likes.
+    key = doorkeeper.admit(secret, req.remote_addr)
+    if ADMIN not in key.scopes and key.scopes.isdisjoint(scopes):
         raise ForbiddenError(
             f"this API key lacks the scope {' or '.join(scopes)}; it has "
             f"{', '.join(sorted(key.scopes)) or 'none'}"

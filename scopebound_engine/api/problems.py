@@ -28,6 +28,7 @@ from scopebound_engine.errors import (
     ScopeboundError,
     StateUnavailableError,
     TooLargeError,
+    TooManyAttemptsError,
 )
 
 ENFORCE_PATHS = frozenset({"/v1/enforce", "/v1/mcp/enforce"})
@@ -47,6 +48,10 @@ _KINDS: tuple[tuple[type[ScopeboundError], _Kind], ...] = (
     (TooLargeError, _Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "Too large")),
     (LateBodyError, _Kind(HTTPStatus.REQUEST_TIMEOUT, "late-body", "The body came too slowly")),
     (InputError, _Kind(HTTPStatus.BAD_REQUEST, "invalid-request", "The request is unfit")),
+    (
+        TooManyAttemptsError,
+        _Kind(HTTPStatus.TOO_MANY_REQUESTS, "too-many-attempts", "Too many wrong API keys"),
+    ),
     (AuthenticationError, _Kind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "No valid API key")),
     (ForbiddenError, _Kind(HTTPStatus.FORBIDDEN, "forbidden", "The API key may not do this")),
     (NotFoundError, _Kind(HTTPStatus.NOT_FOUND, "not-found", "No such thing")),
@@ -75,6 +80,8 @@ def _handle(
     kind = next((kind for family, kind in _KINDS if isinstance(error, family)), _INTERNAL)
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request failed", exc_info=error, request_id=req.context.request_id)
+    if isinstance(error, TooManyAttemptsError):
+        resp.set_header("Retry-After", str(error.retry_after_seconds))
     detail = str(error) if kind is not _INTERNAL else _internal_detail()
     extra = {"field": error.field} if isinstance(error, InputError) and error.field else {}
     _problem(req, resp, kind, detail, **extra)

@@ -82,6 +82,7 @@ api_keys = Table(
     Column("roles", JSON, nullable=False),
     Column("created_at", Timestamp, nullable=False),
     Column("revoked_at", Timestamp),
+    Column("last_used_at", Timestamp),
 )
 
 # The public halves of the nodes' keys; the private ones never leave their node's disk.

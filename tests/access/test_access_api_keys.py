@@ -1,4 +1,5 @@
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from scopebound_engine.errors import (
 )
 
 ENFORCE = frozenset({"enforce"})
+ADMIN = frozenset({"admin"})
 
 
 @dataclass
@@ -129,6 +131,75 @@ def test_unknown_scopes_and_none_are_refused(node: Node, scopes: frozenset[str])
         node.store().create("ci", scopes)
 
 
+@pytest.mark.parametrize(
+    ("scopes", "roles", "message"),
+    [
+        (ADMIN, ("invoices",), "roles: limits what the scope enforce"),
+        (ENFORCE | ADMIN, ("invoices",), "roles: limits what the scope enforce"),
+        (frozenset({"audit"}), ("invoices",), "roles: limits what the scope enforce"),
+        (ENFORCE, ("invoices", ""), r"roles\.1: must be 1 to 128"),
+        (ENFORCE, ("x\0",), r"roles\.0: must be 1 to 128"),
+        (ENFORCE, tuple(map(str, range(101))), "roles: must have at most 100"),
+    ],
+)
+def test_roles_that_limit_nothing_or_name_none_are_refused(
+    node: Node, scopes: frozenset[str], roles: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        node.store().create("ci", scopes, roles)
+    assert node.store().list() == ()
+
+
+def test_a_key_is_found_by_its_id(node: Node) -> None:
+    key, _ = node.store().create("ci", ENFORCE)
+    assert node.store().get(key.id) == key
+    with pytest.raises(NotFoundError, match="'ci'"):
+        node.store().get("ci")
+
+
+def test_the_last_active_admin_key_is_not_revoked(node: Node) -> None:
+    store = node.store()
+    first, _ = store.create("first", ADMIN)
+    store.create("agent", ENFORCE)
+    second, secret = store.create("second", ADMIN | ENFORCE)
+    store.revoke("first")
+    with pytest.raises(ConflictError, match=r"last active key .* make another"):
+        store.revoke("second")
+    assert store.authenticate(secret) == second
+    assert store.revoke("first").id == first.id  # again
+    store.create("third", ADMIN)
+    assert store.revoke("second").revoked_at is not None
+
+
+def test_of_two_admin_keys_revoked_at_once_one_stays(node: Node) -> None:
+    names = ["one", "two", "three", "four"]
+    for name in names:
+        node.store().create(name, ADMIN)
+
+    def revoked(name: str) -> bool:
+        try:
+            node.store().revoke(name)
+        except ConflictError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(revoked, names)) == 3
+
+
+def test_the_last_use_is_kept_and_never_goes_back(node: Node) -> None:
+    store = node.store()
+    key, _ = store.create("ci", ENFORCE)
+    unused, _ = store.create("unused", ENFORCE)
+    store.record_uses({key.id: 1_777_464_100.0, "gone": 1.0})
+    store.record_uses({key.id: 1_777_464_060.0})
+    assert store.get(key.id).last_used_at == moment(1_777_464_100.0)
+    assert store.get(unused.id).last_used_at is None
+    assert [each.last_used_at for each in store.list() if each.id == key.id] == [
+        moment(1_777_464_100.0)
+    ]
+
+
 def test_a_configured_key_is_adopted_once(node: Node) -> None:
     secret = "sb-a-configured-bootstrap-key"
     first = node.store().adopt(secret)
@@ -150,6 +221,7 @@ def test_a_configured_key_that_will_not_do_is_a_setting_to_mend(node: Node, secr
 
 def test_a_revoked_configured_key_does_not_come_back(node: Node) -> None:
     secret = "sb-a-configured-bootstrap-key"
+    node.store().create("another", ADMIN)
     node.store().revoke(node.store().adopt(secret).id)
     with pytest.raises(ConfigError, match="was revoked"):
         node.store().adopt(secret)

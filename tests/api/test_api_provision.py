@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine
 
 from scopebound_engine.access.api_keys import ApiKeyStore
+from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import problems
 from scopebound_engine.api.provision import Provision
 from scopebound_engine.database.engine import migrate, open_database
@@ -37,15 +38,15 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 class Context:
     """Gives requests what `create_app` gives them."""
 
-    def __init__(self, keys: ApiKeyStore) -> None:
-        self._keys = keys
+    def __init__(self, doorkeeper: Doorkeeper) -> None:
+        self._doorkeeper = doorkeeper
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
-        req.context = SimpleNamespace(request_id="r-1", api_keys=self._keys)
+        req.context = SimpleNamespace(request_id="r-1", doorkeeper=self._doorkeeper)
 
 
 @pytest.fixture
-def http(engine: Engine, tmp_path: Path) -> Any:
+def http(engine: Engine, tmp_path: Path) -> Iterator[Any]:
     keys = ApiKeyStore(engine, lambda: LEAP_DAY_EVE)
     provisioner = Provisioner(
         RoleStore(engine, lambda: LEAP_DAY_EVE),
@@ -53,11 +54,13 @@ def http(engine: Engine, tmp_path: Path) -> Any:
         SqliteState(tmp_path),
         clock=lambda: LEAP_DAY_EVE,
     )
-    app = falcon.App(middleware=[Context(keys)])
+    doorkeeper = Doorkeeper(keys, lambda: LEAP_DAY_EVE)
+    app = falcon.App(middleware=[Context(doorkeeper)])
     problems.install(app)
     app.add_route(PATH, Provision(provisioner))
     _, secret = keys.create("agent", frozenset({"enforce"}))
-    return falcon.testing.TestClient(app, headers={"X-Scopebound-API-Key": secret})
+    yield falcon.testing.TestClient(app, headers={"X-Scopebound-API-Key": secret})
+    doorkeeper.close()
 
 
 def ask(http: Any, **body: Any) -> Any:

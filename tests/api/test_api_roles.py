@@ -15,6 +15,7 @@ from scopebound.adapters.mcp_filesystem import filesystem_role_template
 from sqlalchemy import Engine
 
 from scopebound_engine.access.api_keys import ApiKeyStore
+from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import problems
 from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.database.engine import migrate, open_database
@@ -65,27 +66,29 @@ def keys(engine: Engine) -> ApiKeyStore:
 class Context:
     """Gives requests what `create_app` gives them."""
 
-    def __init__(self, keys: ApiKeyStore) -> None:
-        self._keys = keys
+    def __init__(self, doorkeeper: Doorkeeper) -> None:
+        self._doorkeeper = doorkeeper
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
-        req.context = SimpleNamespace(request_id="r-1", api_keys=self._keys)
+        req.context = SimpleNamespace(request_id="r-1", doorkeeper=self._doorkeeper)
 
 
 @pytest.fixture
-def app(engine: Engine, keys: ApiKeyStore, tmp_path: Path) -> Any:
+def app(engine: Engine, keys: ApiKeyStore, tmp_path: Path) -> Iterator[Any]:
     ticks = itertools.count(NOON)
     store = RoleStore(engine, lambda: next(ticks))
     state = SqliteState(tmp_path)
     provisioner = Provisioner(store, tokens(lambda: NOON), state, clock=lambda: NOON)
     item = RoleItem(store, provisioner)
-    app = falcon.App(middleware=[Context(keys)])
+    doorkeeper = Doorkeeper(keys, lambda: NOON)
+    app = falcon.App(middleware=[Context(doorkeeper)])
     problems.install(app)
     app.add_route(PATH, RoleCollection(store, provisioner))
     app.add_route(PATH + "/{role_id}", item)
     app.add_route(PATH + "/{role_id}/suspend", item, suffix="suspend")
     app.add_route(PATH + "/{role_id}/resume", item, suffix="resume")
-    return app
+    yield app
+    doorkeeper.close()
 
 
 def client(app: Any, keys: ApiKeyStore, *scopes: str, roles: tuple[str, ...] = ()) -> Any:

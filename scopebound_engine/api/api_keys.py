@@ -1,0 +1,98 @@
+"""/mgmt/v1/api-keys: make, read and revoke API keys.
+
+For the scope `admin` alone. It carries every scope, so no key is made that may do more than the one
+that makes it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+from pydantic import BaseModel, ConfigDict
+
+from scopebound_engine.access.api_keys import ApiKeyStore
+from scopebound_engine.access.model import ADMIN, ApiKey
+from scopebound_engine.api.answers import answer_json
+from scopebound_engine.api.auth import require
+from scopebound_engine.api.body import read_json
+from scopebound_engine.errors import NotFoundError
+from scopebound_engine.parsing import parse
+from scopebound_engine.role.model import is_uuid
+
+
+class NewApiKey(BaseModel):
+    """The body of a POST. What its values may be is the store's to say."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    name: str
+    scopes: list[str]
+    roles: list[str] = []
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyCollection:
+    """All API keys."""
+
+    api_keys: ApiKeyStore
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Every key, revoked ones too, eldest first."""
+        require(req, ADMIN)
+        found = [_answer(key) for key in self.api_keys.list()]
+        answer_json(resp, {"count": len(found), "api_keys": found})
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Make a key; the answer (201) is the only place where its secret is ever shown."""
+        require(req, ADMIN)
+        wish = parse(NewApiKey, read_json(req))
+        roles = tuple(dict.fromkeys(wish.roles))
+        key, secret = self.api_keys.create(wish.name, frozenset(wish.scopes), roles)
+        answer_json(resp, {**_answer(key), "api_key": secret}, HTTPStatus.CREATED)
+        resp.set_header("Location", f"/mgmt/v1/api-keys/{key.id}")
+        resp.set_header("Cache-Control", "no-store")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyItem:
+    """One API key, by its id."""
+
+    api_keys: ApiKeyStore
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, key_id: str) -> None:
+        """The key."""
+        require(req, ADMIN)
+        answer_json(resp, _answer(self.api_keys.get(_id(key_id))))
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, key_id: str) -> None:
+        """Revoke the key, within a second on every node; again changes nothing."""
+        require(req, ADMIN)
+        answer_json(resp, _answer(self.api_keys.revoke(_id(key_id))))
+
+
+def _answer(key: ApiKey) -> dict[str, Any]:
+    """The key without its secret, of which nothing but a hash is known, nor that hash."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "hint": key.hint,
+        "scopes": sorted(key.scopes),
+        "roles": list(key.roles),
+        "created_at": _timestamp(key.created_at),
+        "last_used_at": _timestamp(key.last_used_at),
+        "revoked_at": _timestamp(key.revoked_at),
+    }
+
+
+def _id(key_id: str) -> str:
+    if not is_uuid(key_id):
+        raise NotFoundError(
+            "an API key's address ends in its id; GET /mgmt/v1/api-keys shows those of all"
+        )
+    return key_id.lower()
+
+
+def _timestamp(moment: datetime | None) -> str | None:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
