@@ -1,17 +1,23 @@
-"""`keys`: API keys from the command line, straight in the database."""
+"""`keys`: API keys and the signing keys of session tokens, straight in the database."""
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from scopebound_engine.access.api_keys import SCOPES, ApiKeyStore
+from scopebound_engine.access.model import ENFORCE, SCOPES
 from scopebound_engine.config import from_env
+
+if TYPE_CHECKING:
+    from scopebound_engine.access.api_keys import ApiKeyStore
+    from scopebound_engine.session.node_keys import NodeKeys
+    from scopebound_engine.session.published_keys import PublishedKey
 
 
 @click.group()
 def keys() -> None:
-    """API keys: who may call the service, and for what."""
+    """API keys (who may call the service, and for what) and the keys that sign session tokens."""
 
 
 @keys.command()
@@ -27,14 +33,15 @@ def keys() -> None:
     "--role",
     "roles",
     multiple=True,
-    help="Name or UUID of a role the key may provision; repeat. Without one: all.",
+    help="Name or UUID of a role the key may provision; repeat for several. Without one: all.",
 )
 def create(name: str, scopes: tuple[str, ...], roles: tuple[str, ...]) -> None:
     """Make an API key and show it, this once.
 
     Example: scopebound-engine keys create invoices --scope enforce --role invoice-processor
     """
-    _, secret = _store().create(name, frozenset(scopes or ("enforce",)), roles)
+    api_keys, _ = _stores()
+    _, secret = api_keys.create(name, frozenset(scopes or (ENFORCE,)), roles)
     click.echo("The key is shown now and never again; only its hash is stored.", err=True)
     click.echo(secret)
 
@@ -42,33 +49,73 @@ def create(name: str, scopes: tuple[str, ...], roles: tuple[str, ...]) -> None:
 @keys.command("list")
 def list_() -> None:
     """List the API keys, revoked ones too."""
-    for key in _store().list():
+    api_keys, _ = _stores()
+    for key in api_keys.list():
         state = f"revoked {_time(key.revoked_at)}" if key.revoked_at else "active"
         roles = f" roles={','.join(key.roles)}" if key.roles else ""
+        used = f"used {_time(key.last_used_at)}" if key.last_used_at else "never used"
         click.echo(
             f"{key.id}  {key.hint}  {key.name}  {','.join(sorted(key.scopes))}{roles}  "
-            f"made {_time(key.created_at)}  {state}"
+            f"made {_time(key.created_at)}  {used}  {state}"
         )
 
 
 @keys.command()
 @click.argument("key")
 def revoke(key: str) -> None:
-    """Revoke the API key with this id or name; in force within a second everywhere."""
-    revoked = _store().revoke(key)
+    """Revoke the API key with this id or name; in force within a second everywhere.
+
+    The last active admin key cannot be revoked before there is another.
+    """
+    api_keys, _ = _stores()
+    revoked = api_keys.revoke(key)
     click.echo(f"revoked {revoked.name} ({revoked.id})")
 
 
-def _store() -> ApiKeyStore:
+@keys.command("rotate-jwt")
+def rotate_jwt() -> None:
+    """Make a new key for this node to sign session tokens with.
+
+    Its running server signs with it within seconds, without a restart. The former key signs no
+    more, and verifies until its last token has lapsed. Other nodes keep their own keys: run this on
+    each, with the SCOPEBOUND_DATA_DIR of its server.
+    """
+    from scopebound_engine.session.keys import LOOK_SECONDS
+
+    _, node_keys = _stores()
+    made = node_keys.rotate()
+    click.echo(f"made {made.kid}; this node signs with it within {LOOK_SECONDS:.0f} s")
+
+
+@keys.command("list-jwt")
+def list_jwt() -> None:
+    """List the keys that sign session tokens, those of all nodes, eldest first."""
+    _, node_keys = _stores()
+    for key, own in node_keys.list():
+        click.echo(f"{key.kid}  made {_time(key.not_before)}  {_use(key, own)}")
+
+
+def _use(key: "PublishedKey", own: bool) -> str:
+    if key.expires_at is None:
+        return "signs on this node" if own else "signs on another node"
+    state = "expired" if key.expires_at <= datetime.now(UTC) else "verifies until"
+    return f"{state} {_time(key.expires_at)}"
+
+
+def _stores() -> "tuple[ApiKeyStore, NodeKeys]":
+    from scopebound_engine.access.api_keys import ApiKeyStore
     from scopebound_engine.database.engine import migrate, open_database
     from scopebound_engine.preparation import make_data_dir
+    from scopebound_engine.session.key_folder import KeyFolder
+    from scopebound_engine.session.node_keys import NodeKeys
     from scopebound_engine.wiring import database_url
 
     config = from_env()
     make_data_dir(config.data_dir)
     engine = open_database(database_url(config), config.data_dir)
     migrate(engine)
-    return ApiKeyStore(engine, time.time)
+    node_keys = NodeKeys(engine, KeyFolder(config.data_dir), time.time)
+    return ApiKeyStore(engine, time.time), node_keys
 
 
 def _time(moment: datetime) -> str:
