@@ -24,7 +24,7 @@ SHIPPED = _PACKAGE / "shipped" if (_PACKAGE / "shipped").is_dir() else _PACKAGE.
 class Config(BaseModel):
     """All settings. A field's variable is SCOPEBOUND_ and its name in capitals."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     data_dir: Path = Path(".scopebound")
     database_url: SecretStr | None = None

@@ -27,7 +27,13 @@ READ_SECONDS: Final = 0.4
 WRITE_SECONDS: Final = 5.0
 MIGRATION_SECONDS: Final = 60.0
 _SQLITE_BUSY_SECONDS: Final = 0.5
-_POOL: Final = {"pool_size": 5, "max_overflow": 5, "pool_timeout": READ_SECONDS}
+# Parameters are hidden in errors because they hold secrets, which would reach the log.
+_SETTINGS: Final = {
+    "pool_size": 5,
+    "max_overflow": 5,
+    "pool_timeout": READ_SECONDS,
+    "hide_parameters": True,
+}
 
 _opened: WeakSet[Engine] = WeakSet()
 
@@ -40,12 +46,12 @@ def open_database(config_url: str | None, data_dir: Path) -> Engine:
     if config_url is None:
         url = sqlite.make_file(data_dir)
         engine = sqlalchemy.create_engine(
-            url, connect_args={"timeout": _SQLITE_BUSY_SECONDS}, **_POOL
+            url, connect_args={"timeout": _SQLITE_BUSY_SECONDS}, **_SETTINGS
         )
         sqlite.prepare(engine)
     else:
         url = postgres.parse_url(config_url, statement_seconds=WRITE_SECONDS)
-        engine = sqlalchemy.create_engine(url, pool_pre_ping=True, **_POOL)
+        engine = sqlalchemy.create_engine(url, pool_pre_ping=True, **_SETTINGS)
         event.listen(engine, "do_connect", _connect_postgres)
     _opened.add(engine)
     return engine

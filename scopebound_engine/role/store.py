@@ -1,12 +1,11 @@
 """The table of roles. All changes run one after the other, so that chains of parents stay sound."""
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import IntegrityError
 
 from scopebound_engine.database.engine import reading, transaction
 from scopebound_engine.database.schema import moment, roles
@@ -43,7 +42,7 @@ class RoleStore:
         """
         role_id, now = self._new_id(), moment(self._clock())
         try:
-            with self._changing() as connection:
+            with transaction(self._engine, lock=_LOCK) as connection:
                 row = _columns(connection, role_id, fields)
                 row |= {"id": role_id, "revision": 1, "created_at": now, "updated_at": now}
                 connection.execute(insert(roles).values(row))
@@ -59,7 +58,7 @@ class RoleStore:
 
         Raises NotFoundError, InputError when the change or a new parent will not do.
         """
-        with self._changing() as connection:
+        with transaction(self._engine, lock=_LOCK) as connection:
             role = _require(connection, role_id)
             changed = _columns(connection, role.id, changes.applied_to(role))
             changed |= {"revision": role.revision + 1, "updated_at": moment(self._clock())}
@@ -84,7 +83,7 @@ class RoleStore:
 
         Raises NotFoundError, ConflictError while other roles name it as their parent.
         """
-        with self._changing() as connection:
+        with transaction(self._engine, lock=_LOCK) as connection:
             role = _require(connection, role_id)
             below = select(roles.c.name).where(roles.c.parent_id == role.id).order_by(roles.c.name)
             children = connection.execute(below).scalars().all()
@@ -123,21 +122,11 @@ class RoleStore:
             return _chain(connection, role)
 
     def _set_suspension(self, role_id: str, reason: str | None) -> Role:
-        with self._changing() as connection:
+        with transaction(self._engine, lock=_LOCK) as connection:
             role = _require(connection, role_id)
             changed = {"suspended_reason": reason, "updated_at": moment(self._clock())}
             connection.execute(update(roles).where(roles.c.id == role.id).values(changed))
             return _require(connection, role.id)
-
-    @contextmanager
-    def _changing(self) -> Iterator[Connection]:
-        with transaction(self._engine, lock=_LOCK) as connection:
-            try:
-                yield connection
-            except StatementError as error:
-                # Its text would show the parameters, and among them a webhook secret.
-                error.hide_parameters = True
-                raise
 
 
 def _chain(connection: Connection, role: Role) -> tuple[Role, ...]:
