@@ -11,12 +11,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from scopebound_engine.errors import CompileError, EngineError, EvaluationError, Finding, GateError
-from scopebound_engine.rego import builtins, costs, denials, documents, references, shapes, sources
+from scopebound_engine.rego.checks import (
+    builtins,
+    costs,
+    denials,
+    documents,
+    references,
+    shapes,
+    sources,
+)
+from scopebound_engine.rego.checks.values import Values
 from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.program import Program
 from scopebound_engine.rego.sandbox import decode_record, stream_from_child
-from scopebound_engine.rego.testing import run_tests
-from scopebound_engine.rego.values import Values
+from scopebound_engine.rego.testing.runner import run_tests
 
 if TYPE_CHECKING:
     # For its shape alone: the child would load the cryptography of signatures with it.

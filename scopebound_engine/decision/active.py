@@ -7,7 +7,7 @@ from typing import Any
 from scopebound_engine.bundle.signature import VerifiedBundle
 from scopebound_engine.decision.verdict import Verdict
 from scopebound_engine.errors import EvaluationError
-from scopebound_engine.rego.evaluators import EvaluatorPool
+from scopebound_engine.rego.pool.evaluators import EvaluatorPool
 from scopebound_engine.rego.program import Program
 
 # Compiling the largest bundle that the gate lets through (1,000 rules) takes some seconds.

@@ -1,7 +1,7 @@
 """Compile once, evaluate many: the Rego engine behind two calls that fail loudly.
 
 For child processes only. A policy or an input can make the engine loop, crash or eat memory, and
-nothing in the same process can stop it; `evaluators.py` and `sandbox.py` hold it where it can be
+nothing in the same process can stop it; `pool/` and `sandbox.py` hold it where it can be
 killed.
 """
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from scopebound_engine.rego.source.tokens import Source
 from scopebound_engine.rego.statements import (
     DATA,
     INPUT,
@@ -14,7 +15,6 @@ from scopebound_engine.rego.statements import (
     Statement,
     StatementReader,
 )
-from scopebound_engine.rego.tokens import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scopebound_engine.errors import Finding
-from scopebound_engine.rego.tokens import Source
+from scopebound_engine.rego.source.tokens import Source
 
 INPUT: Final = 0
 DATA: Final = 1

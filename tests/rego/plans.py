@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scopebound_engine.errors import Finding
+from scopebound_engine.rego.checks.values import Values
 from scopebound_engine.rego.compiler import compile_plan
 from scopebound_engine.rego.plan import Plan
-from scopebound_engine.rego.values import Values
 
 
 def plan_of(*modules: str, entrypoint: str = "t/x") -> Plan:

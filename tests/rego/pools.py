@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scopebound_engine.rego.evaluators import EvaluatorPool
+from scopebound_engine.rego.pool.evaluators import EvaluatorPool
 from scopebound_engine.rego.program import Program
 from tests.processes import children, command
 
@@ -55,7 +55,7 @@ class Started:
 
 
 def spawners_of(pid: int) -> set[int]:
-    return {child for child in children(pid) if "rego.spawner" in command(child)}
+    return {child for child in children(pid) if "rego.pool.spawner" in command(child)}
 
 
 def made(program: Program = PROGRAM, size: int = 2, seconds: float = DEADLINE) -> EvaluatorPool:

@@ -1,6 +1,11 @@
 import pytest
 
-from scopebound_engine.rego.builtins import bad_formats, forbidden, unordered_texts, unsafe_searches
+from scopebound_engine.rego.checks.builtins import (
+    bad_formats,
+    forbidden,
+    unordered_texts,
+    unsafe_searches,
+)
 from tests.rego.plans import told, values_of
 
 

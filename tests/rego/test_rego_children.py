@@ -11,8 +11,8 @@ from scopebound_engine.errors import (
     EvaluatorCrashedError,
     EvaluatorTimeoutError,
 )
-from scopebound_engine.rego import wire
-from scopebound_engine.rego.children import Evaluator, Spawner
+from scopebound_engine.rego.pool import wire
+from scopebound_engine.rego.pool.children import Evaluator, Spawner
 from scopebound_engine.rego.program import Program
 from tests.processes import descendants
 
@@ -145,7 +145,7 @@ SOUND = Program((("t.rego", "package t\ndecision := 1\n"),), {}, "t/decision")
 def test_a_spawner_says_how_it_ended_and_takes_no_signal_of_a_terminal() -> None:
     spawner = Spawner()
     spawner.load(SOUND.to_bytes(), 10)
-    (pid,) = [pid for pid, line in descendants(os.getpid()).items() if "rego.spawner" in line]
+    (pid,) = [pid for pid, line in descendants(os.getpid()).items() if "rego.pool.spawner" in line]
     for ignored in (2, 15, 1):
         os.kill(pid, ignored)
     evaluator = spawner.fork()

@@ -1,4 +1,4 @@
-from scopebound_engine.rego.costs import Bounds, too_much
+from scopebound_engine.rego.checks.costs import Bounds, too_much
 from tests.rego.plans import plan_of, told
 
 SMALL = Bounds(rules=2, literal_elements=3, data_entries=3)

@@ -1,7 +1,7 @@
 import pytest
 
-from scopebound_engine.rego.denials import check
-from scopebound_engine.rego.values import Values
+from scopebound_engine.rego.checks.denials import check
+from scopebound_engine.rego.checks.values import Values
 from tests.rego.plans import plan_of, told
 
 CODES = {"TOO_BIG": "high", "TOO_OFTEN": "medium"}

@@ -1,4 +1,4 @@
-from scopebound_engine.rego.dependencies import needed
+from scopebound_engine.rego.testing.dependencies import needed
 
 MODULES = {
     "deny.rego": "package p.deny\nv contains 1",

@@ -1,6 +1,11 @@
 import pytest
 
-from scopebound_engine.rego.documents import INPUT_SCHEMA, overlaps, unknown_data, unknown_input
+from scopebound_engine.rego.checks.documents import (
+    INPUT_SCHEMA,
+    overlaps,
+    unknown_data,
+    unknown_input,
+)
 from tests.rego.plans import plan_of, told
 
 DATA = {"config": {"limit": 5, "tools": [{"name": "a"}]}, "t": {"other": 1}}

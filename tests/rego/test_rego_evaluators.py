@@ -15,7 +15,7 @@ from scopebound_engine.errors import (
     EvaluatorTimeoutError,
     OverloadError,
 )
-from scopebound_engine.rego.evaluators import EvaluatorPool
+from scopebound_engine.rego.pool.evaluators import EvaluatorPool
 from scopebound_engine.rego.program import Program
 from tests.processes import descendants, wait_until_gone
 from tests.rego.pools import (

@@ -17,7 +17,7 @@ from scopebound_engine.errors import (
     EvaluatorTimeoutError,
     OverloadError,
 )
-from scopebound_engine.rego.evaluators import EvaluatorPool
+from scopebound_engine.rego.pool.evaluators import EvaluatorPool
 from tests.processes import children, descendants, wait_until_gone
 from tests.rego.pools import (
     CRASH,
@@ -143,7 +143,7 @@ def test_overload_is_told_from_a_late_policy() -> None:
 
 MASTER = """
 import sys, threading, time
-from scopebound_engine.rego.evaluators import EvaluatorPool
+from scopebound_engine.rego.pool.evaluators import EvaluatorPool
 from tests.rego.pools import LOOP, made
 pool = made(size=2, seconds=float(sys.argv[1]))
 pool.start(10)

@@ -7,8 +7,8 @@ import regorus
 from scopebound_engine.errors import CompileError
 from scopebound_engine.rego.binary import Encoder
 from scopebound_engine.rego.compiler import LoadedPlan, compile_fast
-from scopebound_engine.rego.lowering import Lowered, lower
-from scopebound_engine.rego.overrides import wrap
+from scopebound_engine.rego.testing.lowering import Lowered, lower
+from scopebound_engine.rego.testing.overrides import wrap
 
 RULES = """package t
 import rego.v1

@@ -1,6 +1,6 @@
 import pytest
 
-from scopebound_engine.rego.references import broken_references, missing_entrypoint
+from scopebound_engine.rego.checks.references import broken_references, missing_entrypoint
 from tests.rego.plans import plan_of, told
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from scopebound_engine.decision.verdict import ALLOW, Verdict, Violation
 from scopebound_engine.errors import EvaluationError
-from scopebound_engine.rego import wire
-from scopebound_engine.rego.replies import MAX_REASON, read_verdict
+from scopebound_engine.rego.pool import wire
+from scopebound_engine.rego.pool.replies import MAX_REASON, read_verdict
 
 CODES = {"SCOPE_VIOLATION": "critical", "RATE_LIMIT_EXCEEDED": "medium"}
 SCOPE: dict[str, Any] = {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scopebound_engine.errors import EvaluationError, OverloadError
-from scopebound_engine.rego.roster import Roster
+from scopebound_engine.rego.pool.roster import Roster
 
 
 class Idle:

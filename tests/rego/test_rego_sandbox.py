@@ -14,8 +14,8 @@ from scopebound_engine.errors import (
 )
 from scopebound_engine.rego.sandbox import decode_record, run_in_child, stream_from_child
 
-LOWER = "scopebound_engine.rego.lowering:lower"
-RUN = "scopebound_engine.rego.testrun:run_in_order"
+LOWER = "scopebound_engine.rego.testing.lowering:lower"
+RUN = "scopebound_engine.rego.testing.job:run_in_order"
 
 
 def test_a_job_runs_in_another_process_and_answers_in_json() -> None:

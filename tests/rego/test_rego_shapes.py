@@ -1,6 +1,6 @@
 import pytest
 
-from scopebound_engine.rego.shapes import (
+from scopebound_engine.rego.checks.shapes import (
     negated_comparisons,
     rounded_comparisons,
     untyped_comparisons,

@@ -1,6 +1,6 @@
 import pytest
 
-from scopebound_engine.rego.sources import misread, overrides, unsafe_text
+from scopebound_engine.rego.checks.sources import misread, overrides, unsafe_text
 from tests.rego.plans import told
 
 

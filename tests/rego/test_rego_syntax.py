@@ -1,5 +1,5 @@
-from scopebound_engine.rego.syntax import Module, Rule
-from scopebound_engine.rego.tokens import Source
+from scopebound_engine.rego.source.syntax import Module, Rule
+from scopebound_engine.rego.source.tokens import Source
 
 MODULE = """package t
 

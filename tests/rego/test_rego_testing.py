@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from scopebound_engine.errors import CompileError, EvaluationError, InputError
-from scopebound_engine.rego.testing import TestResult, find_tests, run_tests
+from scopebound_engine.rego.testing.runner import TestResult, find_tests, run_tests
 
 RULES = """package shop
 import rego.v1

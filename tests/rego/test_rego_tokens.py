@@ -1,4 +1,4 @@
-from scopebound_engine.rego.tokens import Source
+from scopebound_engine.rego.source.tokens import Source
 
 
 def texts(text: str) -> list[str]:

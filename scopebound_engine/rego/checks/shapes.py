@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from scopebound_engine.errors import Finding
+from scopebound_engine.rego.checks.values import Values
 from scopebound_engine.rego.plan import Path, Plan
 from scopebound_engine.rego.statements import Block, Local, Operand, Statement
-from scopebound_engine.rego.values import Values
 
 _STEP: Final = "shapes"
 _ROUNDINGS: Final = frozenset({"floor", "ceil", "round"})

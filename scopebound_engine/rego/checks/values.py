@@ -7,7 +7,7 @@ input, so it has the types of the schema) and from the bundle's data.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from scopebound_engine.rego.documents import input_schema, values_at
+from scopebound_engine.rego.checks.documents import input_schema, values_at
 from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.statements import Local, Operand, Statement
 

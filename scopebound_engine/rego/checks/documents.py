@@ -13,7 +13,7 @@ from scopebound_engine.rego.plan import Path, Plan
 from scopebound_engine.rego.statements import Statement
 
 INPUT_SCHEMA: Final[Mapping[str, Any]] = json.loads(
-    resources.files(__package__).joinpath("input.schema.json").read_text("utf-8")
+    resources.files("scopebound_engine.rego").joinpath("input.schema.json").read_text("utf-8")
 )
 _STEP: Final = "plan"
 _ANY: Final[Mapping[str, Any]] = {}

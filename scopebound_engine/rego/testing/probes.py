@@ -7,8 +7,8 @@ probe that does not hold names the expression.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from scopebound_engine.rego.syntax import Module, Rule
-from scopebound_engine.rego.tokens import Source
+from scopebound_engine.rego.source.syntax import Module, Rule
+from scopebound_engine.rego.source.tokens import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from scopebound_engine.decision.verdict import (
     Violation,
 )
 from scopebound_engine.errors import EvaluationError, InputError
-from scopebound_engine.rego import wire
+from scopebound_engine.rego.pool import wire
 from scopebound_engine.strict_json import quote, type_name
 
 MAX_REASON: Final = 4_096

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from scopebound_engine.errors import EvaluationError, OverloadError
-from scopebound_engine.rego.children import Evaluator, Spawner
+from scopebound_engine.rego.pool.children import Evaluator, Spawner
 
 # An evaluation begun closer to its deadline would likely be killed in its midst, and with its
 # evaluator gone the next caller would wait longer: overload would feed itself.

@@ -8,8 +8,8 @@ from typing import Final
 
 from scopebound_engine.errors import Finding
 from scopebound_engine.rego.plan import Plan
+from scopebound_engine.rego.source.syntax import Module
 from scopebound_engine.rego.statements import Local, Place, Statement
-from scopebound_engine.rego.syntax import Module
 
 _STEP: Final = "plan"
 # `every x in xs { not f(x) }` holds for any xs: the plan reads another variable, never written.

@@ -11,9 +11,9 @@ from typing import Final
 
 from scopebound_engine.decision.verdict import RETRY_GUIDANCE
 from scopebound_engine.errors import Finding
+from scopebound_engine.rego.checks.values import Values
 from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.statements import Local, Operand, Place, Statement
-from scopebound_engine.rego.values import Values
 
 _STEP: Final = "denials"
 _FIELDS: Final = ("code", "severity", "reason", "retry_guidance")

@@ -21,18 +21,18 @@ from scopebound_engine.errors import (
     EvaluatorTimeoutError,
     InputError,
 )
-from scopebound_engine.rego.dependencies import needed
-from scopebound_engine.rego.probes import Probe, add_probes
 from scopebound_engine.rego.sandbox import decode_record, stream_from_child
-from scopebound_engine.rego.syntax import Module
-from scopebound_engine.rego.tokens import Source
+from scopebound_engine.rego.source.syntax import Module
+from scopebound_engine.rego.source.tokens import Source
+from scopebound_engine.rego.testing.dependencies import needed
+from scopebound_engine.rego.testing.probes import Probe, add_probes
 
 TEST_FILE: Final = "_test.rego"
 SECONDS: Final = 60.0
 # Of wall time, on machines that are busy with other things: no test of the shipped policies takes
 # more than a twentieth.
 SECONDS_EACH: Final = 10.0
-_JOB: Final = "scopebound_engine.rego.testrun:run_in_order"
+_JOB: Final = "scopebound_engine.rego.testing.job:run_in_order"
 _TEST: Final = "test_"
 _SKIPPED: Final = "todo_test_"
 # Failures beyond this number are listed without the expression that failed.

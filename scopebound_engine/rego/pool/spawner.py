@@ -1,7 +1,7 @@
 """The child's side: compiles one program, forks evaluators on request, and what those do.
 
-Run by `children.Spawner` as `python -m scopebound_engine.rego.spawner FD`, never imported by it.
-It has one thread, so that forking is safe, an empty environment, and descriptors of its own only.
+Run by `children.Spawner` as `python -m scopebound_engine.rego.pool.spawner FD`, never imported. It
+has one thread, so that forking is safe, an empty environment, and descriptors of its own only.
 All that it starts ends with it: it ends when its control socket does, an evaluator when its own
 socket does, and an evaluator that loops by an alarm that it sets before each evaluation. That holds
 as well when the worker or its master is killed with nobody left to clean up.
@@ -19,11 +19,11 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from scopebound_engine.errors import CompileError, EvaluationError
-from scopebound_engine.rego import wire
 from scopebound_engine.rego.engine import Compiled, compile_program
 from scopebound_engine.rego.native import limit_memory
+from scopebound_engine.rego.pool import wire
+from scopebound_engine.rego.pool.wire import receive_exactly
 from scopebound_engine.rego.program import Program
-from scopebound_engine.rego.wire import receive_exactly
 
 _MEMORY_BYTES: Final = 1 << 30
 # The engine's allocator gives nothing back: an evaluator that ever grew so much lets itself be

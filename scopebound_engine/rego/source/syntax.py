@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
-from scopebound_engine.rego.bodies import Body, BodyReader, declared
-from scopebound_engine.rego.scanner import Scanner
+from scopebound_engine.rego.source.bodies import Body, BodyReader, declared
+from scopebound_engine.rego.source.scanner import Scanner
 
 
 @dataclass(frozen=True, slots=True)

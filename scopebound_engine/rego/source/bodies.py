@@ -7,7 +7,7 @@ with its `with` modifiers. All positions are indices of tokens, ends exclusive.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from scopebound_engine.rego.scanner import Scanner
+from scopebound_engine.rego.source.scanner import Scanner
 
 
 @dataclass(frozen=True, slots=True)

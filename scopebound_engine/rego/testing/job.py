@@ -8,12 +8,12 @@ from typing import Any
 
 from scopebound_engine.errors import CompileError, EngineError, Finding
 from scopebound_engine.rego.binary import Encoder
+from scopebound_engine.rego.checks.references import broken_references
 from scopebound_engine.rego.compiler import LoadedPlan, compile_fast, compile_plan
-from scopebound_engine.rego.lowering import Lowered, lower
-from scopebound_engine.rego.overrides import wrap
 from scopebound_engine.rego.plan import Plan
-from scopebound_engine.rego.references import broken_references
 from scopebound_engine.rego.sandbox import time_limit
+from scopebound_engine.rego.testing.lowering import Lowered, lower
+from scopebound_engine.rego.testing.overrides import wrap
 
 
 def run_in_order(

@@ -23,13 +23,13 @@ from scopebound_engine.errors import (
     Finding,
     InputError,
 )
-from scopebound_engine.rego import wire
+from scopebound_engine.rego.pool import wire
+from scopebound_engine.rego.pool.wire import receive_exactly
 from scopebound_engine.rego.sandbox import decode_record
-from scopebound_engine.rego.wire import receive_exactly
 
 # -I ignores PYTHON* variables, the user's site and the current folder; without a locale in the
 # environment UTF-8 has to be asked for.
-_COMMAND: Final = (sys.executable, "-I", "-X", "utf8", "-m", "scopebound_engine.rego.spawner")
+_COMMAND: Final = (sys.executable, "-I", "-X", "utf8", "-m", "scopebound_engine.rego.pool.spawner")
 # A fork takes about 2 ms, an end as long as the kernel needs to free the memory.
 _COMMAND_SECONDS: Final = 5.0
 _GRACE_SECONDS: Final = 1.0

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from scopebound_engine.errors import CompileError, Finding
-from scopebound_engine.rego.bodies import Body, Literal, Override, declared
-from scopebound_engine.rego.overrides import Target
+from scopebound_engine.rego.source.bodies import Body, Literal, Override, declared
+from scopebound_engine.rego.source.syntax import Module
+from scopebound_engine.rego.source.tokens import Source
 from scopebound_engine.rego.statements import DATA, INPUT
-from scopebound_engine.rego.syntax import Module
-from scopebound_engine.rego.tokens import Source
+from scopebound_engine.rego.testing.overrides import Target
 
 _PREFIX: Final = "__with_"
 _NOT: Final = "_not"

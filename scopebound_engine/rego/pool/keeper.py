@@ -15,8 +15,8 @@ from typing import Final
 import structlog
 
 from scopebound_engine.errors import EngineError
-from scopebound_engine.rego.children import Evaluator, Spawner
-from scopebound_engine.rego.roster import Roster
+from scopebound_engine.rego.pool.children import Evaluator, Spawner
+from scopebound_engine.rego.pool.roster import Roster
 
 # A first failure is mended at once, the next within the calm period later and later.
 _CALM_SECONDS: Final = 30.0

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from scopebound_engine.errors import Finding
+from scopebound_engine.rego.checks.values import Values
 from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.statements import Local, Operand, Statement
-from scopebound_engine.rego.values import Values
 
 _STEP: Final = "built-ins"
 ALLOWED: Final = frozenset(

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from scopebound_engine.errors import Finding
-from scopebound_engine.rego.bodies import Body, Literal
-from scopebound_engine.rego.syntax import Module, Rule
-from scopebound_engine.rego.tokens import Source
+from scopebound_engine.rego.source.bodies import Body, Literal
+from scopebound_engine.rego.source.syntax import Module, Rule
+from scopebound_engine.rego.source.tokens import Source
 
 _SOURCE: Final = "source"
 _PARSE: Final = "parse"

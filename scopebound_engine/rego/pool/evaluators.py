@@ -16,12 +16,12 @@ from typing import Any, Final
 
 from scopebound_engine.decision.verdict import Verdict
 from scopebound_engine.errors import EngineError, EvaluationError
-from scopebound_engine.rego.children import Evaluator
-from scopebound_engine.rego.keeper import Keeper
+from scopebound_engine.rego.pool.children import Evaluator
+from scopebound_engine.rego.pool.keeper import Keeper
+from scopebound_engine.rego.pool.replies import read_verdict
+from scopebound_engine.rego.pool.roster import LEAST_SECONDS
+from scopebound_engine.rego.pool.wire import encode_facts
 from scopebound_engine.rego.program import Program
-from scopebound_engine.rego.replies import read_verdict
-from scopebound_engine.rego.roster import LEAST_SECONDS
-from scopebound_engine.rego.wire import encode_facts
 
 # The first evaluation of a process also copies the pages that it writes to.
 _WARM_UP_SECONDS: Final = 1.0

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from scopebound_engine.rego.tokens import Source
+from scopebound_engine.rego.source.tokens import Source
 
 _INFIX: Final = frozenset(
     {":=", "=", "==", "!=", "<", ">", "<=", ">=", "+", "-", "*", "/", "%", "|", "&", ",", ".", ":"}

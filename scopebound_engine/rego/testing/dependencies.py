@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterator, Mapping
 
-from scopebound_engine.rego.syntax import Module
-from scopebound_engine.rego.tokens import Source
+from scopebound_engine.rego.source.syntax import Module
+from scopebound_engine.rego.source.tokens import Source
 
 
 def needed(modules: Mapping[str, str], optional: Collection[str]) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""What is wrong with a policy, found in its source and its compiled plan."""

@@ -1,0 +1,1 @@
+"""Rego source as text: tokens, layout, rules and their bodies."""

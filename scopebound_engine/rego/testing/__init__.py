@@ -1,0 +1,1 @@
+"""The tests of a policy, run where they can do no harm."""
