@@ -13,7 +13,7 @@ import click
 from scopebound_engine.bundle import content
 from scopebound_engine.bundle.archive import DATA
 from scopebound_engine.errors import EngineError, Finding, FindingsError, InputError
-from scopebound_engine.rego.testing import TestResult, run_tests
+from scopebound_engine.rego.testing.runner import TestResult, run_tests
 
 _FAILED: Final = 1
 _ERROR: Final = 2
