@@ -5,12 +5,17 @@ from typing import Any
 
 import falcon
 
+from scopebound_engine import strict_json
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import body, problems
 from scopebound_engine.api.api_keys import ApiKeyCollection, ApiKeyItem
+from scopebound_engine.api.docs import PAGE_HEADERS, page
 from scopebound_engine.api.enforce import Enforce
 from scopebound_engine.api.health import Health, Jwks
+from scopebound_engine.api.openapi import HTML, JSON, document
+from scopebound_engine.api.operations import OPERATIONS, TAGS
 from scopebound_engine.api.provision import Provision
+from scopebound_engine.api.published import Published
 from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.config import from_env
 from scopebound_engine.logs import configure
@@ -47,6 +52,9 @@ def create_app(services: Services) -> App:
         ),
     )
     app.add_route("/.well-known/jwks.json", Jwks(services.keys))
+    description = document(OPERATIONS, TAGS)
+    app.add_route("/openapi.json", Published(strict_json.dumps(description), JSON))
+    app.add_route("/docs", Published(page(description), HTML, PAGE_HEADERS))
     return app
 
 

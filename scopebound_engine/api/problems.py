@@ -7,7 +7,7 @@ the mistakes of the integrator's own program (no JWT at all, no or a wrong API k
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import falcon
 import structlog
@@ -31,6 +31,8 @@ from scopebound_engine.errors import (
     TooManyAttemptsError,
 )
 
+MEDIA_TYPE: Final = "application/problem+json"
+URN: Final = "urn:scopebound:problem:"
 ENFORCE_PATHS = frozenset({"/v1/enforce", "/v1/mcp/enforce"})
 _INTEGRATOR_ERRORS = (AuthenticationError, ForbiddenError, InputError)
 
@@ -38,36 +40,43 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class Kind:
+    """What problems of one sort have in common."""
+
     status: HTTPStatus
     type: str
     title: str
 
 
-_KINDS: tuple[tuple[type[ScopeboundError], _Kind], ...] = (
-    (TooLargeError, _Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "Too large")),
-    (LateBodyError, _Kind(HTTPStatus.REQUEST_TIMEOUT, "late-body", "The body came too slowly")),
-    (InputError, _Kind(HTTPStatus.BAD_REQUEST, "invalid-request", "The request is unfit")),
+_KINDS: tuple[tuple[type[ScopeboundError], Kind], ...] = (
+    (TooLargeError, Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "Too large")),
+    (LateBodyError, Kind(HTTPStatus.REQUEST_TIMEOUT, "late-body", "The body came too slowly")),
+    (InputError, Kind(HTTPStatus.BAD_REQUEST, "invalid-request", "The request is unfit")),
     (
         TooManyAttemptsError,
-        _Kind(HTTPStatus.TOO_MANY_REQUESTS, "too-many-attempts", "Too many wrong API keys"),
+        Kind(HTTPStatus.TOO_MANY_REQUESTS, "too-many-attempts", "Too many wrong API keys"),
     ),
-    (AuthenticationError, _Kind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "No valid API key")),
-    (ForbiddenError, _Kind(HTTPStatus.FORBIDDEN, "forbidden", "The API key may not do this")),
-    (NotFoundError, _Kind(HTTPStatus.NOT_FOUND, "not-found", "No such thing")),
-    (ConflictError, _Kind(HTTPStatus.CONFLICT, "conflict", "In conflict with what is there")),
-    (BundleError, _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bundle-refused", "Bundle refused")),
-    (CompileError, _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bundle-refused", "Bundle refused")),
-    (DatabaseUnavailableError, _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
-    (StateUnavailableError, _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
+    (AuthenticationError, Kind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "No valid API key")),
+    (ForbiddenError, Kind(HTTPStatus.FORBIDDEN, "forbidden", "The API key may not do this")),
+    (NotFoundError, Kind(HTTPStatus.NOT_FOUND, "not-found", "No such thing")),
+    (ConflictError, Kind(HTTPStatus.CONFLICT, "conflict", "In conflict with what is there")),
+    (BundleError, Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bundle-refused", "Bundle refused")),
+    (CompileError, Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bundle-refused", "Bundle refused")),
+    (DatabaseUnavailableError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
+    (StateUnavailableError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
 )
-_INTERNAL = _Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Internal error")
+_INTERNAL = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Internal error")
 
 
 def install(app: falcon.App[Any, Any]) -> None:
     """Let this module answer every exception of the app."""
     app.add_error_handler(Exception, _handle)
     app.add_error_handler(falcon.HTTPError, _handle_http)
+
+
+def kind_of(status: HTTPStatus) -> Kind:
+    """The kind of problem that is answered with this status."""
+    return next((kind for _, kind in _KINDS if kind.status == status), _INTERNAL)
 
 
 def _handle(
@@ -91,20 +100,20 @@ def _handle_http(
     req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _params: dict[str, Any]
 ) -> None:
     status = HTTPStatus(error.status_code)
-    kind = _Kind(status, status.phrase.lower().replace(" ", "-"), status.phrase)
+    kind = Kind(status, status.phrase.lower().replace(" ", "-"), status.phrase)
     if error.headers:
         resp.set_headers(error.headers)
     _problem(req, resp, kind, error.description or _http_detail(req, status))
 
 
 def _problem(
-    req: falcon.Request, resp: falcon.Response, kind: _Kind, detail: str, **extra: str
+    req: falcon.Request, resp: falcon.Response, kind: Kind, detail: str, **extra: str
 ) -> None:
     resp.status = kind.status
-    resp.content_type = "application/problem+json"
+    resp.content_type = MEDIA_TYPE
     resp.data = strict_json.dumps(
         {
-            "type": f"urn:scopebound:problem:{kind.type}",
+            "type": f"{URN}{kind.type}",
             "title": kind.title,
             "status": kind.status.value,
             "detail": detail,

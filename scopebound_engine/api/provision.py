@@ -26,15 +26,8 @@ class Provision:
         Fields the client sends beside these (task_type, framework) are ignored.
         """
         key = require(req, "enforce")
-        wish = read_json(req)
-        if type(wish) is not dict:
-            raise InputError("", f"an object is needed, not {strict_json.type_name(wish)}")
-        if wish.get("parent_session_id"):
-            raise InputError(
-                "parent_session_id",
-                "sessions of sub-agents are not offered by this version; leave the field out",
-            )
-        session = self.provisioner.provision(_role_id(wish), _requested_ttl(wish), key)
+        role_id, requested_ttl = wish_of(read_json(req))
+        session = self.provisioner.provision(role_id, requested_ttl, key)
         answer_json(
             resp,
             {
@@ -45,6 +38,18 @@ class Provision:
                 ),
             },
         )
+
+
+def wish_of(wish: Any) -> tuple[str, int]:
+    """The role and the seconds that a body asks for. Raises InputError, which names the field."""
+    if type(wish) is not dict:
+        raise InputError("", f"an object is needed, not {strict_json.type_name(wish)}")
+    if wish.get("parent_session_id") not in (None, ""):
+        raise InputError(
+            "parent_session_id",
+            "sessions of sub-agents are not offered by this version; leave the field out",
+        )
+    return _role_id(wish), _requested_ttl(wish)
 
 
 def _role_id(wish: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
 
 from scopebound_engine.decision.matching import compile_pattern
 from scopebound_engine.errors import InputError
@@ -96,10 +97,19 @@ def _long_enough(secret: str) -> str:
     return secret
 
 
+# What the validators above say, as far as JSON Schema can. `not` instead of an anchored pattern:
+# `$` means different things to different readers.
+WITHOUT_CONTROLS: Final[JsonDict] = {"not": {"pattern": "[\\x00-\\x1f\\x7f-\\x9f]"}}
+_PRINTABLE: Final[JsonDict] = {"not": {"pattern": "[^ -~]"}, "minLength": 1, "maxLength": 128}
+
 # Arrays arrive as lists and are kept as tuples: strictness is given up for the container alone.
 _Array = Field(strict=False)
-Name = Annotated[str, AfterValidator(_role_name)]
-Word = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_without_controls)]
+Name = Annotated[str, Field(json_schema_extra=_PRINTABLE), AfterValidator(_role_name)]
+Word = Annotated[
+    str,
+    Field(min_length=1, max_length=256, json_schema_extra=WITHOUT_CONTROLS),
+    AfterValidator(_without_controls),
+]
 Words = Annotated[
     tuple[Word, ...], _Array, Field(max_length=512), AfterValidator(_without_duplicates)
 ]
@@ -150,8 +160,19 @@ class DataScope(_Values):
     max_rows: Count = 0
 
 
+def _other_spellings(schema: JsonDict) -> None:
+    """Adds to a schema what `_Settings._one_spelling` takes beside the fields."""
+    fields = schema["properties"]
+    if isinstance(fields, dict):
+        others: dict[str, Any] = {"default_ttl": fields["default_ttl_seconds"]}
+        others |= DataScope.model_json_schema()["properties"]
+        fields |= {name: {**of, "deprecated": True} for name, of in others.items()}
+
+
 class _Settings(_Values):
     """The fields a POST and a PUT share; 0, an empty string and an empty array mean none."""
+
+    model_config = ConfigDict(json_schema_extra=_other_spellings)
 
     description: Annotated[str, Field(max_length=4_096)] = ""
     allowed_tools: Words = ()
@@ -168,7 +189,12 @@ class _Settings(_Values):
     ] = Field(default_factory=dict)
     allowed_hours_start: Hour = 0
     allowed_hours_end: Hour = 0
-    allowed_days: Annotated[tuple[Day, ...], _Array, AfterValidator(_each_day_once)] = ()
+    allowed_days: Annotated[
+        tuple[Day, ...],
+        _Array,
+        Field(json_schema_extra={"uniqueItems": True}),
+        AfterValidator(_each_day_once),
+    ] = ()
     data_scope: DataScope = DataScope()
     webhook_url: Annotated[str, Field(max_length=2_048), AfterValidator(_web_address)] = ""
     webhook_secret: Annotated[
@@ -226,8 +252,22 @@ class RoleFields(_Settings):
         return self.model_dump(mode="json", include=set(RoleFields.model_fields))
 
 
+def _without_defaults(schema: JsonDict) -> None:
+    """For a schema whose absent fields mean no change."""
+    _other_spellings(schema)
+    fields = schema["properties"]
+    if isinstance(fields, dict):
+        schema["properties"] = {
+            name: {key: value for key, value in of.items() if key != "default"}
+            for name, of in fields.items()
+            if isinstance(of, dict)
+        }
+
+
 class RoleChanges(_Settings):
     """The body of PUT /mgmt/v1/roles/{id}: what it names replaces, everything else stays."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
 
     name: Name = ""
 
@@ -260,7 +300,11 @@ class Role(RoleFields):
 class Suspension(_Values):
     """The body of a suspension or of its end: why, for those who find the role so."""
 
-    reason: Annotated[str, Field(max_length=256), AfterValidator(_without_controls)] = ""
+    reason: Annotated[
+        str,
+        Field(max_length=256, json_schema_extra=WITHOUT_CONTROLS),
+        AfterValidator(_without_controls),
+    ] = ""
 
 
 def role_response(role: Role, warnings: Sequence[str] | None = None) -> dict[str, Any]:

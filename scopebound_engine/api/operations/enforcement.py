@@ -1,0 +1,59 @@
+"""Sessions and decisions."""
+
+from http import HTTPStatus
+from typing import Final
+
+from scopebound_engine.api import examples, schemas
+from scopebound_engine.api.enforce import Enforce
+from scopebound_engine.api.openapi import Answer, Body, Operation
+from scopebound_engine.api.operations.statuses import (
+    CONFLICT,
+    NOT_FOUND,
+    OK,
+    UNKNOWN_CALLER,
+    WRITING,
+)
+from scopebound_engine.api.provision import Provision
+
+# Where a session's token goes next, for clients and tests that walk the API.
+_TO_DECISION: Final = {
+    name: {
+        "operationId": name,
+        "requestBody": {"jwt": "$response.body#/jwt", "tool_name": "read", "call_args": {}},
+    }
+    for name in ("enforce", "enforceMcp")
+}
+
+
+def _enforcing(name: str, path: str, body: Body) -> Operation:
+    decisions = {"allow": examples.ALLOW, "deny": examples.DENIAL}
+    return Operation(
+        id=name,
+        method="post",
+        path=path,
+        tag="enforcement",
+        responder=Enforce.on_post,
+        body=body,
+        answers={OK: Answer("The decision.", schemas.Decision, decisions)},
+        problems=(HTTPStatus.BAD_REQUEST, *UNKNOWN_CALLER),
+        note="Every call is answered with 200 and a decision, also one whose body is unfit "
+        "(REQUEST_INVALID), whose token cannot be believed (JWT_INVALID) or that the engine "
+        "cannot judge (POLICY_ERROR). Only a `jwt` that is missing or no string is a 400.",
+    )
+
+
+OPERATIONS: Final = (
+    Operation(
+        id="provision",
+        method="post",
+        path="/v1/provision",
+        tag="enforcement",
+        responder=Provision.on_post,
+        body=Body(schemas.SessionRequest, examples.SESSION_REQUEST),
+        answers={OK: Answer("The session.", schemas.Session, {"session": examples.SESSION})},
+        problems=(*WRITING, NOT_FOUND, CONFLICT),
+        links=_TO_DECISION,
+    ),
+    _enforcing("enforce", "/v1/enforce", Body(schemas.ToolCall, examples.TOOL_CALL)),
+    _enforcing("enforceMcp", "/v1/mcp/enforce", Body(schemas.McpToolCall, examples.MCP_TOOL_CALL)),
+)

@@ -1,0 +1,144 @@
+"""Roles: what agents of a kind may do."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final, Literal
+
+from scopebound_engine.api import examples, schemas
+from scopebound_engine.api.openapi import Answer, Body, Operation
+from scopebound_engine.api.operations.statuses import (
+    CONFLICT,
+    CREATED,
+    NOT_FOUND,
+    OK,
+    READING,
+    WRITING,
+)
+from scopebound_engine.api.roles import RoleCollection, RoleItem
+from scopebound_engine.role.model import RoleChanges, RoleFields, Suspension
+
+# A query parameter that is not known is a 400 here.
+_ASKED: Final = (HTTPStatus.BAD_REQUEST, *READING)
+_WHY: Final = Body(Suspension, examples.SUSPENSION, required=False)
+_ROLE_ID: Final = {
+    "name": "role_id",
+    "in": "path",
+    "required": True,
+    "description": "The role's UUID.",
+    "schema": {"type": "string", "format": "uuid"},
+    "example": examples.ROLE_ID,
+}
+_ROLE_NAME: Final = {
+    "name": "name",
+    "in": "query",
+    "description": "The name of one role, which is then answered itself.",
+    "schema": {"type": "string", "minLength": 1},
+}
+# Where an answer's fields go next, for clients and tests that walk the API.
+_TO_ROLE: Final = {
+    name: {"operationId": name, "parameters": {"role_id": "$response.body#/id"}}
+    for name in ("getRole", "updateRole", "suspendRole", "resumeRole", "deleteRole")
+}
+_TO_SESSION: Final = {
+    "provision": {"operationId": "provision", "requestBody": {"role_id": "$response.body#/id"}}
+}
+
+
+def _on_role(
+    name: str,
+    method: Literal["get", "post", "put", "delete"],
+    responder: Callable[..., None],
+    answer: Answer,
+    problems: tuple[HTTPStatus, ...],
+    **more: Any,
+) -> Operation:
+    suffix = {"suspendRole": "/suspend", "resumeRole": "/resume"}.get(name, "")
+    return Operation(
+        id=name,
+        method=method,
+        path=f"/mgmt/v1/roles/{{role_id}}{suffix}",
+        tag="roles",
+        responder=responder,
+        answers={OK: answer},
+        problems=(*problems, NOT_FOUND),
+        parameters=(_ROLE_ID,),
+        **more,
+    )
+
+
+OPERATIONS: Final = (
+    Operation(
+        id="listRoles",
+        method="get",
+        path="/mgmt/v1/roles",
+        tag="roles",
+        responder=RoleCollection.on_get,
+        parameters=(_ROLE_NAME,),
+        answers={
+            OK: Answer(
+                "The roles that the key may read, or the one named.",
+                schemas.RoleList | schemas.RoleAnswer | schemas.RoleName,
+                {"all": examples.ROLE_LIST, "named": examples.ROLE},
+            )
+        },
+        problems=(*_ASKED, NOT_FOUND),
+        note="A key without the scope `roles` reads id and name.",
+    ),
+    Operation(
+        id="createRole",
+        method="post",
+        path="/mgmt/v1/roles",
+        tag="roles",
+        responder=RoleCollection.on_post,
+        body=Body(RoleFields, examples.ROLE_REQUEST),
+        answers={
+            CREATED: Answer(
+                "The role.",
+                schemas.ChangedRole,
+                {"role": examples.CHANGED_ROLE},
+                {"Location": "The path of the role."},
+            )
+        },
+        problems=(*WRITING, CONFLICT),
+        links={**_TO_ROLE, **_TO_SESSION},
+    ),
+    _on_role(
+        "getRole",
+        "get",
+        RoleItem.on_get,
+        Answer("The role.", schemas.RoleAnswer | schemas.RoleName, {"role": examples.ROLE}),
+        _ASKED,
+        note="A key without the scope `roles` reads id and name.",
+    ),
+    _on_role(
+        "updateRole",
+        "put",
+        RoleItem.on_put,
+        Answer("The role, changed.", schemas.ChangedRole, {"role": examples.CHANGED_ROLE}),
+        WRITING,
+        body=Body(RoleChanges, examples.ROLE_CHANGES),
+    ),
+    _on_role(
+        "suspendRole",
+        "post",
+        RoleItem.on_post_suspend,
+        Answer("The role, suspended.", schemas.RoleAnswer, {"role": examples.SUSPENDED_ROLE}),
+        WRITING,
+        body=_WHY,
+    ),
+    _on_role(
+        "resumeRole",
+        "post",
+        RoleItem.on_post_resume,
+        Answer("The role, in force.", schemas.RoleAnswer, {"role": examples.ROLE}),
+        WRITING,
+        body=_WHY,
+    ),
+    _on_role(
+        "deleteRole",
+        "delete",
+        RoleItem.on_delete,
+        Answer("It is deleted.", schemas.DeletedRole, {"role": examples.DELETED_ROLE}),
+        (*_ASKED, CONFLICT),
+    ),
+)

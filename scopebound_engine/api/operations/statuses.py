@@ -1,0 +1,21 @@
+"""The statuses that operations of a kind share."""
+
+from http import HTTPStatus
+from typing import Final
+
+OK, CREATED = HTTPStatus.OK, HTTPStatus.CREATED
+NOT_FOUND, CONFLICT = HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT
+UNAVAILABLE, INTERNAL = HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INTERNAL_SERVER_ERROR
+
+UNKNOWN_CALLER: Final = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.TOO_MANY_REQUESTS,
+)
+READING: Final = (*UNKNOWN_CALLER, INTERNAL, UNAVAILABLE)
+WRITING: Final = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    *READING,
+)

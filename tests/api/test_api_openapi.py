@@ -1,0 +1,146 @@
+"""The published description against the app: valid, complete, and true of what it answers."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import falcon.inspect
+import falcon.testing
+import openapi_spec_validator
+import pytest
+from sqlalchemy import Engine
+
+from scopebound_engine.access.api_keys import ApiKeyStore
+from scopebound_engine.api import examples
+from scopebound_engine.api.app import create_app
+from scopebound_engine.api.operations import OPERATIONS
+from scopebound_engine.config import Config
+from scopebound_engine.database.engine import open_database
+from scopebound_engine.parsing import parse
+from scopebound_engine.role.model import RoleFields
+from scopebound_engine.role.store import RoleStore
+from scopebound_engine.wiring import Services, build_services
+from tests.description import DESCRIBED, DOCUMENT, NAMES, assert_valid
+from tests.servers import API_KEY, make_prepared
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    folder = tmp_path_factory.mktemp("described") / "data"
+    make_prepared(folder)
+    built = build_services(
+        Config.model_validate({"data_dir": folder, "bootstrap_api_key": API_KEY})
+    )
+    yield built
+    built.close()
+
+
+@pytest.fixture(scope="module")
+def http(services: Services) -> falcon.testing.TestClient:
+    return falcon.testing.TestClient(
+        create_app(services), headers={"X-Scopebound-API-Key": API_KEY}
+    )
+
+
+def test_the_document_is_valid_openapi(http: falcon.testing.TestClient) -> None:
+    answer = http.simulate_get("/openapi.json", headers={"X-Scopebound-API-Key": ""})
+    assert answer.status_code == 200
+    assert answer.json == DOCUMENT
+    openapi_spec_validator.validate(answer.json, cls=openapi_spec_validator.OpenAPIV31SpecValidator)
+
+
+def test_every_route_is_described_and_nothing_else(services: Services) -> None:
+    routes = {
+        (route.path, method.method.lower())
+        for route in falcon.inspect.inspect_routes(create_app(services))
+        for method in route.methods
+        if not method.internal
+    }
+    assert {(path, method) for path, method, _ in DESCRIBED} == routes
+
+
+def test_summaries_are_the_docstrings_of_those_who_answer(services: Services) -> None:
+    answering = {
+        (route.path, method.method.lower()): method.source_info
+        for route in falcon.inspect.inspect_routes(create_app(services))
+        for method in route.methods
+        if not method.internal
+    }
+    for operation in OPERATIONS:
+        code = operation.responder.__code__  # type: ignore[attr-defined]
+        found = answering[operation.path, operation.method].rpartition(":")
+        assert Path(code.co_filename).samefile(found[0])
+        assert code.co_firstlineno == int(found[2]) + 1  # Falcon counts lines from 0
+    assert all(operation["summary"] for _, _, operation in DESCRIBED)
+
+
+def test_every_reference_leads_somewhere_and_every_type_is_used() -> None:
+    references = set(re.findall(r'"#/components/([^"]+)"', json.dumps(DOCUMENT)))
+    for reference in references:
+        kind, _, name = reference.partition("/")
+        assert name in DOCUMENT["components"][kind]
+    assert {f"schemas/{name}" for name in DOCUMENT["components"]["schemas"]} <= references
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), DESCRIBED, ids=NAMES)
+def test_examples_have_their_schemas(path: str, method: str, operation: Any) -> None:
+    for content in operation.get("requestBody", {"content": {}})["content"].values():
+        assert_valid(content["schema"], content["example"])
+    shared = DOCUMENT["components"]["responses"]
+    for described in operation["responses"].values():
+        answer = shared[described["$ref"].rpartition("/")[2]] if "$ref" in described else described
+        for content in answer.get("content", {}).values():
+            examples_ = [example["value"] for example in content.get("examples", {}).values()]
+            for example in examples_ + ([content["example"]] if "example" in content else []):
+                assert_valid(content["schema"], example)
+
+
+def with_ids_of_the_examples(services: Services, engine: Engine) -> Services:
+    """Services that give the ids the examples speak of, with the role they take for a parent."""
+    ids = iter([examples.ROLE["parent_role_id"], examples.ROLE_ID])
+    roles = RoleStore(engine, time.time, new_id=lambda: next(ids))
+    roles.create(parse(RoleFields, {"name": "base-agent"}))
+    keys = ApiKeyStore(engine, time.time, new_id=lambda: examples.API_KEY_ID)
+    return replace(services, roles=roles, api_keys=keys)
+
+
+def turn(described: tuple[str, str, Any]) -> tuple[bool, int]:
+    """What makes things comes first; the rest as the table has it, which ends with deletions."""
+    _, _, operation = described
+    order = [listed.id for listed in OPERATIONS]
+    return "201" not in operation["responses"], order.index(operation["operationId"])
+
+
+def test_examples_are_answered_as_documented(tmp_path: Path) -> None:
+    make_prepared(tmp_path / "data")
+    settings = {"data_dir": tmp_path / "data", "bootstrap_api_key": API_KEY}
+    services = build_services(Config.model_validate(settings))
+    engine = open_database(None, tmp_path / "data")
+    http = falcon.testing.TestClient(create_app(with_ids_of_the_examples(services, engine)))
+    for path, method, operation in sorted(DESCRIBED, key=turn):
+        answer = send_example(http, path, method, operation)
+        (success,) = {"200", "201"} & operation["responses"].keys()
+        assert str(answer.status_code) == success, f"{method} {path}: {answer.text}"
+        described = operation["responses"][success]
+        (media_type,) = described["content"]
+        assert answer.headers["content-type"] == media_type
+        assert {name.lower() for name in described["headers"]} <= set(answer.headers)
+        if media_type == "application/json":
+            assert_valid(described["content"][media_type]["schema"], answer.json)
+    services.close()
+    engine.dispose()
+
+
+def send_example(
+    http: falcon.testing.TestClient, path: str, method: str, operation: Any
+) -> falcon.testing.Result:
+    for parameter in operation.get("parameters", ()):
+        path = path.replace(f"{{{parameter['name']}}}", parameter.get("example", ""))
+    headers = {} if operation.get("security") == [] else {"X-Scopebound-API-Key": API_KEY}
+    content = operation.get("requestBody", {}).get("content", {})
+    example = content["application/json"]["example"] if content else None
+    return http.simulate_request(method.upper(), path, headers=headers, json=example)
