@@ -1,9 +1,21 @@
-"""Operational logs: one JSON object a line on standard error. Decisions are not logged here."""
+"""Operational logs: one JSON object a line on standard error. Decisions are not logged here.
+
+A log that cannot be written must not change an answer: a full disk or a reader that stalls would
+else turn a denial into a dropped connection, which a client that fails open takes for an allow. So
+a thread writes, from a bounded line of messages; what does not fit or cannot be written is lost,
+and counted in the next line that can.
+"""
 
 import logging
+import os
+import queue
 import sys
+import threading
+from typing import Final, TextIO, cast
 
 import structlog
+
+_MOST_WAITING: Final = 1_000
 
 
 def configure() -> None:
@@ -16,6 +28,50 @@ def configure() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, PatientStream(sys.stderr))),
         cache_logger_on_first_use=True,
     )
+
+
+class PatientStream:
+    """A text stream that neither blocks nor raises. Its thread is made anew after a fork."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._starting = threading.Lock()
+        self._pid = 0
+        self._lost = 0
+        self._waiting: queue.Queue[str] = queue.Queue(_MOST_WAITING)
+
+    def write(self, text: str) -> int:
+        """Queue a text to be written."""
+        if self._pid != os.getpid():
+            self._start()
+        try:
+            self._waiting.put_nowait(text)
+        except queue.Full:
+            self._lost += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing: the thread flushes."""
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._pid != os.getpid():
+                self._waiting = queue.Queue(_MOST_WAITING)
+                self._pid = os.getpid()
+                threading.Thread(target=self._write_all, name="log", daemon=True).start()
+
+    def _write_all(self) -> None:
+        while True:
+            text = self._waiting.get()
+            try:
+                if self._lost:
+                    self._stream.write(f'{{"event": "log lines lost", "lines": {self._lost}}}\n')
+                    self._lost = 0
+                self._stream.write(text)
+                self._stream.flush()
+            except (OSError, ValueError):
+                # A disk that is full, a pipe without a reader, a stream that is closed.
+                self._lost += 1

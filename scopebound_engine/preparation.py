@@ -25,7 +25,10 @@ BUNDLE_KEY_FILE: Final = "bundle-keys/signing.pem"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """`api_key_file` holds the admin key made at the first start; None if it came from outside."""
+    """`api_key_file` holds the admin key made at the first start.
+
+    None where it came from outside, or where another node on the same database made it.
+    """
 
     api_key_file: Path | None
 
@@ -77,10 +80,10 @@ def _api_key(config: Config, store: ApiKeyStore) -> Path | None:
         store.adopt(config.bootstrap_api_key.get_secret_value())
         return None
     file = config.data_dir / API_KEY_FILE
-    if not file.exists():
-        _, secret = store.create("first-start", frozenset({"admin"}), ())
+    if not store.list():
+        _, secret = store.create("first-start", frozenset({"admin"}))
         write_private(file, secret + "\n")
-    return file
+    return file if file.exists() else None
 
 
 def _bundle(config: Config, registry: Registry) -> None:

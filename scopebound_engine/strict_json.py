@@ -15,6 +15,9 @@ from typing import Any, Final
 from scopebound_engine.errors import InputError
 
 MAX_INTEGER_DIGITS: Final = 64
+# The Rego engine cannot compute with the outermost doubles, the subnormal ones among them.
+_LARGEST_DOUBLE: Final = 1.797e308
+_SMALLEST_DOUBLE: Final = 2.2250738585072014e-308
 # Above this, doubles are not written as integers: their exact digits would exceed the limit above.
 _LARGEST_WHOLE_DOUBLE: Final = 1e63
 
@@ -97,8 +100,10 @@ def _int(digits: str) -> int:
 
 def _float(text: str) -> int | float:
     number = float(text)
-    if number in (float("inf"), float("-inf")):
+    if not abs(number) <= _LARGEST_DOUBLE:
         raise InputError("", f"the number {text[:40]} is not a finite double")
+    if 0 < abs(number) < _SMALLEST_DOUBLE:
+        raise InputError("", f"the number {text[:40]} is too near to 0; send 0")
     if number.is_integer() and abs(number) < _LARGEST_WHOLE_DOUBLE:
         # Decimal, because the double nearest to 1e23 is another integer.
         return int(Decimal(text).to_integral_value())

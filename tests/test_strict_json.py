@@ -12,7 +12,9 @@ from scopebound_engine import strict_json
 from scopebound_engine.errors import InputError
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
-numbers = st.integers(-(10**63), 10**63) | st.floats(allow_nan=False, allow_infinity=False)
+numbers = st.integers(-(10**63), 10**63) | st.floats(
+    -1.797e308, 1.797e308, allow_nan=False, allow_subnormal=False
+)
 documents = st.recursive(
     st.none() | st.booleans() | numbers | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
@@ -77,6 +79,9 @@ def test_numbers_and_strings_have_one_spelling(text: str, value: Any) -> None:
         (b"[-Infinity]", "Infinity"),
         (b"[1e999]", "finite"),
         (b"-1e999", "finite"),
+        (b"1.7976931348623157e308", "finite"),
+        (b"5e-324", "too near to 0"),
+        (b"-1e-310", "too near to 0"),
         (b'["\\ud800"]', "surrogate"),
         (b'["\\udc00\\ud800"]', "surrogate"),
         (b'{"\\udfff":1}', "surrogate"),

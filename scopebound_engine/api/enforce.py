@@ -62,14 +62,16 @@ class Enforce:
             call = call_of(document, self.action, req.context.call_id)
         except UnfitCallError as error:
             return request_invalid(str(error))
-        if time.monotonic() >= deadline:
-            return policy_error("the request waited past its deadline; the service is overloaded")
         return self.decisions.decide(call, token, deadline)
 
     def _document(self, req: falcon.Request, deadline: float) -> dict[str, Any]:
         limits = self.config
         try:
             data = body.read(req, limits.max_body_bytes, deadline)
+            if time.monotonic() >= deadline:
+                raise LateBodyError(
+                    "the request waited past its deadline; the service is overloaded"
+                )
             document = strict_json.loads(
                 data, depth=limits.max_depth, values=limits.max_values, keys=limits.max_keys
             )
@@ -118,6 +120,10 @@ def _arguments(document: dict[str, Any]) -> dict[str, Any]:
         fault = "both are there" if given else "both are missing"
         raise UnfitCallError(f"one of call_args and arguments is needed, and {fault}")
     arguments: dict[str, Any] = _typed(document, given[0], dict, "an object")
+    limit = arguments.get("limit")
+    # The Rego engine computes with 15 digits: a policy would take it for the whole number.
+    if type(limit) is float and float(f"{limit:.15g}").is_integer():
+        raise UnfitCallError(f"{given[0]}.limit is {limit}, which is no whole number; round it")
     return arguments
 
 

@@ -88,8 +88,12 @@ def _check_port(config: Config) -> None:
 
 def _welcome(config: Config, key_file: Path | None) -> str:
     url = f"http://{config.host}:{config.port}"
-    where = f"in {key_file}" if key_file else "the one in SCOPEBOUND_BOOTSTRAP_API_KEY"
-    key = f"$(cat '{key_file}')" if key_file else "$SCOPEBOUND_BOOTSTRAP_API_KEY"
+    if key_file:
+        where, key = f"in {key_file}", f"$(cat '{key_file}')"
+    elif config.bootstrap_api_key:
+        where, key = "the one in SCOPEBOUND_BOOTSTRAP_API_KEY", "$SCOPEBOUND_BOOTSTRAP_API_KEY"
+    else:
+        where, key = "on the node that made it; `keys create` makes another", "$SCOPEBOUND_API_KEY"
     header = f'-H "X-Scopebound-API-Key: {key}"'
     return f"""
 Scopebound Engine serves on {url}

@@ -14,8 +14,11 @@ from typing import Any, Final
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from scopebound_engine.errors import ScopeboundError
+
 # For request line and headers; the application sets the deadline of the body.
 HEADER_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 1.0
 
 
 class TimedSocket(socket.socket):
@@ -28,12 +31,15 @@ class TimedSocket(socket.socket):
     deadline: float | None = None
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
-        """As a socket's; raises TimeoutError past the deadline."""
+        """As a socket's. Past the deadline it gives what has arrived, or raises BlockingIOError.
+
+        A request that waited in the queue is there although its time is over, and is answered.
+        """
         if self.deadline is None:
             return super().recv(size, flags)
         left = self.deadline - time.monotonic()
         if left <= 0:
-            raise TimeoutError("the request did not arrive in time")
+            return super().recv(size, flags | socket.MSG_DONTWAIT)
         self.settimeout(left)
         try:
             return super().recv(size, flags)
@@ -43,6 +49,18 @@ class TimedSocket(socket.socket):
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's thread worker with timed sockets."""
+
+    def load_wsgi(self) -> None:
+        """Load the app. A worker that cannot ends alone and is replaced a little later.
+
+        gunicorn's own ending for this case stops the master, and with it workers that serve well.
+        """
+        try:
+            super().load_wsgi()
+        except ScopeboundError as error:
+            self.log.error("a worker cannot start and tries again: %s", error)
+            time.sleep(RETRY_SECONDS)
+            raise SystemExit(1) from error
 
     def accept(self, listener: socket.socket) -> None:
         """Accept a connection and wait for its first bytes without a thread."""

@@ -144,12 +144,13 @@ class _Matcher:
 
     def __init__(self) -> None:
         self._steps = MAX_MATCHING_STEPS
+        self._spelled: dict[int, tuple[bytes, bytes]] = {}
 
     def judged(self, operator: str, expected: Any, found: Any) -> dict[str, Any]:
         """`present`, `fit`, `actual` and `matched` of one value."""
         if found is _ABSENT:
             return {"present": False, "fit": True}
-        if found is _BLOCKED or not _comparable(operator, expected, found):
+        if found is _BLOCKED or not self._comparable(operator, expected, found):
             return {"present": True, "fit": False}
         if operator not in ("contains", "regex"):
             return {"present": True, "fit": True, "actual": found}
@@ -157,6 +158,30 @@ class _Matcher:
         if matched is None:
             return {"present": True, "fit": False}
         return {"present": True, "fit": True, "actual": found, "matched": matched}
+
+    def _comparable(self, operator: str, expected: Any, found: Any) -> bool:
+        """Whether the engine compares the value as JSON does."""
+        if operator in ("lt", "gt"):
+            return type(found) in (int, float)
+        if operator not in ("eq", "in"):
+            return True
+        wanted = expected if operator == "in" and type(expected) is list else [expected]
+        return not self._too_alike([one for one in wanted if _of_a_kind(one, found)], found)
+
+    def _too_alike(self, wanted: list[Any], found: Any) -> bool:
+        """Whether the engine could take a value for one that it is not.
+
+        It computes with 15 digits, so that 100.00000000000001 is its 100.
+        """
+        if not wanted or type(found) in (str, bool, type(None)):
+            return False
+        # A value that many constraints look at is spelled out once; it may have a megabyte.
+        if id(found) not in self._spelled:
+            self._spelled[id(found)] = (dumps(found), dumps(_rounded(found)))
+        exact, coarse = self._spelled[id(found)]
+        if any(dumps(one) == exact for one in wanted):
+            return False
+        return any(dumps(_rounded(one)) == coarse for one in wanted)
 
     def _matched(self, operator: str, expected: Any, found: Any) -> bool | None:
         """None where it cannot be said: not text, no usable pattern, or too long for the time."""
@@ -174,26 +199,10 @@ class _Matcher:
         return pattern.found_in(text) if self._steps >= 0 else None
 
 
-def _comparable(operator: str, expected: Any, found: Any) -> bool:
-    """Whether the engine compares the value as JSON does."""
-    if operator in ("lt", "gt"):
-        return type(found) in (int, float)
-    return operator not in ("eq", "in") or not _too_alike(operator, expected, found)
-
-
-def _too_alike(operator: str, expected: Any, found: Any) -> bool:
-    """Whether the engine could take a value for one that it is not.
-
-    It compares fractions to about 15 digits, so that 100.00000000000001 is its 100.
-    """
-    if found is None or type(found) in (str, bool):
-        return False
-    wanted = expected if operator == "in" and type(expected) is list else [expected]
-    exact = dumps(found)
-    if any(dumps(one) == exact for one in wanted):
-        return False
-    coarse = dumps(_rounded(found))
-    return any(dumps(_rounded(one)) == coarse for one in wanted)
+def _of_a_kind(one: Any, other: Any) -> bool:
+    """Whether two values can be equal as far as their types tell."""
+    kinds = {type(one), type(other)}
+    return len(kinds) == 1 or kinds <= {int, float}
 
 
 def _rounded(value: Any) -> Any:

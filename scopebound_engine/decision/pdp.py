@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from scopebound_engine.session.state import SessionState
 from scopebound_engine.session.tokens import Tokens
 
 EVALUATIONS_PER_SESSION: Final = 2
+WAITING_PER_SESSION: Final = 8
 
 log = structlog.get_logger()
 
@@ -77,7 +79,7 @@ class DecisionPoint:
         clock: Callable[[], float],
     ) -> None:
         self._tokens, self._state, self._active, self._clock = tokens, state, active, clock
-        self._slots = SessionSlots(EVALUATIONS_PER_SESSION)
+        self._slots = SessionSlots(EVALUATIONS_PER_SESSION, WAITING_PER_SESSION)
 
     def decide(self, call: Call, token: str, deadline: float) -> Decision:
         """The decision on a call; `deadline` is a time of `time.monotonic()`."""
@@ -110,35 +112,56 @@ class DecisionPoint:
 
 
 class SessionSlots:
-    """At most so many evaluations of one session at once in this process.
+    """At most `size` evaluations of one session at once in this process, and `waiting` in line.
 
-    One session that floods the engine then waits for itself, not others for it.
+    A session that floods the engine is shed at once, before it holds the threads of others.
     """
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._busy: dict[str, int] = {}
+    def __init__(self, size: int, waiting: int) -> None:
+        self._size, self._waiting = size, waiting
+        self._here: Counter[str] = Counter()
+        self._busy: Counter[str] = Counter()
         self._freed = threading.Condition()
 
     @contextmanager
     def take(self, session_id: str, deadline: float) -> Iterator[None]:
         """Hold a slot of the session. Raises OverloadError when none is free in time."""
+        with self._line(session_id):
+            self._enter(session_id, deadline)
+            try:
+                yield
+            finally:
+                self._count(self._busy, session_id, -1)
+
+    @contextmanager
+    def _line(self, session_id: str) -> Iterator[None]:
         with self._freed:
-            free = self._freed.wait_for(
-                lambda: self._busy.get(session_id, 0) < self._size,
-                timeout=max(0.0, deadline - time.monotonic()),
-            )
-            if not free:
-                raise OverloadError(
-                    f"{self._size} calls of this session were being decided until the deadline; "
-                    "send fewer calls at once"
-                )
-            self._busy[session_id] = self._busy.get(session_id, 0) + 1
+            if self._here[session_id] >= self._size + self._waiting:
+                raise self._overload("were already waiting to be decided")
+            self._here[session_id] += 1
         try:
             yield
         finally:
-            with self._freed:
-                self._busy[session_id] -= 1
-                if not self._busy[session_id]:
-                    del self._busy[session_id]
-                self._freed.notify_all()
+            self._count(self._here, session_id, -1)
+
+    def _enter(self, session_id: str, deadline: float) -> None:
+        with self._freed:
+            if not self._freed.wait_for(
+                lambda: self._busy[session_id] < self._size,
+                timeout=max(0.0, deadline - time.monotonic()),
+            ):
+                raise self._overload("were being decided until the deadline")
+            self._busy[session_id] += 1
+
+    def _count(self, counter: Counter[str], session_id: str, change: int) -> None:
+        with self._freed:
+            counter[session_id] += change
+            if not counter[session_id]:
+                del counter[session_id]
+            self._freed.notify_all()
+
+    def _overload(self, what: str) -> OverloadError:
+        return OverloadError(
+            f"other calls of this session {what}; send fewer at once: {self._size} are decided "
+            f"together and {self._waiting} wait"
+        )

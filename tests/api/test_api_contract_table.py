@@ -165,6 +165,7 @@ UNFIT: list[tuple[dict[str, Any], str]] = [
     ({"call_args": "x"}, "call_args"),
     ({"arguments": {}}, "arguments"),
     ({"call_id": 7}, "call_id"),
+    ({"call_args": {"limit": 10.000000000000002}}, "call_args.limit"),
     ({"call_id": "x" * 129}, "call_id"),
 ]
 

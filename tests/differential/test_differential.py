@@ -116,6 +116,8 @@ def situations(draw: st.DrawFn) -> Situation:
             max_size=4,
         )
     )
+    if arguments.get("limit") == 1.0000000000000002:
+        del arguments["limit"]  # refused before the policy is asked
     ttl = role["default_ttl_seconds"]
     age = draw(st.sampled_from([0, 0, 0, 1, ttl - 1, ttl, ttl + 1, ttl + 10**6]))
     start = SESSION_START + draw(st.integers(0, 7 * 24)) * 3600
