@@ -24,7 +24,8 @@ from scopebound_engine.session.state import SessionState
 from scopebound_engine.session.tokens import Tokens
 
 EVALUATIONS_PER_SESSION: Final = 2
-WAITING_PER_SESSION: Final = 8
+# With those evaluated less than half of the threads: a burst of one session leaves room for others.
+WAITING_PER_SESSION: Final = 24
 
 log = structlog.get_logger()
 
