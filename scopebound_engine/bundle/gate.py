@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scopebound_engine.errors import CompileError, EngineError, EvaluationError, Finding, GateError
 from scopebound_engine.rego.checks import (
+    aggregates,
     builtins,
     costs,
     denials,
@@ -139,6 +140,7 @@ def trusted_builtins(candidate: Candidate) -> Iterator[Finding]:
     yield from builtins.unsafe_searches(candidate.values)
     yield from builtins.unordered_texts(candidate.values)
     yield from builtins.bad_formats(candidate.values)
+    yield from aggregates.unsafe_sums(candidate.values)
 
 
 def safe_shapes(candidate: Candidate) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from scopebound_engine.rego.source.tokens import Source
 from scopebound_engine.rego.statements import (
@@ -26,6 +26,8 @@ class Element:
 
 # The root of a path: "input", "data", or the variable that cannot be traced further back.
 Path = tuple["str | Local", tuple["str | Element", ...]]
+# The statements that put an element into an array or a set, with the field that names the latter.
+_FILLS: Final = {"ArrayAppend": "array", "SetAdd": "set"}
 
 
 class Plan:
@@ -70,6 +72,18 @@ class Plan:
             if statement.kind == "Call":
                 result.setdefault(statement.callee, []).append(statement)
         return result
+
+    @cached_property
+    def _fills(self) -> Mapping[int, Sequence[Statement]]:
+        result: dict[int, list[Statement]] = {}
+        for statement in self.statements:
+            if (field := _FILLS.get(statement.kind)) is not None:
+                result.setdefault(statement.fields[field], []).append(statement)
+        return result
+
+    def fills(self, number: int) -> Sequence[Statement]:
+        """The statements that put elements into the array or set of this variable."""
+        return self._fills.get(number, ())
 
     @cached_property
     def callees(self) -> Mapping[str, Sequence[str]]:

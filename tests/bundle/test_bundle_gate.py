@@ -293,3 +293,11 @@ def test_the_gate_takes_a_bundle_from_a_folder_of_policies(tmp_path: Path) -> No
         path.write_text(text, encoding="utf-8")
     files = build(tmp_path, tmp_path / "manifest.json")
     assert gate.check(VerifiedBundle(MappingProxyType(files), Manifest.of(files), "", "", "")) == ()
+
+
+def test_a_sum_that_would_fail_quietly_is_found() -> None:
+    rule = 'violation contains amount_violation("too much") if sum([{}]) > 1000\n'
+    unguarded = "l.amount | some l in input.call_args.lines"
+    (found,) = inspected(added(rule.format(unguarded)))
+    assert (found.step, "is_number(n)" in found.remedy) == ("built-ins", True)
+    assert inspected(added(rule.format(unguarded + "; is_number(l.amount)"))) == []

@@ -72,6 +72,8 @@ def test_what_could_be_found_in_an_escape_may_not_be_looked_for(search: str) -> 
         ('sprintf("%s", [count(input.l)])', "%s is given a number"),
         ('sprintf("%s", [input.now.hour])', "%s is given a number"),
         ('sprintf("%d", [input.call_id])', "%d is given a string"),
+        ('sprintf("%s", [input.claims.allowed_tools])', "%s is given an array"),
+        ('sprintf("%s", [{"a": 1}])', "%s is given an object"),
         ("sprintf(input.tool_name, [1])", "the format of sprintf is not a literal"),
     ],
 )
@@ -85,6 +87,7 @@ def test_formats_that_opa_prints_otherwise_are_found(call: str, message: str) ->
         'sprintf("%s: %d of %v, 100%%", [input.tool_name, count(input.l), input.a])',
         'sprintf("%v", [v | some v in input.l])',
         'sprintf("%s", [input.a])',
+        'sprintf("%s", [input.mcp_server])',
     ],
 )
 def test_formats_that_cannot_be_wrong_pass(call: str) -> None:

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from scopebound_engine.errors import Finding
-from scopebound_engine.rego.checks.values import Values
+from scopebound_engine.rego.checks.values import Kinds, Values
 from scopebound_engine.rego.plan import Plan
-from scopebound_engine.rego.statements import Local, Operand, Statement
+from scopebound_engine.rego.statements import Local, Operand
 
 _STEP: Final = "built-ins"
 ALLOWED: Final = frozenset(
@@ -32,6 +32,7 @@ _SEARCHES: Final = frozenset({"startswith", "endswith", "contains"})
 _PLAIN: Final = re.compile(r'[^"\\\x00-\x1f]+')
 # What an escape sequence consists of: a text that begins so may be found inside of one.
 _IN_ESCAPES: Final = frozenset('bfnrtu"\\/0123456789abcdefABCDEF')
+_TAKES: Final = {"s": "string", "d": "number"}
 _VERBS: Final = re.compile(r"%(.?)", re.DOTALL)
 
 
@@ -94,27 +95,22 @@ def _faults(values: Values, text: str, arguments: Operand) -> Iterator[str]:
     if len(elements) != len(verbs):
         yield f"the format has {len(verbs)} verbs for {len(elements)} values"
     for verb, element in zip(verbs, elements, strict=False):
-        if verb == "s" and values.is_number(element):
-            yield "%s is given a number"
-        if verb == "d" and values.is_text(element):
-            yield "%d is given a string"
+        kinds = values.kinds(element)
+        if verb in _TAKES and _TAKES[verb] not in kinds:
+            yield f"%{verb} is given {_with_article(kinds)}"
+
+
+def _with_article(kinds: Kinds) -> str:
+    return " or ".join(f"{'an' if kind[0] in 'ao' else 'a'} {kind}" for kind in sorted(kinds))
 
 
 def _elements(plan: Plan, array: Operand) -> list[Operand] | None:
     """The elements of an array that is written out; None where it is not."""
     writer = plan.writer(array.number) if isinstance(array, Local) else None
-    if writer is None or writer.kind != "MakeArray":
+    if writer is None or writer.target is None or writer.kind != "MakeArray":
         return None
-    appends = list(_appends(plan, writer.target))
+    appends = plan.fills(writer.target)
     # An append in a block of its own is a comprehension's: how many there are is not known.
     if any(item.block is not writer.block for item in appends):
         return None
     return [item.reads[0] for item in appends]
-
-
-def _appends(plan: Plan, array: int | None) -> Iterator[Statement]:
-    return (
-        statement
-        for statement in plan.statements
-        if statement.kind == "ArrayAppend" and statement.fields["array"] == array
-    )

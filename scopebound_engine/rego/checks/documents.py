@@ -62,7 +62,7 @@ def input_schema(path: Path) -> Mapping[str, Any] | None:
     schema: Mapping[str, Any] | None = INPUT_SCHEMA
     for step in path[1]:
         schema = _below(schema, step) if schema is not None else None
-    return schema
+    return schema and _resolved(schema)
 
 
 def values_at(data: Any, path: Path) -> Sequence[Any]:
@@ -73,9 +73,14 @@ def values_at(data: Any, path: Path) -> Sequence[Any]:
     return values
 
 
+def _resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "$ref" not in schema:
+        return schema
+    return INPUT_SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")]  # type: ignore[no-any-return]
+
+
 def _below(schema: Mapping[str, Any], step: object) -> Mapping[str, Any] | None:
-    if "$ref" in schema:
-        schema = INPUT_SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")]
+    schema = _resolved(schema)
     if "type" not in schema:
         return _ANY
     if schema["type"] == "array":

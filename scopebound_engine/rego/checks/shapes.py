@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from scopebound_engine.errors import Finding
+from scopebound_engine.rego.checks.guards import Guards
 from scopebound_engine.rego.checks.values import Values
-from scopebound_engine.rego.plan import Path, Plan
+from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.statements import Block, Local, Operand, Statement
 
 _STEP: Final = "shapes"
@@ -20,15 +21,11 @@ _ORDERS: Final = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 def untyped_comparisons(values: Values) -> Iterator[Finding]:
     """Comparisons by order of something that is not known to be a number."""
     plan = values.plan
-    guards = [
-        (_identity(plan, call.reads[0]), call.block)
-        for call in plan.calls.get("is_number", ())
-        if call.reads and _is_condition(plan, call)
-    ]
+    guards = Guards(plan, ["is_number"])
     for name, sign in _ORDERS.items():
         for call in plan.calls.get(name, ()):
             for operand in call.reads:
-                if values.is_number(operand) or _guarded(plan, call, operand, guards):
+                if values.is_number(operand) or guards.hold(call, operand):
                     continue
                 message = f"an operand of {sign} is not known to be a number"
                 remedy = "test it with is_number(…) in the same rule; strings order as text"
@@ -61,42 +58,6 @@ def negated_comparisons(plan: Plan) -> Iterator[Finding]:
                 "a negated comparison is true where the value is missing",
                 "move the comparison into a rule or function of its own and negate that",
             )
-
-
-def _guarded(
-    plan: Plan, comparison: Statement, operand: Operand, guards: list[tuple[Path, Block]]
-) -> bool:
-    """Whether is_number(…) of the same value must hold wherever this comparison counts.
-
-    A body is a conjunction, so the guard may stand before or after. It is in the same block or one
-    around it; or further inside, where only iteration opens a block: the rest of the body.
-    """
-    identity = _identity(plan, operand)
-    around = {comparison.block, *(outer.block for outer in comparison.enclosing())}
-    return any(
-        identity == guarded and (block in around or _continues(block, comparison.block))
-        for guarded, block in guards
-    )
-
-
-def _continues(inner: Block, outer: Block) -> bool:
-    while inner is not outer:
-        if inner.parent is None or inner.parent.kind != "Scan":
-            return False
-        inner = inner.parent.block
-    return True
-
-
-def _is_condition(plan: Plan, call: Statement) -> bool:
-    """Whether a call stands as an expression of its own, which must hold."""
-    return any(
-        statement.kind == "NotEqual" and statement.reads == (Local(call.target or 0), False)
-        for statement in plan.siblings(call)
-    )
-
-
-def _identity(plan: Plan, operand: Operand) -> Path:
-    return plan.path(operand.number) if isinstance(operand, Local) else (str(operand), ())
 
 
 def _compared(statement: Statement) -> tuple[Operand, ...] | None:

@@ -1,17 +1,38 @@
-"""What is known of a value before anything runs: a literal, certainly a number, certainly a string.
+"""What is known of a value before anything runs: which literals it can be, and of which kinds.
 
 Known from literals, from what built-ins return, from the input's schema (the engine makes the
 input, so it has the types of the schema) and from the bundle's data.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from scopebound_engine.rego.checks.documents import input_schema, values_at
-from scopebound_engine.rego.plan import Plan
+from scopebound_engine.rego.plan import Element, Path, Plan
 from scopebound_engine.rego.statements import Local, Operand, Statement
 
-_JSON_KINDS: Final = {str: "string", int: "number", float: "number", list: "array"}
+Kinds = frozenset[str]
+ANY: Final[Kinds] = frozenset(
+    ("array", "boolean", "null", "number", "object", "set", "string"),
+)
+_JSON_KINDS: Final[Mapping[type, str]] = {
+    str: "string",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+}
+_MADE: Final[Mapping[str, str]] = {
+    "MakeArray": "array",
+    "MakeSet": "set",
+    "MakeObject": "object",
+    "MakeNull": "null",
+    "MakeNumberInt": "number",
+    "MakeNumberRef": "number",
+    "Len": "number",
+}
 
 
 class Values:
@@ -20,7 +41,7 @@ class Values:
     def __init__(self, plan: Plan, data: Mapping[str, Any]) -> None:
         self.plan = plan
         self._data = data
-        self._known: dict[tuple[int, str], bool] = {}
+        self._known: dict[int, Kinds] = {}
 
     def origin(self, operand: Operand) -> Operand:
         """What an operand was before it was passed on from variable to variable."""
@@ -38,18 +59,36 @@ class Values:
 
     def literals(self, operand: Operand) -> frozenset[str]:
         """All literal strings that an operand can be; empty where it can be anything else."""
-        found: set[str] = set()
+        origins = self._origins(operand)
+        found = frozenset(origin for origin in origins if isinstance(origin, str))
+        return found if len(found) == len(origins) else frozenset()
+
+    def elements(self, operand: Operand) -> Sequence[Statement] | None:
+        """The statements that put the elements into an array or a set; None where unknown."""
+        makers = [self._maker(origin) for origin in self._origins(operand)]
+        if not makers or None in makers:
+            return None
+        return [fill for maker in makers if maker is not None for fill in self.plan.fills(maker)]
+
+    def _maker(self, operand: Operand) -> int | None:
+        """The number of a variable that is made as an array or a set, filled step by step."""
+        if not isinstance(operand, Local):
+            return None
+        writers = [item.kind for item in self.plan.writers.get(operand.number, ())]
+        made = {*writers} - {"ResetLocal"}
+        return operand.number if made and made <= {"MakeArray", "MakeSet"} else None
+
+    def _origins(self, operand: Operand) -> Sequence[Operand]:
+        """All that an operand can have been before it was passed on, from rules as well."""
+        found: list[Operand] = []
         waiting, seen = [operand], {operand}
         for current in waiting:
-            if isinstance(current, str):
-                found.add(current)
-                continue
             sources = self._sources(current.number) if isinstance(current, Local) else []
             if not sources:
-                return frozenset()
+                found.append(current)
             waiting += [source for source in sources if source not in seen]
             seen.update(sources)
-        return frozenset(found)
+        return found
 
     def _sources(self, number: int) -> list[Operand]:
         """The operands that a variable can have its value from; empty where it is not so simple."""
@@ -65,74 +104,72 @@ class Values:
 
     def is_number(self, operand: Operand) -> bool:
         """Whether an operand, wherever it is defined, is a number."""
-        return isinstance(operand, Local) and self._is(operand.number, "number")
-
-    def is_text(self, operand: Operand) -> bool:
-        """Whether an operand, wherever it is defined, is a string."""
-        if isinstance(operand, Local):
-            return self._is(operand.number, "string")
-        return isinstance(operand, str)
+        return self.kinds(operand) == {"number"}
 
     def is_array(self, operand: Operand) -> bool:
         """Whether an operand, wherever it is defined, is an array."""
-        return isinstance(operand, Local) and self._is(operand.number, "array")
+        return self.kinds(operand) == {"array"}
 
-    def _is(self, number: int, kind: str) -> bool:
-        key = (number, kind)
-        if key not in self._known:
-            self._known[key] = False  # what depends on itself is not known
-            writers = [
-                writer
+    def kinds(self, operand: Operand) -> Kinds:
+        """What an operand can be, wherever it is defined: some of `ANY`."""
+        if isinstance(operand, str):
+            return frozenset(("string",))
+        if isinstance(operand, bool):
+            return frozenset(("boolean",))
+        number = operand.number
+        if number not in self._known:
+            self._known[number] = ANY  # what depends on itself is not known
+            given = [
+                self._given(writer, number)
                 for writer in self.plan.writers.get(number, ())
                 if writer.kind != "ResetLocal"
             ]
-            self._known[key] = bool(writers) and all(
-                self._gives(writer, number, kind) for writer in writers
-            )
-        return self._known[key]
+            self._known[number] = frozenset().union(*given) if given else self._held(number)
+        return self._known[number]
 
-    def _gives(self, writer: Statement, number: int, kind: str) -> bool:
-        """Whether this statement gives the variable a value of the kind."""
-        if writer.kind.startswith("MakeNumber"):
-            return kind == "number"
-        if writer.kind == "MakeArray":
-            return kind == "array"
+    def _given(self, writer: Statement, number: int) -> Kinds:
+        """What this statement makes of the variable."""
+        if writer.kind in _MADE:
+            return frozenset((_MADE[writer.kind],))
         if writer.kind.startswith("AssignVar"):
-            source = writer.reads[0]
-            if isinstance(source, Local):
-                return self._is(source.number, kind)
-            return kind == "string" and isinstance(source, str)
+            return self.kinds(writer.reads[0])
         if writer.kind == "Call":
-            return self._returns(writer, kind)
-        return writer.kind in {"Dot", "Scan"} and self._document_has(number, kind)
+            return self._returned(writer)
+        return self._held(number) if writer.kind in {"Dot", "Scan"} else ANY
 
-    def _returns(self, call: Statement, kind: str) -> bool:
+    def _returned(self, call: Statement) -> Kinds:
         function = self.plan.functions.get(call.callee)
         if function is not None:
-            return self._is(function.result, kind)
+            return self.kinds(Local(function.result))
         if call.callee == "minus":
             # Of two sets it gives a set; of a number and anything but a number it fails.
-            return kind == "number" and any(map(self._is_no_set, call.reads))
-        declared = self.plan.builtins.get(call.callee, {}).get("result", {})
-        return bool(declared.get("type") == kind)
+            sets = all("set" in self.kinds(operand) for operand in call.reads)
+            return frozenset(("number", "set") if sets else ("number",))
+        declared = self.plan.builtins.get(call.callee, {}).get("result", {}).get("type")
+        return frozenset((declared,)) & ANY or ANY
 
-    def _is_no_set(self, operand: Operand) -> bool:
-        if self.is_number(operand):
-            return True
-        # JSON has no sets.
-        return isinstance(operand, Local) and self.plan.path(operand.number)[0] in {"input", "data"}
+    def _held(self, number: int) -> Kinds:
+        """What a document holds where the variable is traced to."""
+        return self._kinds_at(self.plan.path(number))
 
-    def _document_has(self, number: int, kind: str) -> bool:
-        path = self.plan.path(number)
+    def element_kinds(self, operand: Operand) -> Kinds:
+        """What the elements of an array or set can be."""
+        fills = self.elements(operand)
+        if fills is not None:
+            return frozenset().union(*(self.kinds(fill.reads[0]) for fill in fills))
+        if not isinstance(operand, Local) or not self.is_array(operand):
+            return ANY
+        root, steps = self.plan.path(operand.number)
+        return self._kinds_at((root, (*steps, Element(operand.number))))
+
+    def _kinds_at(self, path: Path) -> Kinds:
+        found: Iterable[str] = ()
         if path[0] == "input":
-            # A list of types, as for what may be null, is none of them for certain.
-            declared = (input_schema(path) or {}).get("type")
-            return declared == kind or (kind == "number" and declared == "integer")
+            declared = (input_schema(path) or {}).get("type", ())
+            names = (declared,) if isinstance(declared, str) else declared
+            found = ("number" if name == "integer" else name for name in names)
+            # JSON has no sets.
+            return frozenset(found) or ANY - {"set"}
         if path[0] == "data":
-            held = values_at(self._data, path)
-            return bool(held) and all(_json_kind(value) == kind for value in held)
-        return False
-
-
-def _json_kind(value: Any) -> str:
-    return _JSON_KINDS.get(type(value), "other")
+            found = (_JSON_KINDS[type(value)] for value in values_at(self._data, path))
+        return frozenset(found) or ANY

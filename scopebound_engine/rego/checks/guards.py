@@ -1,0 +1,52 @@
+"""Conditions like is_number(…) that a body makes, and what they hold for."""
+
+from collections.abc import Iterable
+
+from scopebound_engine.rego.plan import Path, Plan
+from scopebound_engine.rego.statements import Block, Local, Operand, Statement
+
+
+class Guards:
+    """The calls of these built-ins in a plan that must be true for their body to count."""
+
+    def __init__(self, plan: Plan, builtins: Iterable[str]) -> None:
+        self._plan = plan
+        self._guards: list[tuple[Path, Block]] = [
+            (_identity(plan, call.reads[0]), call.block)
+            for name in builtins
+            for call in plan.calls.get(name, ())
+            if call.reads and _is_condition(plan, call)
+        ]
+
+    def hold(self, statement: Statement, operand: Operand) -> bool:
+        """Whether one of them must be true of this operand wherever the statement counts.
+
+        A body is a conjunction, so the guard may stand before or after. It is in the same block or
+        one around it; or further inside, where only iteration opens a block: the rest of the body.
+        """
+        identity = _identity(self._plan, operand)
+        around = {statement.block, *(outer.block for outer in statement.enclosing())}
+        return any(
+            identity == guarded and (block in around or _continues(block, statement.block))
+            for guarded, block in self._guards
+        )
+
+
+def _continues(inner: Block, outer: Block) -> bool:
+    while inner is not outer:
+        if inner.parent is None or inner.parent.kind != "Scan":
+            return False
+        inner = inner.parent.block
+    return True
+
+
+def _is_condition(plan: Plan, call: Statement) -> bool:
+    """Whether a call stands as an expression of its own, which must hold."""
+    return any(
+        statement.kind == "NotEqual" and statement.reads == (Local(call.target or 0), False)
+        for statement in plan.siblings(call)
+    )
+
+
+def _identity(plan: Plan, operand: Operand) -> Path:
+    return plan.path(operand.number) if isinstance(operand, Local) else (str(operand), ())
