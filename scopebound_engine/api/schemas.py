@@ -18,7 +18,8 @@ from pydantic.config import JsonDict
 from typing_extensions import TypedDict
 
 from scopebound_engine.decision.verdict import RetryGuidance, Severity
-from scopebound_engine.role.model import WITHOUT_CONTROLS, RoleFields
+from scopebound_engine.role.model import RoleFields
+from scopebound_engine.role.schema import WITHOUT_CONTROLS
 
 _EXACT: Final = ConfigDict(extra="forbid")
 
