@@ -21,8 +21,9 @@ from scopebound_engine.access.model import (
 )
 from scopebound_engine.access.remembered import Remembered
 from scopebound_engine.database.engine import reading, transaction
-from scopebound_engine.database.schema import api_keys, moment
+from scopebound_engine.database.schema import api_keys
 from scopebound_engine.errors import AuthenticationError, ConfigError, ConflictError, NotFoundError
+from scopebound_engine.times import moment
 
 __all__ = ["SCOPES", "ApiKey", "ApiKeyStore"]
 

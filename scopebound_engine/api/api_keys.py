@@ -5,21 +5,28 @@ that makes it.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any, Final
 
 import falcon
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from scopebound_engine.access.api_keys import ApiKeyStore
-from scopebound_engine.access.model import ADMIN, ApiKey
+from scopebound_engine.access.model import ADMIN, SCOPES, ApiKey
 from scopebound_engine.api.answers import answer_json
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.body import read_json
 from scopebound_engine.errors import NotFoundError
 from scopebound_engine.parsing import parse
 from scopebound_engine.role.model import is_uuid
+from scopebound_engine.role.schema import PRINTABLE_NAME
+from scopebound_engine.times import timestamp
+
+_SCOPES: Final[JsonDict] = {
+    "items": {"type": "string", "enum": [*sorted(SCOPES)]},
+    "minItems": 1,
+}
 
 
 class NewApiKey(BaseModel):
@@ -27,8 +34,8 @@ class NewApiKey(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    name: str
-    scopes: list[str]
+    name: Annotated[str, Field(json_schema_extra=PRINTABLE_NAME)]
+    scopes: Annotated[list[str], Field(json_schema_extra=_SCOPES)]
     roles: list[str] = []
 
 
@@ -80,9 +87,9 @@ def _answer(key: ApiKey) -> dict[str, Any]:
         "hint": key.hint,
         "scopes": sorted(key.scopes),
         "roles": list(key.roles),
-        "created_at": _timestamp(key.created_at),
-        "last_used_at": _timestamp(key.last_used_at),
-        "revoked_at": _timestamp(key.revoked_at),
+        "created_at": timestamp(key.created_at),
+        "last_used_at": timestamp(key.last_used_at) if key.last_used_at else None,
+        "revoked_at": timestamp(key.revoked_at) if key.revoked_at else None,
     }
 
 
@@ -92,7 +99,3 @@ def _id(key_id: str) -> str:
             "an API key's address ends in its id; GET /mgmt/v1/api-keys shows those of all"
         )
     return key_id.lower()
-
-
-def _timestamp(moment: datetime | None) -> str | None:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None

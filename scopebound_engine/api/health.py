@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -12,6 +11,7 @@ import falcon
 from scopebound_engine.api.answers import answer_json
 from scopebound_engine.decision.active import ActiveBundle
 from scopebound_engine.session.keys import SigningKeys
+from scopebound_engine.times import moment, timestamp
 
 # The reference's letter: clients read it as an interface version.
 SPRINT: Final = "7"
@@ -40,7 +40,7 @@ class Health:
                 "sprint": SPRINT,
                 "uptime_seconds": int(time.monotonic() - self.started),
                 "bundle_version": self.active.ref.version if self.active.ref else None,
-                "bundle_last_synced_at": _timestamp(self.loaded_at),
+                "bundle_last_synced_at": timestamp(moment(self.loaded_at)),
                 "db_status": "ok" if database else "down",
             },
             HTTPStatus.SERVICE_UNAVAILABLE if status == "down" else HTTPStatus.OK,
@@ -56,7 +56,3 @@ class Jwks:
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """The key set; no API key is needed."""
         answer_json(resp, self.keys.jwks())
-
-
-def _timestamp(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,7 +1,6 @@
 """POST /v1/provision: a session token for an agent."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import falcon
@@ -12,6 +11,7 @@ from scopebound_engine.api.auth import require
 from scopebound_engine.api.body import read_json
 from scopebound_engine.errors import InputError
 from scopebound_engine.session.provision import Provisioner
+from scopebound_engine.times import moment, timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,7 @@ class Provision:
             {
                 "jwt": session.token,
                 "session_id": session.session_id,
-                "expires_at": datetime.fromtimestamp(session.expires_at, UTC).strftime(
-                    "%Y-%m-%dT%H:%M:%SZ"
-                ),
+                "expires_at": timestamp(moment(session.expires_at)),
             },
         )
 

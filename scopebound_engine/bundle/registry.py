@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine, Row, exists, insert, select
 
 from scopebound_engine.bundle.signature import VerifiedBundle
 from scopebound_engine.database.engine import reading, transaction
-from scopebound_engine.database.schema import activations, bundles, moment
+from scopebound_engine.database.schema import activations, bundles
+from scopebound_engine.times import moment
 
 _LOCK: Final = "bundles"
 

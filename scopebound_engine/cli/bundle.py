@@ -15,6 +15,7 @@ from scopebound_engine.bundle.build import build as build_files
 from scopebound_engine.bundle.envelope import SIGNATURES, Envelope
 from scopebound_engine.bundle.manifest import FILE as MANIFEST
 from scopebound_engine.bundle.manifest import Manifest
+from scopebound_engine.cli.terminal import printable
 from scopebound_engine.errors import ConfigError
 
 _FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -216,19 +217,14 @@ def _signature_line(claimed: Mapping[str, str | None] | None) -> str:
     if claimed is None:
         return "none: no server will accept the bundle"
     kid = claimed["key_id"] or "(not named)"
-    return _shown(f"by the key {kid}, {claimed['algorithm']}; not verified")
+    return printable(f"by the key {kid}, {claimed['algorithm']}; not verified")
 
 
 def _table(title: str, rows: list[tuple[str, str, str]]) -> None:
     width = max([len(title), *(len(first) for first, _, _ in rows)])
     click.echo(f"\n{title}")
     for first, second, third in rows:
-        click.echo(_shown(f"  {first:<{width}}  {second:<8}  {third}"))
-
-
-def _shown(text: str) -> str:
-    """Foreign text, fit for a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+        click.echo(printable(f"  {first:<{width}}  {second:<8}  {third}"))
 
 
 def _built(policies: Path, manifest: Path | None) -> dict[str, bytes]:

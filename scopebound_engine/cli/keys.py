@@ -8,6 +8,7 @@ import click
 
 from scopebound_engine.access.model import ENFORCE, SCOPES
 from scopebound_engine.config import from_env
+from scopebound_engine.times import timestamp
 
 if TYPE_CHECKING:
     from scopebound_engine.access.api_keys import ApiKeyStore
@@ -51,12 +52,12 @@ def list_() -> None:
     """List the API keys, revoked ones too."""
     api_keys, _ = _stores()
     for key in api_keys.list():
-        state = f"revoked {_time(key.revoked_at)}" if key.revoked_at else "active"
+        state = f"revoked {timestamp(key.revoked_at)}" if key.revoked_at else "active"
         roles = f" roles={','.join(key.roles)}" if key.roles else ""
-        used = f"used {_time(key.last_used_at)}" if key.last_used_at else "never used"
+        used = f"used {timestamp(key.last_used_at)}" if key.last_used_at else "never used"
         click.echo(
             f"{key.id}  {key.hint}  {key.name}  {','.join(sorted(key.scopes))}{roles}  "
-            f"made {_time(key.created_at)}  {used}  {state}"
+            f"made {timestamp(key.created_at)}  {used}  {state}"
         )
 
 
@@ -92,14 +93,14 @@ def list_jwt() -> None:
     """List the keys that sign session tokens, those of all nodes, eldest first."""
     _, node_keys = _stores()
     for key, own in node_keys.list():
-        click.echo(f"{key.kid}  made {_time(key.not_before)}  {_use(key, own)}")
+        click.echo(f"{key.kid}  made {timestamp(key.not_before)}  {_use(key, own)}")
 
 
 def _use(key: "PublishedKey", own: bool) -> str:
     if key.expires_at is None:
         return "signs on this node" if own else "signs on another node"
     state = "expired" if key.expires_at <= datetime.now(UTC) else "verifies until"
-    return f"{state} {_time(key.expires_at)}"
+    return f"{state} {timestamp(key.expires_at)}"
 
 
 def _stores() -> "tuple[ApiKeyStore, NodeKeys]":
@@ -116,7 +117,3 @@ def _stores() -> "tuple[ApiKeyStore, NodeKeys]":
     migrate(engine)
     node_keys = NodeKeys(engine, KeyFolder(config.data_dir), time.time)
     return ApiKeyStore(engine, time.time), node_keys
-
-
-def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from scopebound_engine.cli.role_file import DEFAULTS, HIDDEN, Entry, RoleFileError, said
+from scopebound_engine.cli.terminal import printable
 from scopebound_engine.errors import InputError
 from scopebound_engine.role.inheritance import check_chain
 from scopebound_engine.role.model import HINT_LENGTH, is_uuid
@@ -142,8 +143,7 @@ def _among(entry: Any, entries: Sequence[Any]) -> bool:
 
 def _shown(value: Any) -> str:
     """A value as JSON, fit for a terminal."""
-    text = json.dumps(value, ensure_ascii=False)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return printable(json.dumps(value, ensure_ascii=False))
 
 
 def _parents(present: Mapping[str, Present]) -> dict[str, str]:

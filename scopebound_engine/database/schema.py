@@ -42,11 +42,6 @@ class Timestamp(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + value * _MICROSECOND
 
 
-def moment(epoch_seconds: float) -> datetime:
-    """What a clock of epoch seconds says, as it is stored."""
-    return datetime.fromtimestamp(epoch_seconds, UTC)
-
-
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",

@@ -6,7 +6,6 @@ types are strict ("5" is not 5, true is not a number) and unknown fields are mis
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
@@ -25,7 +24,9 @@ from pydantic.config import JsonDict
 from scopebound_engine.decision.matching import compile_pattern
 from scopebound_engine.errors import InputError
 from scopebound_engine.parsing import parse
+from scopebound_engine.role import schema
 from scopebound_engine.strict_json import dumps, type_name
+from scopebound_engine.times import timestamp
 
 __all__ = [
     "Constraint",
@@ -97,17 +98,12 @@ def _long_enough(secret: str) -> str:
     return secret
 
 
-# What the validators above say, as far as JSON Schema can. `not` instead of an anchored pattern:
-# `$` means different things to different readers.
-WITHOUT_CONTROLS: Final[JsonDict] = {"not": {"pattern": "[\\x00-\\x1f\\x7f-\\x9f]"}}
-_PRINTABLE: Final[JsonDict] = {"not": {"pattern": "[^ -~]"}, "minLength": 1, "maxLength": 128}
-
 # Arrays arrive as lists and are kept as tuples: strictness is given up for the container alone.
 _Array = Field(strict=False)
-Name = Annotated[str, Field(json_schema_extra=_PRINTABLE), AfterValidator(_role_name)]
+Name = Annotated[str, Field(json_schema_extra=schema.PRINTABLE_NAME), AfterValidator(_role_name)]
 Word = Annotated[
     str,
-    Field(min_length=1, max_length=256, json_schema_extra=WITHOUT_CONTROLS),
+    Field(min_length=1, max_length=256, json_schema_extra=schema.WITHOUT_CONTROLS),
     AfterValidator(_without_controls),
 ]
 Words = Annotated[
@@ -125,6 +121,8 @@ class _Values(BaseModel):
 
 class Constraint(_Values):
     """What one argument of a tool has to satisfy; skipped when absent, unless it is required."""
+
+    model_config = ConfigDict(json_schema_extra=schema.VALUE_FITS_OPERATOR)
 
     field: Word
     operator: Literal["eq", "lt", "gt", "contains", "regex", "in"]
@@ -160,13 +158,8 @@ class DataScope(_Values):
     max_rows: Count = 0
 
 
-def _other_spellings(schema: JsonDict) -> None:
-    """Adds to a schema what `_Settings._one_spelling` takes beside the fields."""
-    fields = schema["properties"]
-    if isinstance(fields, dict):
-        others: dict[str, Any] = {"default_ttl": fields["default_ttl_seconds"]}
-        others |= DataScope.model_json_schema()["properties"]
-        fields |= {name: {**of, "deprecated": True} for name, of in others.items()}
+def _other_spellings(published: JsonDict) -> None:
+    schema.with_other_spellings(published, DataScope.model_json_schema()["properties"])
 
 
 class _Settings(_Values):
@@ -192,13 +185,19 @@ class _Settings(_Values):
     allowed_days: Annotated[
         tuple[Day, ...],
         _Array,
-        Field(json_schema_extra={"uniqueItems": True}),
+        Field(json_schema_extra=schema.EACH_ONCE),
         AfterValidator(_each_day_once),
     ] = ()
     data_scope: DataScope = DataScope()
-    webhook_url: Annotated[str, Field(max_length=2_048), AfterValidator(_web_address)] = ""
+    webhook_url: Annotated[
+        str,
+        Field(max_length=2_048, json_schema_extra=schema.WEB_ADDRESS),
+        AfterValidator(_web_address),
+    ] = ""
     webhook_secret: Annotated[
-        str, Field(max_length=512, repr=False), AfterValidator(_long_enough)
+        str,
+        Field(max_length=512, repr=False, json_schema_extra=schema.LONG_ENOUGH),
+        AfterValidator(_long_enough),
     ] = ""
     approval_required: Words = ()
     approval_ttl_seconds: Seconds = 0
@@ -252,22 +251,15 @@ class RoleFields(_Settings):
         return self.model_dump(mode="json", include=set(RoleFields.model_fields))
 
 
-def _without_defaults(schema: JsonDict) -> None:
-    """For a schema whose absent fields mean no change."""
-    _other_spellings(schema)
-    fields = schema["properties"]
-    if isinstance(fields, dict):
-        schema["properties"] = {
-            name: {key: value for key, value in of.items() if key != "default"}
-            for name, of in fields.items()
-            if isinstance(of, dict)
-        }
+def _changes(published: JsonDict) -> None:
+    _other_spellings(published)
+    schema.without_defaults(published)
 
 
 class RoleChanges(_Settings):
     """The body of PUT /mgmt/v1/roles/{id}: what it names replaces, everything else stays."""
 
-    model_config = ConfigDict(json_schema_extra=_without_defaults)
+    model_config = ConfigDict(json_schema_extra=_changes)
 
     name: Name = ""
 
@@ -302,7 +294,7 @@ class Suspension(_Values):
 
     reason: Annotated[
         str,
-        Field(max_length=256, json_schema_extra=WITHOUT_CONTROLS),
+        Field(max_length=256, json_schema_extra=schema.WITHOUT_CONTROLS),
         AfterValidator(_without_controls),
     ] = ""
 
@@ -324,11 +316,7 @@ def role_response(role: Role, warnings: Sequence[str] | None = None) -> dict[str
         "webhook_secret_hint": f"{secret[:HINT_LENGTH]}***" if secret else "",
         "suspended": role.suspended_reason is not None,
         "suspended_reason": role.suspended_reason,
-        "created_at": _timestamp(role.created_at),
-        "updated_at": _timestamp(role.updated_at),
+        "created_at": timestamp(role.created_at),
+        "updated_at": timestamp(role.updated_at),
     }
     return answer if warnings is None else answer | {"warnings": list(warnings)}
-
-
-def _timestamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

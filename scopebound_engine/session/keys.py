@@ -17,11 +17,11 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Engine
 
-from scopebound_engine.database.schema import moment
 from scopebound_engine.errors import ConfigError, DatabaseUnavailableError
 from scopebound_engine.session.key_folder import KeyFolder, PrivateKeys
 from scopebound_engine.session.node_keys import NodeKeys
 from scopebound_engine.session.published_keys import PublishedKeys, published, signing
+from scopebound_engine.times import moment
 
 ALGORITHM: Final = "RS256"
 # How long a process may go on with what it knows: a key may be new, or withdrawn.

@@ -6,7 +6,6 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from scopebound_engine.database.schema import moment
 from scopebound_engine.errors import ConfigError
 from scopebound_engine.role.model import MAX_TTL_SECONDS
 from scopebound_engine.session.key_folder import KeyFolder, PrivateKeys
@@ -17,6 +16,7 @@ from scopebound_engine.session.published_keys import (
     published,
     signing,
 )
+from scopebound_engine.times import moment
 
 # Until the last token has lapsed that was signed by a process which had not yet noticed the
 # rotation, and by a clock that may be ahead by the leeway of tokens.

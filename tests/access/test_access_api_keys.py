@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select
 
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.database.engine import open_database, reading
-from scopebound_engine.database.schema import api_keys, moment
+from scopebound_engine.database.schema import api_keys
 from scopebound_engine.errors import (
     AuthenticationError,
     ConfigError,
@@ -17,6 +17,7 @@ from scopebound_engine.errors import (
     InputError,
     NotFoundError,
 )
+from scopebound_engine.times import moment
 
 ENFORCE = frozenset({"enforce"})
 ADMIN = frozenset({"admin"})

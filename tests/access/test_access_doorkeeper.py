@@ -8,12 +8,12 @@ from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.attempts import MOST
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.database.engine import open_database
-from scopebound_engine.database.schema import moment
 from scopebound_engine.errors import (
     AuthenticationError,
     DatabaseUnavailableError,
     TooManyAttemptsError,
 )
+from scopebound_engine.times import moment
 
 ENFORCE = frozenset({"enforce"})
 WRONG = "sb-" + "x" * 43

@@ -14,8 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import QueuePool
 
 from scopebound_engine.database.engine import migrate, open_database, place, reading, transaction
-from scopebound_engine.database.schema import activations, metadata, moment, signing_keys
+from scopebound_engine.database.schema import activations, metadata, signing_keys
 from scopebound_engine.errors import ConfigError, DatabaseUnavailableError
+from scopebound_engine.times import moment
 from tests.postgres import PostgresServer
 
 FORK = get_context("fork")

@@ -13,12 +13,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Engine, delete, event, select, update
 
 from scopebound_engine.database.engine import migrate, open_database, reading, transaction
-from scopebound_engine.database.schema import moment, signing_keys
+from scopebound_engine.database.schema import signing_keys
 from scopebound_engine.errors import ConfigError, DatabaseUnavailableError
 from scopebound_engine.session.key_folder import KeyFolder
 from scopebound_engine.session.keys import LOOK_SECONDS, SigningKeys
 from scopebound_engine.session.node_keys import NodeKeys
 from scopebound_engine.session.tokens import LEEWAY_SECONDS, MAX_LIFE_SECONDS
+from scopebound_engine.times import moment
 from tests.postgres import PostgresServer
 
 NOW = 1_777_464_000.0

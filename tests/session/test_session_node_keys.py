@@ -9,12 +9,13 @@ import pytest
 from sqlalchemy import Engine, delete
 
 from scopebound_engine.database.engine import open_database, transaction
-from scopebound_engine.database.schema import moment, signing_keys
+from scopebound_engine.database.schema import signing_keys
 from scopebound_engine.errors import ConfigError
 from scopebound_engine.session.key_folder import KeyFolder
 from scopebound_engine.session.node_keys import RETIRING_SECONDS, NodeKeys
 from scopebound_engine.session.published_keys import published
 from scopebound_engine.session.tokens import LEEWAY_SECONDS, MAX_LIFE_SECONDS
+from scopebound_engine.times import moment
 
 NOW = 1_777_464_000.0
 
