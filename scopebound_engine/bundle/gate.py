@@ -17,6 +17,7 @@ from scopebound_engine.rego.checks import (
     costs,
     denials,
     documents,
+    equalities,
     references,
     shapes,
     sources,
@@ -148,6 +149,8 @@ def safe_shapes(candidate: Candidate) -> Iterator[Finding]:
     yield from shapes.untyped_comparisons(candidate.values)
     yield from shapes.rounded_comparisons(candidate.values)
     yield from shapes.negated_comparisons(candidate.plan)
+    yield from equalities.impossible_equalities(candidate.values)
+    yield from equalities.impossible_members(candidate.values)
 
 
 def declared_denials(candidate: Candidate) -> Iterator[Finding]:

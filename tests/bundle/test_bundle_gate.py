@@ -234,7 +234,9 @@ def test_data_that_replaces_a_rule_is_found() -> None:
 
 
 def test_all_findings_of_all_steps_come_at_once_with_their_places() -> None:
-    subject = added("x if input.tool == max(input.call_args.l)\ny if { not input.call_id == 1 }\n")
+    subject = added(
+        'x if input.tool == max(input.call_args.l)\ny if { not input.call_id == "1" }\n'
+    )
     found = gate.check(subject)
     line = AMOUNT.count("\n") + 1
     assert [(item.step, item.line, item.column) for item in found] == [
@@ -301,3 +303,18 @@ def test_a_sum_that_would_fail_quietly_is_found() -> None:
     (found,) = inspected(added(rule.format(unguarded)))
     assert (found.step, "is_number(n)" in found.remedy) == ("built-ins", True)
     assert inspected(added(rule.format(unguarded + "; is_number(l.amount)"))) == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "sound"),
+    [
+        ('input.now.weekday == "Friday"', "input.now.weekday == 4"),
+        ('input.action == "toolcall"', 'input.action == "tool_call"'),
+        ('"read" in input.tool_name', 'input.tool_name in ["read"]'),
+    ],
+)
+def test_a_condition_that_no_call_meets_is_found(condition: str, sound: str) -> None:
+    rule = 'violation contains amount_violation("no") if {}\n'
+    (found,) = inspected(added(rule.format(condition)))
+    assert (found.step, found.line) == ("shapes", AMOUNT.count("\n") + 1)
+    assert inspected(added(rule.format(sound))) == []

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from scopebound_engine.errors import Finding
-from scopebound_engine.rego.checks.values import Kinds, Values
+from scopebound_engine.rego.checks.values import Values, listed
 from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.statements import Local, Operand
 
@@ -97,11 +97,7 @@ def _faults(values: Values, text: str, arguments: Operand) -> Iterator[str]:
     for verb, element in zip(verbs, elements, strict=False):
         kinds = values.kinds(element)
         if verb in _TAKES and _TAKES[verb] not in kinds:
-            yield f"%{verb} is given {_with_article(kinds)}"
-
-
-def _with_article(kinds: Kinds) -> str:
-    return " or ".join(f"{'an' if kind[0] in 'ao' else 'a'} {kind}" for kind in sorted(kinds))
+            yield f"%{verb} is given {listed(kinds)}"
 
 
 def _elements(plan: Plan, array: Operand) -> list[Operand] | None:

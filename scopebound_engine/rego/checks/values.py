@@ -173,3 +173,11 @@ class Values:
         if path[0] == "data":
             found = (_JSON_KINDS[type(value)] for value in values_at(self._data, path))
         return frozenset(found) or ANY
+
+
+def listed(kinds: Kinds) -> str:
+    """Kinds as a text: "an array or null"."""
+    return " or ".join(
+        kind if kind == "null" else f"{'an' if kind[0] in 'ao' else 'a'} {kind}"
+        for kind in sorted(kinds)
+    )
