@@ -131,9 +131,21 @@ class Plan:
         return writers[0] if len(writers) == 1 else None
 
     def _trace(self, number: int) -> Path:
-        writer = self.writer(number)
-        if writer is None:
-            return Local(number), ()
+        if number in self._params:
+            return self._passed(number)
+        writers = [writer for writer in self.writers.get(number, ()) if writer.kind != "ResetLocal"]
+        # A body that the compiler copied writes the same once more.
+        found = {self._written(writer, number) for writer in writers}
+        return found.pop() if len(found) == 1 else (Local(number), ())
+
+    def _written(self, writer: Statement, number: int) -> Path:
+        """The path of what a statement writes into a variable."""
+        if writer.callee in self.functions:
+            function = self.functions[writer.callee]
+            root, steps = self.path(function.result)
+            # A rule has one value for all; a function may give each of its callers another.
+            fixed = isinstance(root, str) and all(isinstance(step, str) for step in steps)
+            return (root, steps) if fixed or not function.params else (Local(number), ())
         source = writer.reads[0] if writer.reads else None
         if not isinstance(source, Local):
             return Local(number), ()
@@ -141,12 +153,48 @@ class Plan:
         if writer.kind.startswith("AssignVar"):
             return root, steps
         if writer.kind == "Dot":
-            return root, (*steps, self._step(writer.reads[1]))
+            return root, (*steps, self.step(writer.reads[1]))
         if writer.kind == "Scan" and number == writer.fields["value"]:
             return root, (*steps, Element(number))
         return Local(number), ()
 
-    def _step(self, key: Operand) -> str | Element:
+    @cached_property
+    def _params(self) -> Mapping[int, Sequence[Operand]]:
+        """What the calls of its function pass for each parameter."""
+        return {
+            number: [
+                operand
+                for call in self.calls.get(name, ())
+                # Of a call with too few arguments, which is a finding of its own, there is none.
+                for operand in call.reads[2 + index : 3 + index]
+            ]
+            for name, function in self.functions.items()
+            for index, number in enumerate(function.params)
+        }
+
+    def passed(self, number: int) -> Sequence[Operand]:
+        """What calls pass for a parameter; empty for what is none."""
+        return self._params.get(number, ())
+
+    def _passed(self, number: int) -> Path:
+        """The path of a parameter: the one of all arguments, but for the elements they stand for.
+
+        A parameter has one value in a call, so that it is one element for all of its function.
+        """
+        found = {
+            self._alike(self.path(operand.number), number) if isinstance(operand, Local) else None
+            for operand in self.passed(number)
+        }
+        path = found.pop() if len(found) == 1 else None
+        return path if path is not None and isinstance(path[0], str) else (Local(number), ())
+
+    @staticmethod
+    def _alike(path: Path, number: int) -> Path:
+        root, steps = path
+        return root, tuple(step if isinstance(step, str) else Element(number) for step in steps)
+
+    def step(self, key: Operand) -> str | Element:
+        """What a key adds to a path: itself where it is a literal, directly or by a variable."""
         if not isinstance(key, Local):
             return str(key)
         number = key.number

@@ -54,6 +54,57 @@ def test_input_that_the_schema_does_not_know_is_found(rule: str, message: str) -
     assert inputs(rule) == [message]
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ["cl := input.claims", "y if cl.rolee"],
+        ["cl := input.claims", "de := cl", "y if { c := de; c.rolee == 1 }"],
+        ["cl := input.claims if input.a", "cl := input.claims if input.b", "y if cl.rolee"],
+        ["y if f(input.claims)", "f(c) if c.rolee"],
+        ["y if f(input.claims)", "z if f(input.claims)", "f(c) if c.rolee"],
+        ["y if f(input.claims)", "f(c) if g(c)", "g(c) if c.rolee"],
+        ["y if f(input.claims)", "f(c) if c.rolee == 1 else if { c.role == 2 }"],
+        ["y if { c := f(input); c.rolee }", "f(i) := i.claims"],
+        ['y := object.get(input.claims, "rolee", "")'],
+        ['y := object.get(input, ["claims", "rolee"], "")'],
+        ['y if { k := "rolee"; object.get(input.claims, k, "") }'],
+    ],
+)
+def test_a_wrong_name_is_found_beyond_rules_functions_and_defaults(rules: list[str]) -> None:
+    assert "there is no input.claims.rolee" in "".join(inputs(*rules))
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ["cl := input.claims", "y if cl.role"],
+        ["cl := input.claims if input.action else := input.session", "y if cl.revoked"],
+        ["y if f(input.claims)", "z if f(input.session)", "f(c) if c.revoked"],
+        ["y if f(input.claims)", 'z if f({"rolee": 1})', "f(c) if c.rolee"],
+        ["y if f(input.call_args)", "f(c) if c.rolee"],
+        ["y if f(input.claims, input.session)", "f(c, s) if { c.role; s.revoked }"],
+        ["y if { some c in input.constraints; f(c) }", "f(c) if c.fit"],
+        ["f(c) if c.rolee"],
+        ['y := object.get(input, "tool_name", null)'],
+        ['y := object.get(input, ["claims", "role"], "")'],
+        ['y := object.get(input.call_args, "anything", "")'],
+        ['y := object.get(input.claims, input.tool_name, "")'],
+        ['y := object.get({"a": input.claims}, "rolee", "")'],
+    ],
+)
+def test_what_may_be_there_by_some_way_passes(rules: list[str]) -> None:
+    assert inputs(*rules) == []
+
+
+def test_each_element_that_a_function_is_given_has_the_fields_of_its_schema() -> None:
+    calls = [
+        "y if { some c in input.constraints; f(c) }",
+        "z if { some d in input.constraints; f(d) }",
+    ]
+    assert inputs(*calls, "f(c) if c.fit") == []
+    assert inputs(*calls, "f(c) if c.fitt") == ["5: there is no input.constraints[_].fitt"]
+
+
 def test_data_and_rules_are_known_by_their_path() -> None:
     rules = ["a := data.config.limit", "b := data.t.deny.v", "c := data.config.tools[_].name"]
     assert data(*rules, "d := data.t.deny", "e := data.t.other") == []
@@ -70,6 +121,12 @@ def test_data_and_rules_are_known_by_their_path() -> None:
 )
 def test_data_that_nobody_holds_is_found(rule: str, message: str) -> None:
     assert data(rule) == [message]
+
+
+def test_a_wrong_name_of_a_setting_is_found_in_a_function() -> None:
+    assert data("y if f(data.config)", "f(c) if c.limt == 5") == ["4: there is no data.config.limt"]
+    assert data("y if f(data.config)", "f(c) if c.limit == 5") == []
+    assert data('y := object.get(data.config, "optional", 5)') == []
 
 
 def test_an_import_of_nothing_is_found_where_it_is_used() -> None:

@@ -1,4 +1,4 @@
-from scopebound_engine.rego.plan import Element
+from scopebound_engine.rego.plan import Element, Path
 from scopebound_engine.rego.statements import Local, Place
 from tests.rego.plans import plan_of
 
@@ -39,10 +39,39 @@ def test_values_are_traced_to_the_document_path_they_come_from() -> None:
     assert isinstance(steps[1], Element)
 
 
-def test_a_parameter_is_where_tracing_ends() -> None:
+def test_a_parameter_that_nobody_gives_is_where_tracing_ends() -> None:
     plan = plan_of(MAIN, DENY)
     (number,) = plan.functions["g0.data.t.f"].params
     assert plan.path(number) == (Local(number), ())
+
+
+def path_of_parameter(*rules: str) -> Path:
+    plan = plan_of("\n".join(["package t", "x := 1", "f(p) := p", *rules]))
+    (number,) = plan.functions["g0.data.t.f"].params
+    return plan.path(number)
+
+
+def test_a_parameter_is_the_path_that_all_calls_pass() -> None:
+    assert path_of_parameter("a := f(input.a)", "b := f(input.a)") == ("input", ("a",))
+    assert isinstance(path_of_parameter("a := f(input.a)", "b := f(input.b)")[0], Local)
+    assert isinstance(path_of_parameter("a := f(input.a)", "b := f(1)")[0], Local)
+
+
+def test_a_parameter_may_be_an_element_of_one_list() -> None:
+    element = "if { some e in input.l; f(e) }"
+    root, steps = path_of_parameter(f"a {element}", f"b {element}")
+    assert (root, steps[0], isinstance(steps[1], Element)) == ("input", "l", True)
+
+
+def test_what_a_function_gives_differs_from_call_to_call() -> None:
+    plan = plan_of(
+        "package t\nx if f(input.a) == f(input.b)\nf(p) := p.c\ny := r == r\nr := input.d"
+    )
+    calls = plan.calls["g0.data.t.f"]
+    assert len({plan.path(call.target or 0) for call in calls}) == 2
+    assert {plan.path(call.target or 0) for call in plan.calls["g0.data.t.r"]} == {
+        ("input", ("d",))
+    }
 
 
 def test_calls_are_found_by_name_and_followed() -> None:

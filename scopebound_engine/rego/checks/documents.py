@@ -9,14 +9,15 @@ from importlib import resources
 from typing import Any, Final
 
 from scopebound_engine.errors import Finding
-from scopebound_engine.rego.plan import Path, Plan
-from scopebound_engine.rego.statements import Statement
+from scopebound_engine.rego.plan import Element, Path, Plan
+from scopebound_engine.rego.statements import Local, Operand, Statement
 
 INPUT_SCHEMA: Final[Mapping[str, Any]] = json.loads(
     resources.files("scopebound_engine.rego").joinpath("input.schema.json").read_text("utf-8")
 )
 _STEP: Final = "plan"
 _ANY: Final[Mapping[str, Any]] = {}
+_GET_TAKES: Final = 3
 
 
 def unknown_input(plan: Plan) -> Iterator[Finding]:
@@ -102,13 +103,30 @@ def _document_reads(plan: Plan, root: str) -> Iterator[tuple[Statement, Path]]:
     """Each step into the input or the data, once for each line it stands on."""
     seen: set[tuple[str, int, Path]] = set()
     for statement in plan.statements:
-        if statement.kind != "Dot" or statement.target is None:
-            continue
-        path = plan.path(statement.target)
-        key = (statement.place.file, statement.place.line, path)
-        if path[0] == root and key not in seen:
-            seen.add(key)
-            yield statement, path
+        for path in _paths_read(plan, statement):
+            key = (statement.place.file, statement.place.line, path)
+            if path[0] == root and key not in seen:
+                seen.add(key)
+                yield statement, path
+
+
+def _paths_read(plan: Plan, statement: Statement) -> Iterator[Path]:
+    if statement.kind == "Dot" and statement.target is not None:
+        yield plan.path(statement.target)
+    if statement.callee == "object.get" and len(statement.reads) == _GET_TAKES:
+        source, key, _ = statement.reads
+        root, steps = plan.path(source.number) if isinstance(source, Local) else ("", ())
+        # A default is how a bundle has settings that may be left out; the input has none such.
+        for step in _steps(plan, key) if root == "input" else ():
+            steps = (*steps, step)
+            yield root, steps
+
+
+def _steps(plan: Plan, key: Operand) -> Iterator[str | Element]:
+    """The steps that object.get takes: one, or those of an array."""
+    step = plan.step(key)
+    fills = plan.fills(step.number) if isinstance(step, Element) else ()
+    yield from (plan.step(fill.reads[0]) for fill in fills) if fills else (step,)
 
 
 def _parent(path: Path) -> Path:

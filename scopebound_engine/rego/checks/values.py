@@ -124,6 +124,7 @@ class Values:
                 for writer in self.plan.writers.get(number, ())
                 if writer.kind != "ResetLocal"
             ]
+            given += [self.kinds(operand) for operand in self.plan.passed(number)]
             self._known[number] = frozenset().union(*given) if given else self._held(number)
         return self._known[number]
 
