@@ -126,9 +126,14 @@ class Plan:
         return self._paths[number]
 
     def writer(self, number: int) -> Statement | None:
-        """The one statement that gives a variable its value, where there is just one."""
+        """The one statement that gives a variable its value, where there is just one.
+
+        Bodies of one function share variables: several that pass on the same value are one, too.
+        """
         writers = [writer for writer in self.writers.get(number, ()) if writer.kind != "ResetLocal"]
-        return writers[0] if len(writers) == 1 else None
+        passes_on = all(writer.kind.startswith("AssignVar") for writer in writers)
+        same = len({writer.reads for writer in writers}) == 1
+        return writers[0] if len(writers) == 1 or (same and passes_on) else None
 
     def _trace(self, number: int) -> Path:
         if number in self._params:
@@ -159,11 +164,10 @@ class Plan:
         return Local(number), ()
 
     @cached_property
-    def _params(self) -> Mapping[int, Sequence[Operand]]:
-        """What the calls of its function pass for each parameter."""
+    def _params(self) -> Mapping[int, Sequence[tuple[Statement, Operand]]]:
         return {
             number: [
-                operand
+                (call, operand)
                 for call in self.calls.get(name, ())
                 # Of a call with too few arguments, which is a finding of its own, there is none.
                 for operand in call.reads[2 + index : 3 + index]
@@ -172,8 +176,8 @@ class Plan:
             for index, number in enumerate(function.params)
         }
 
-    def passed(self, number: int) -> Sequence[Operand]:
-        """What calls pass for a parameter; empty for what is none."""
+    def callers(self, number: int) -> Sequence[tuple[Statement, Operand]]:
+        """The calls that pass a parameter, each with what it passes; empty for what is none."""
         return self._params.get(number, ())
 
     def _passed(self, number: int) -> Path:
@@ -183,7 +187,7 @@ class Plan:
         """
         found = {
             self._alike(self.path(operand.number), number) if isinstance(operand, Local) else None
-            for operand in self.passed(number)
+            for _, operand in self.callers(number)
         }
         path = found.pop() if len(found) == 1 else None
         return path if path is not None and isinstance(path[0], str) else (Local(number), ())

@@ -318,3 +318,10 @@ def test_a_condition_that_no_call_meets_is_found(condition: str, sound: str) -> 
     (found,) = inspected(added(rule.format(condition)))
     assert (found.step, found.line) == ("shapes", AMOUNT.count("\n") + 1)
     assert inspected(added(rule.format(sound))) == []
+
+
+def test_a_length_of_text_is_found() -> None:
+    rule = 'violation contains amount_violation("no") if {}\n'
+    (found,) = inspected(added(rule.format("count(input.call_args.password) < 8")))
+    assert (found.step, "regex" in found.remedy) == ("built-ins", True)
+    assert inspected(added(rule.format("count(input.claims.allowed_tools) > 8"))) == []

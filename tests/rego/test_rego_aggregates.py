@@ -1,6 +1,6 @@
 import pytest
 
-from scopebound_engine.rego.checks.aggregates import unsafe_sums
+from scopebound_engine.rego.checks.aggregates import counted_texts, unsafe_sums
 from tests.rego.plans import told, values_of
 
 DATA = {"config": {"prices": [1, 2.5], "mixed": [1, "2"]}}
@@ -51,3 +51,57 @@ def test_numbers_that_a_rule_gathers_may_be_summed() -> None:
     gathered = "n contains a if { some a in input.call_args.l; is_number(a) }"
     assert sums("x if sum(n) > 1", gathered) == []
     assert len(sums("x if sum(n) > 1", gathered.replace("is_number(a)", "a != 1"))) == 1
+
+
+def counts(*rules: str) -> list[str]:
+    return told(counted_texts(values_of(*rules, data=DATA)))
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ["x if count(input.call_args.pw) < 8"],
+        ["x if count(input.tool_name) < 8"],
+        ['x if count("abc") == 3'],
+        ["x if { some w in input.call_args.words; count(w) > 8 }"],
+        ["x if { is_string(input.call_args.pw); count(input.call_args.pw) < 8 }"],
+        ["x if { is_array(input.call_args.l); count(input.call_args.m) < 8 }"],
+        ["x if f(input.call_args.l)", "f(l) if count(l) > 8"],
+        [
+            "x if { is_array(input.call_args.l); f(input.call_args.l) }",
+            "y if f(input.call_args.m)",
+            "f(l) if count(l) > 8",
+        ],
+        ["f(l) if count(l) > 8"],
+    ],
+)
+def test_a_count_of_what_may_be_a_text_is_found(rules: list[str]) -> None:
+    (found,) = counts(*rules)
+    assert "count is given what may be a string" in found
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ["x if count(input.claims.allowed_tools) > 8"],
+        ["x if count(input.call_args) > 8"],
+        ["x if count(data.config.prices) > 8"],
+        ["x if count([1 | some _ in input.call_args.l]) > 8"],
+        ["x if count(s) > 8", "s contains e if some e in input.call_args.l"],
+        ["x if { is_array(input.call_args.l); count(input.call_args.l) > 8 }"],
+        ["x if { l := input.call_args.l; count(l) > 8; is_object(l) }"],
+        ["x if f(input.claims.allowed_tools)", "f(l) if count(l) > 8"],
+        ["x if { is_array(input.call_args.l); f(input.call_args.l) }", "f(l) if count(l) > 8"],
+        ["x if f(input.call_args.l)", "f(l) if g(l)", "g(l) if { is_array(l); count(l) > 8 }"],
+        [
+            "x := g(input.a)",
+            'g(v) := "a" if is_string(v) else := f(v) if is_array(v)',
+            "f(l) := count(l)",
+        ],
+        ["x if count(object.keys(input.call_args)) > 8"],
+        ["x if count({1} | {2}) > 8"],
+        ["x if count(array.concat([1], input.call_args.l)) > 8"],
+    ],
+)
+def test_a_count_of_elements_passes(rules: list[str]) -> None:
+    assert counts(*rules) == []

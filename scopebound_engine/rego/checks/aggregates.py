@@ -1,7 +1,7 @@
 """Built-ins over many values that the engine computes quietly wrong for some of them.
 
 Measured with regopy 1.5.2: sum([5000, "0"]) is a value for which every comparison fails, where OPA
-fails aloud.
+fails aloud; count of a string counts its JSON escapes, so that four line breaks are eight.
 """
 
 from collections.abc import Iterator
@@ -10,9 +10,10 @@ from typing import Final
 from scopebound_engine.errors import Finding
 from scopebound_engine.rego.checks.guards import Guards
 from scopebound_engine.rego.checks.values import Values
-from scopebound_engine.rego.statements import Operand
+from scopebound_engine.rego.statements import Local, Operand, Statement
 
 _STEP: Final = "built-ins"
+_COLLECTIONS: Final = ("is_array", "is_object", "is_set")
 
 
 def unsafe_sums(values: Values) -> Iterator[Finding]:
@@ -35,4 +36,28 @@ def _of_numbers(values: Values, guards: Guards, collection: Operand) -> bool:
         return values.element_kinds(collection) == {"number"}
     return all(
         values.is_number(fill.reads[0]) or guards.hold(fill, fill.reads[0]) for fill in fills
+    )
+
+
+def counted_texts(values: Values) -> Iterator[Finding]:
+    """Calls of count with what may be a string."""
+    guards = Guards(values.plan, _COLLECTIONS)
+    for call in values.plan.calls.get("count", ()):
+        if any(_may_be_text(values, guards, call, operand) for operand in call.reads):
+            message = "count is given what may be a string, of which it counts the escapes too"
+            remedy = (
+                "test it with is_array(…), is_object(…) or is_set(…) in the same rule; "
+                "the length of a text is for a constraint of the role: regex ^.{8,}$"
+            )
+            yield call.place.finding(_STEP, message, remedy)
+
+
+def _may_be_text(values: Values, guards: Guards, at: Statement, operand: Operand) -> bool:
+    """Whether a value may be a string at a statement; of a parameter, by what the calls pass."""
+    if "string" not in values.kinds(operand) or guards.hold(at, operand):
+        return False
+    origin = values.origin(operand)
+    calls = values.plan.callers(origin.number) if isinstance(origin, Local) else ()
+    return not calls or any(
+        _may_be_text(values, guards, call, argument) for call, argument in calls
     )

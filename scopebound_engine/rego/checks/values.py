@@ -124,7 +124,7 @@ class Values:
                 for writer in self.plan.writers.get(number, ())
                 if writer.kind != "ResetLocal"
             ]
-            given += [self.kinds(operand) for operand in self.plan.passed(number)]
+            given += [self.kinds(operand) for _, operand in self.plan.callers(number)]
             self._known[number] = frozenset().union(*given) if given else self._held(number)
         return self._known[number]
 
