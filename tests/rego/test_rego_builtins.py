@@ -88,6 +88,7 @@ def test_formats_that_opa_prints_otherwise_are_found(call: str, message: str) ->
         'sprintf("%v", [v | some v in input.l])',
         'sprintf("%s", [input.a])',
         'sprintf("%s", [input.mcp_server])',
+        'sprintf("%s", [concat(", ", input.claims.allowed_tools)])',
     ],
 )
 def test_formats_that_cannot_be_wrong_pass(call: str) -> None:

@@ -24,6 +24,8 @@ _JSON_KINDS: Final[Mapping[type, str]] = {
     dict: "object",
     type(None): "null",
 }
+# What the engine declares otherwise than it returns.
+_RETURNED: Final[Mapping[str, str]] = {"concat": "string"}
 _MADE: Final[Mapping[str, str]] = {
     "MakeArray": "array",
     "MakeSet": "set",
@@ -147,7 +149,7 @@ class Values:
             sets = all("set" in self.kinds(operand) for operand in call.reads)
             return frozenset(("number", "set") if sets else ("number",))
         declared = self.plan.builtins.get(call.callee, {}).get("result", {}).get("type")
-        return frozenset((declared,)) & ANY or ANY
+        return frozenset((_RETURNED.get(call.callee, declared),)) & ANY or ANY
 
     def _held(self, number: int) -> Kinds:
         """What a document holds where the variable is traced to."""
