@@ -36,7 +36,7 @@ class NewApiKey(BaseModel):
 
     name: Annotated[str, Field(json_schema_extra=PRINTABLE_NAME)]
     scopes: Annotated[list[str], Field(json_schema_extra=_SCOPES)]
-    roles: list[str] = []
+    roles: list[Annotated[str, Field(json_schema_extra=PRINTABLE_NAME)]] = []
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ _STYLE: Final = """
 *{box-sizing:border-box}
 body{margin:0;font:16px/1.5 system-ui,sans-serif}
 main,nav,header{max-width:60rem;margin:auto;padding:0 1rem}
-nav ul{columns:18rem;padding:0;list-style:none}
+nav ul{columns:22rem;padding:0;list-style:none}
 a{color:var(--mark)}
 h2{margin-top:3rem;border-bottom:1px solid var(--line)}
 section section{margin:1rem 0;padding:0 1rem 1rem;border:1px solid var(--line);border-radius:.5rem}
@@ -24,6 +24,7 @@ h3 b{color:var(--mark);font-variant:all-small-caps;letter-spacing:.05em}
 div.wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%}
 th,td{padding:.3rem .6rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
+td p{margin:0}
 code,pre{font:.875em/1.45 ui-monospace,monospace}
 pre{overflow-x:auto;padding:.75rem;background:var(--dim);border-radius:.3rem}
 details{margin:.5rem 0}

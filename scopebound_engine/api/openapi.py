@@ -23,8 +23,8 @@ _ROOT: Final = "#/components"
 _REQUEST_ID: Final[Mapping[str, Any]] = {"X-Request-Id": {"$ref": f"{_ROOT}/headers/RequestId"}}
 _SUMMARY: Final = (
     "Before an agent calls a tool it asks `POST /v1/enforce`, and the answer comes from policy. "
-    "Bodies are strict JSON: duplicate keys, NaN, NUL, lone surrogates and integers over 64 digits "
-    "are refused, and so is what is over a configured limit."
+    "Bodies are strict JSON, whatever their Content-Type says: duplicate keys, NaN, NUL, lone "
+    "surrogates and integers over 64 digits are refused, and so is what is over a configured limit."
 )
 
 
@@ -109,8 +109,10 @@ def _schemas(operations: tuple[Operation, ...]) -> tuple[dict[int, Any], dict[st
 
 def _operation(operation: Operation, references: Mapping[int, Any]) -> dict[str, Any]:
     summary, _, rest = (inspect.getdoc(operation.responder) or "").partition("\n")
-    responses = {str(int(status)): {"$ref": f"{_ROOT}/responses/{int(status)}"}
-                 for status in operation.problems}  # fmt: skip
+    responses: dict[str, Any] = {
+        str(int(status)): {"$ref": f"{_ROOT}/responses/{int(status)}"}
+        for status in operation.problems
+    }
     for status, answer in operation.answers.items():
         responses[str(int(status))] = _answer(answer, references, operation.links)
     described: dict[str, Any] = {

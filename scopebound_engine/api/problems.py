@@ -135,7 +135,7 @@ def _internal_detail() -> str:
 
 def _http_detail(req: falcon.Request, status: HTTPStatus) -> str:
     if status is HTTPStatus.NOT_FOUND:
-        return f"there is nothing at {req.path}; the README lists the endpoints"
+        return f"there is nothing at {req.path}; GET /docs lists the endpoints"
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         return f"{req.method} is not allowed at {req.path}; see the Allow header"
     return status.phrase
