@@ -56,13 +56,16 @@ class Plan:
         """The statements that give a variable its value, by its number."""
         result: dict[int, list[Statement]] = {}
         for statement in self.statements:
-            numbers = [statement.target]
-            if statement.kind == "Scan":
-                numbers += [statement.fields["key"], statement.fields["value"]]
-            for number in numbers:
-                if number is not None:
-                    result.setdefault(number, []).append(statement)
+            for number in self.written_by(statement):
+                result.setdefault(number, []).append(statement)
         return result
+
+    @staticmethod
+    def written_by(statement: Statement) -> Sequence[int]:
+        """The variables that a statement gives a value."""
+        if statement.kind == "Scan":
+            return statement.fields["key"], statement.fields["value"]
+        return () if statement.target is None else (statement.target,)
 
     @cached_property
     def calls(self) -> Mapping[str, Sequence[Statement]]:

@@ -47,3 +47,35 @@ def test_a_variable_that_the_engine_loses_inside_of_every_is_found() -> None:
     (found,) = broken("y if { every a in input.l { not f(a) } }", "f(a) if a == 7")
     assert found.startswith("3: the engine loses a variable of this expression")
     assert broken("y if { every a in input.l { g(a) } }", "g(a) if not a == 7") == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "y if { a == 5; a := input.n }",
+        "y if { f(a); a := input.n }\nf(z) if z == 1",
+        "y if { b > 5; a := input.n; b := a + 1 }",
+        "y if { l := [a | some a in input.l; a == b]; b := 3; count(l) == 1 }",
+    ],
+)
+def test_a_variable_that_is_used_before_it_has_a_value_is_found(rule: str) -> None:
+    assert broken(rule) == ["3: a variable is used before the line that gives it a value"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "y if { a := input.n; a == 5 }",
+        "y := a if { a := input.n }",
+        "y if { input.o[a] == 1; a := input.k }",
+        "y if { a == 4; some a in input.l }",
+        "y if { input.l[i] == 3; input.m[i] == 4 }",
+        "y if { q == 4; [_, q] = input.l }",
+        "y if { every k, v in input.l { w := v; w != k } }",
+        "y if { l := [b | some a in input.l; b := a]; count(l) == 1 }",
+        "f(a) := 1 if { b := a; b == 1 } else := 2 if { b := a; b == 2 }",
+        'f("a", z) if z == 1\nf("b", z) if z == 2',
+    ],
+)
+def test_variables_that_have_a_value_in_time_pass(rule: str) -> None:
+    assert broken(rule) == []

@@ -21,7 +21,8 @@ _UNSEEN: Final = (
 
 def broken_references(plan: Plan) -> Iterator[Finding]:
     """Everything of this module but the entrypoint, which not every plan has."""
-    for check in (unknown_functions, wrong_arity, unbound_variables, recursion):
+    checks = (unknown_functions, wrong_arity, unbound_variables, early_reads, recursion)
+    for check in checks:
         yield from check(plan)
 
 
@@ -61,6 +62,19 @@ def unbound_variables(plan: Plan) -> Iterator[Finding]:
                     yield statement.place.finding(_STEP, f"{names} is never given a value", remedy)
                 else:
                     yield statement.place.finding(_STEP, *_UNSEEN)
+
+
+def early_reads(plan: Plan) -> Iterator[Finding]:
+    """Reads of a variable before what gives it a value: the engine keeps the order of a body."""
+    for function in plan.functions.values():
+        written = {0, 1, *function.params}
+        for statement in function.statements:
+            if any(read in plan.writers for read in {*_locals(statement)} - written):
+                message = "a variable is used before the line that gives it a value"
+                remedy = "move its := above this line"
+                yield statement.place.finding(_STEP, message, remedy)
+                break
+            written.update(plan.written_by(statement))
 
 
 def recursion(plan: Plan) -> Iterator[Finding]:
