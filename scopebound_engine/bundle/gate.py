@@ -143,6 +143,7 @@ def trusted_builtins(candidate: Candidate) -> Iterator[Finding]:
     yield from builtins.bad_formats(candidate.values)
     yield from aggregates.unsafe_sums(candidate.values)
     yield from aggregates.counted_texts(candidate.values)
+    yield from aggregates.unsafe_slices(candidate.values)
 
 
 def safe_shapes(candidate: Candidate) -> Iterator[Finding]:

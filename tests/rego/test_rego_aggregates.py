@@ -1,6 +1,6 @@
 import pytest
 
-from scopebound_engine.rego.checks.aggregates import counted_texts, unsafe_sums
+from scopebound_engine.rego.checks.aggregates import counted_texts, unsafe_slices, unsafe_sums
 from tests.rego.plans import told, values_of
 
 DATA = {"config": {"prices": [1, 2.5], "mixed": [1, "2"]}}
@@ -73,6 +73,7 @@ def counts(*rules: str) -> list[str]:
             "f(l) if count(l) > 8",
         ],
         ["f(l) if count(l) > 8"],
+        ["x if f(input.call_args.l)", "f(l) if { count(l) > 8; f(l) }"],
     ],
 )
 def test_a_count_of_what_may_be_a_text_is_found(rules: list[str]) -> None:
@@ -105,3 +106,17 @@ def test_a_count_of_what_may_be_a_text_is_found(rules: list[str]) -> None:
 )
 def test_a_count_of_elements_passes(rules: list[str]) -> None:
     assert counts(*rules) == []
+
+
+def test_a_slice_of_what_may_be_no_array_is_found() -> None:
+    def slices(body: str, *rules: str) -> list[str]:
+        return told(unsafe_slices(values_of(f"x if {{ {body} }}", *rules)))
+
+    unguarded = 'array.slice(input.call_args.l, 0, 1) == ["q"]'
+    (found,) = slices(unguarded)
+    assert found.startswith("2: array.slice is given what may be no array")
+    assert slices(f"is_array(input.call_args.l); {unguarded}") == []
+    assert slices('array.slice(input.claims.allowed_tools, 0, 1) == ["q"]') == []
+    function = "f(l) := array.slice(l, 0, 1)"
+    assert slices("f(input.claims.allowed_tools) == [1]", function) == []
+    assert len(slices("f(input.call_args.l) == [1]", function)) == 1
