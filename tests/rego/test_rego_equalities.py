@@ -104,3 +104,7 @@ def test_the_remedy_says_what_there_is() -> None:
     assert weekday.remedy == "input.now.weekday is a number: 0 = Monday."
     (action,) = impossible_equalities(values_of('x if input.action == "call"'))
     assert action.remedy == "it is one of tool_call, mcp_tool_call, delegate"
+    (revoked,) = impossible_equalities(values_of('x if input.session.revoked == "true"'))
+    assert revoked.remedy == "input.session.revoked is a boolean, not a string"
+    (listed,) = impossible_equalities(values_of('x if input.call_args.l == {"a"}'))
+    assert listed.remedy.startswith("the input has no sets")

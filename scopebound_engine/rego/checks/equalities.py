@@ -90,10 +90,12 @@ def _remedy(values: Values, left: Operand, right: Operand) -> str:
     """What to write, by the side that a document gives."""
     for operand, other in ((left, right), (right, left)):
         if isinstance(operand, Local) and values.plan.path(operand.number)[0] == "input":
-            path = values.plan.path(operand.number)
+            path, kinds = values.plan.path(operand.number), values.kinds(operand)
+            if kinds == ANY - {"set"}:
+                return "the input has no sets: write an array, or gather its elements in a set"
+            held = f"{written(path)} is {listed(kinds)}"
             told = (input_schema(path) or {}).get("description", "")
-            held = f"{written(path)} is {listed(values.kinds(operand))}"
-            return f"{held}: {told}" if told else f"{held}; write no {listed(values.kinds(other))}"
+            return f"{held}: {told}" if told else f"{held}, not {listed(values.kinds(other))}"
     return "write both sides with the same type"
 
 
