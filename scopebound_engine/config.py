@@ -51,6 +51,11 @@ class Config(BaseModel):
         return None if path is None else path.expanduser().resolve()
 
     @property
+    def authority(self) -> str:
+        """Host and port as a URL has them; an IPv6 address in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
     def trusted_keys_dir(self) -> Path:
         """The folder of public keys whose bundles are believed."""
         return self.bundle_keys or self.data_dir / "bundle-keys" / "trusted"

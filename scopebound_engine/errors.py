@@ -3,7 +3,8 @@
 ScopeboundError
 ├── ConfigError                a setting is wrong: the process does not start
 ├── InputError                 a request or document is unfit; names the field
-│   └── TooLargeError          its body is over the limit
+│   ├── TooLargeError          its body is over the limit
+│   └── MissingTokenError      an enforce call without a session token: the program is wrong
 ├── LateBodyError              a request's body did not arrive in time
 ├── AuthenticationError        the API key is missing or unknown
 │   └── TooManyAttemptsError   and too many such came from one address
@@ -12,6 +13,7 @@ ScopeboundError
 ├── ConflictError              it exists already, or the change does not fit what is there
 ├── TokenError                 a session token whose claims may not be believed
 ├── DatabaseUnavailableError   the database does not answer
+├── SigningKeyError            this node has no key to sign sessions with
 ├── StateUnavailableError      session state is out of reach
 ├── EngineError                the Rego engine could not do its work
 │   ├── CompileError           a policy does not compile; carries findings
@@ -72,6 +74,10 @@ class TooLargeError(InputError):
     """A request's body is over the limit."""
 
 
+class MissingTokenError(InputError):
+    """An enforce call carries no session token at all."""
+
+
 class LateBodyError(ScopeboundError):
     """A request's body did not arrive in time."""
 
@@ -106,6 +112,10 @@ class TokenError(ScopeboundError):
 
 class DatabaseUnavailableError(ScopeboundError):
     """The database does not answer."""
+
+
+class SigningKeyError(ScopeboundError):
+    """This node has no key to sign sessions with."""
 
 
 class StateUnavailableError(ScopeboundError):

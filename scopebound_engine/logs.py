@@ -6,16 +6,19 @@ a thread writes, from a bounded line of messages; what does not fit or cannot be
 and counted in the next line that can.
 """
 
+import atexit
 import logging
 import os
 import queue
 import sys
 import threading
+import time
 from typing import Final, TextIO, cast
 
 import structlog
 
 _MOST_WAITING: Final = 1_000
+_DRAIN_SECONDS: Final = 1.0
 
 
 def configure() -> None:
@@ -56,11 +59,18 @@ class PatientStream:
     def flush(self) -> None:
         """Nothing: the thread flushes."""
 
+    def drain(self, seconds: float = _DRAIN_SECONDS) -> None:
+        """Wait until all is written, but not for ever."""
+        deadline = time.monotonic() + seconds
+        while self._waiting.unfinished_tasks and time.monotonic() < deadline:
+            time.sleep(0.01)
+
     def _start(self) -> None:
         with self._starting:
             if self._pid != os.getpid():
                 self._waiting = queue.Queue(_MOST_WAITING)
                 self._pid = os.getpid()
+                atexit.register(self.drain)
                 threading.Thread(target=self._write_all, name="log", daemon=True).start()
 
     def _write_all(self) -> None:
@@ -75,3 +85,5 @@ class PatientStream:
             except (OSError, ValueError):
                 # A disk that is full, a pipe without a reader, a stream that is closed.
                 self._lost += 1
+            finally:
+                self._waiting.task_done()

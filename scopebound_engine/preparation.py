@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ from scopebound_engine.bundle.signature import SIGNATURES, sign, verify
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.database.lockfile import alone
-from scopebound_engine.errors import ConfigError, SignatureError
+from scopebound_engine.errors import ConfigError, ConflictError, SignatureError
 from scopebound_engine.session.keys import SigningKeys
 from scopebound_engine.wiring import database_url
 
@@ -81,8 +82,11 @@ def _api_key(config: Config, store: ApiKeyStore) -> Path | None:
         return None
     file = config.data_dir / API_KEY_FILE
     if not store.list():
-        _, secret = store.create("first-start", frozenset({"admin"}))
-        write_private(file, secret + "\n")
+        # Suppressed: another node on the same database was faster.
+        with suppress(ConflictError):
+            _, secret = store.create("first-start", frozenset({"admin"}))
+            write_private(file, secret + "\n")
+            return file
     return file if file.exists() else None
 
 
@@ -102,7 +106,9 @@ def _bundle(config: Config, registry: Registry) -> None:
             f"{_public_file(config)} there, and start again."
         ) from error
     gate.require(bundle)
-    registry.activate(data, bundle, description="shipped policies", actor="first start")
+    registry.activate(
+        data, bundle, description="shipped policies", actor="first start", if_none=True
+    )
 
 
 def _bundle_key(config: Config) -> SigningKey:

@@ -83,6 +83,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
+                _check_text(key)
                 raise InputError("", f"the key {quote(key[:64])} stands twice in one object")
             seen.add(key)
     return result
@@ -100,6 +101,9 @@ def _int(digits: str) -> int:
 
 def _float(text: str) -> int | float:
     number = float(text)
+    if number == 0:
+        # Before Decimal, which has no 0e99999999999999999999.
+        return 0
     if not abs(number) <= _LARGEST_DOUBLE:
         raise InputError("", f"the number {text[:40]} is not a finite double")
     if 0 < abs(number) < _SMALLEST_DOUBLE:

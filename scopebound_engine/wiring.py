@@ -75,7 +75,9 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
         state=state,
         tokens=tokens,
         active=active,
-        decisions=DecisionPoint(tokens, state, active, clock=clock),
+        decisions=DecisionPoint(
+            tokens, state, active, clock=clock, waiting=config.threads * 3 // 8
+        ),
         provisioner=Provisioner(roles, tokens, state, clock=clock),
         database_answers=lambda: answers(engine),
         started=time.monotonic(),

@@ -69,6 +69,15 @@ def test_a_stalled_reader_blocks_nobody() -> None:
     eventually(stream, "lines lost")
 
 
+def test_at_the_end_of_a_process_nothing_is_left_behind() -> None:
+    stream = io.StringIO()
+    patient = PatientStream(stream)
+    for number in range(500):
+        patient.write(f"{number}\n")
+    patient.drain()
+    assert stream.getvalue().endswith("499\n")
+
+
 def test_a_forked_process_writes_as_well() -> None:
     reading, writing = os.pipe()
     patient = PatientStream(os.fdopen(writing, "w"))

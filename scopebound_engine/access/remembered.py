@@ -9,6 +9,8 @@ from scopebound_engine.errors import DatabaseUnavailableError
 
 SECONDS: Final = 0.5
 MAX_ENTRIES: Final = 1_000
+# A call must be answered before its client gives up, however many look up unknown keys.
+TURN_SECONDS: Final = 0.5
 
 T = TypeVar("T")
 
@@ -30,8 +32,14 @@ class Remembered(Generic[T]):
         """What `look_up(key)` said, at most SECONDS ago. Raises what it raises."""
         answer = self._fresh(key)
         if answer is None:
-            with self._turn:
+            if not self._turn.acquire(timeout=TURN_SECONDS):
+                raise DatabaseUnavailableError(
+                    "too many other look-ups were waiting for the database; try again"
+                )
+            try:
                 answer = self._fresh(key) or self._ask(key)
+            finally:
+                self._turn.release()
         return answer[1]
 
     def _fresh(self, key: str) -> tuple[float, T] | None:

@@ -32,8 +32,8 @@ def create_app(services: Services) -> App:
     problems.install(app)
     config = services.config
     app.add_route("/v1/provision", Provision(services.provisioner))
-    app.add_route("/v1/enforce", Enforce(services.decisions, config, "tool_call"))
-    app.add_route("/v1/mcp/enforce", Enforce(services.decisions, config, "mcp_tool_call"))
+    app.add_route(problems.ENFORCE, Enforce(services.decisions, config, "tool_call"))
+    app.add_route(problems.MCP_ENFORCE, Enforce(services.decisions, config, "mcp_tool_call"))
     app.add_route("/mgmt/v1/roles", RoleCollection(services.roles, services.provisioner))
     role = RoleItem(services.roles, services.provisioner)
     app.add_route("/mgmt/v1/roles/{role_id}", role)

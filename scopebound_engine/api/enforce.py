@@ -19,7 +19,7 @@ from scopebound_engine.api.auth import require
 from scopebound_engine.config import Config
 from scopebound_engine.decision.facts import Call
 from scopebound_engine.decision.pdp import Decision, DecisionPoint, policy_error, request_invalid
-from scopebound_engine.errors import InputError, LateBodyError
+from scopebound_engine.errors import InputError, LateBodyError, MissingTokenError
 
 MAX_CALL_ID: Final = 128
 MAX_TOOL_NAME: Final = 256
@@ -56,7 +56,9 @@ class Enforce:
         require(req, "enforce")
         token = document.get("jwt")
         if type(token) is not str:
-            raise InputError("jwt", "a string is needed: the jwt that /v1/provision answered")
+            raise MissingTokenError(
+                "jwt", "a string is needed: the jwt that /v1/provision answered"
+            )
         try:
             req.context.call_id = call_id_of(document)
             call = call_of(document, self.action, req.context.call_id)
@@ -122,7 +124,7 @@ def _arguments(document: dict[str, Any]) -> dict[str, Any]:
     arguments: dict[str, Any] = _typed(document, given[0], dict, "an object")
     limit = arguments.get("limit")
     # The Rego engine computes with 15 digits: a policy would take it for the whole number.
-    if type(limit) is float and float(f"{limit:.15g}").is_integer():
+    if type(limit) is float and not limit.is_integer() and float(f"{limit:.15g}").is_integer():
         raise UnfitCallError(f"{given[0]}.limit is {limit}, which is no whole number; round it")
     return arguments
 

@@ -14,7 +14,7 @@ import structlog
 
 from scopebound_engine import strict_json
 from scopebound_engine.api.answers import answer_decision
-from scopebound_engine.decision.pdp import policy_error
+from scopebound_engine.decision.pdp import undecided
 from scopebound_engine.errors import (
     AuthenticationError,
     BundleError,
@@ -24,8 +24,10 @@ from scopebound_engine.errors import (
     ForbiddenError,
     InputError,
     LateBodyError,
+    MissingTokenError,
     NotFoundError,
     ScopeboundError,
+    SigningKeyError,
     StateUnavailableError,
     TooLargeError,
     TooManyAttemptsError,
@@ -33,8 +35,14 @@ from scopebound_engine.errors import (
 
 MEDIA_TYPE: Final = "application/problem+json"
 URN: Final = "urn:scopebound:problem:"
-ENFORCE_PATHS = frozenset({"/v1/enforce", "/v1/mcp/enforce"})
-_INTEGRATOR_ERRORS = (AuthenticationError, ForbiddenError, InputError)
+ENFORCE: Final = "/v1/enforce"
+MCP_ENFORCE: Final = "/v1/mcp/enforce"
+ENFORCE_PATHS: Final = frozenset({ENFORCE, MCP_ENFORCE})
+_INTEGRATOR_ERRORS = (
+    AuthenticationError,
+    ForbiddenError,
+    MissingTokenError,
+)
 
 log = structlog.get_logger()
 
@@ -63,6 +71,7 @@ _KINDS: tuple[tuple[type[ScopeboundError], Kind], ...] = (
     (BundleError, Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bundle-refused", "Bundle refused")),
     (CompileError, Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bundle-refused", "Bundle refused")),
     (DatabaseUnavailableError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
+    (SigningKeyError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
     (StateUnavailableError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
 )
 _INTERNAL = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Internal error")
@@ -84,7 +93,7 @@ def _handle(
 ) -> None:
     if req.path in ENFORCE_PATHS and not isinstance(error, _INTEGRATOR_ERRORS):
         log.error("enforce failed", exc_info=error, request_id=req.context.request_id)
-        answer_decision(req, resp, policy_error(_undecided(error)))
+        answer_decision(req, resp, undecided(error))
         return
     kind = next((kind for family, kind in _KINDS if isinstance(error, family)), _INTERNAL)
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -121,12 +130,6 @@ def _problem(
             **extra,
         }
     )
-
-
-def _undecided(error: Exception) -> str:
-    if isinstance(error, ScopeboundError):
-        return str(error)
-    return f"the engine failed ({type(error).__name__}); its log has the details"
 
 
 def _internal_detail() -> str:

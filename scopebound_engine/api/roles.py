@@ -146,7 +146,7 @@ def _reason(req: falcon.Request) -> str:
 
 def _name(req: falcon.Request) -> str:
     name = req.params["name"]
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name or not name.isprintable():
         raise InputError("name", "give one name, once")
     return name
 

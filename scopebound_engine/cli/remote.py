@@ -85,8 +85,7 @@ def find_server(config: Config) -> Server:
     Its key is SCOPEBOUND_API_KEY, the bootstrap key, or the one in the data folder. Raises
     RemoteError when there is no key.
     """
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    url = os.environ.get("SCOPEBOUND_BASE_URL") or f"http://{host}:{config.port}"
+    url = os.environ.get("SCOPEBOUND_BASE_URL") or f"http://{config.authority}"
     if not url.startswith(("http://", "https://")):
         raise RemoteError(f"SCOPEBOUND_BASE_URL is {url!r}; begin it with http:// or https://")
     return Server(url.rstrip("/"), _api_key(config))

@@ -1,6 +1,6 @@
 """`serve`: prepare what is missing, then serve the API under gunicorn."""
 
-import os
+import errno
 import socket
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def run(config: Config) -> None:
 
 def _settings(config: Config, worker: type) -> dict[str, Any]:
     return {
-        "bind": [f"{config.host}:{config.port}"],
+        "bind": [config.authority],
         "workers": config.workers,
         "threads": config.threads,
         "worker_class": worker,
@@ -80,14 +80,16 @@ def _check_port(config: Config) -> None:
         try:
             probe.bind((config.host, config.port))
         except OSError as error:
+            remedy = "Set SCOPEBOUND_HOST to an address of this machine."
+            if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+                remedy = "Stop what uses the port, or set SCOPEBOUND_PORT to a free one."
             raise ConfigError(
-                f"cannot listen on {config.host}:{config.port}: {os.strerror(error.errno or 0)}. "
-                "Stop what uses the port, or set SCOPEBOUND_PORT to a free one."
+                f"cannot listen on {config.authority}: {error.strerror or error}. {remedy}"
             ) from error
 
 
 def _welcome(config: Config, key_file: Path | None) -> str:
-    url = f"http://{config.host}:{config.port}"
+    url = f"http://{config.authority}"
     if key_file:
         where, key = f"in {key_file}", f"$(cat '{key_file}')"
     elif config.bootstrap_api_key:

@@ -6,6 +6,8 @@ gets a thread only when bytes are there, and its socket stops receiving at a dea
 remembers when the bytes came, so that the time a request spends in the queue counts.
 """
 
+import errno
+import resource
 import selectors
 import socket
 import time
@@ -19,6 +21,10 @@ from scopebound_engine.errors import ScopeboundError
 # For request line and headers; the application sets the deadline of the body.
 HEADER_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 1.0
+MOST_DESCRIPTORS: Final = 16_384
+# For the database, evaluators, logs and whatever a library opens.
+RESERVED_DESCRIPTORS: Final = 256
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class TimedSocket(socket.socket):
@@ -50,6 +56,8 @@ class TimedSocket(socket.socket):
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's thread worker with timed sockets."""
 
+    worker_connections: int
+
     def load_wsgi(self) -> None:
         """Load the app. A worker that cannot ends alone and is replaced a little later.
 
@@ -62,11 +70,25 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             time.sleep(RETRY_SECONDS)
             raise SystemExit(1) from error
 
+    def init_process(self) -> None:
+        """Take as many connections as the system lets this process have descriptors for."""
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        self.worker_connections = min(self.worker_connections, max(16, most - RESERVED_DESCRIPTORS))
+        super().init_process()
+
     def accept(self, listener: socket.socket) -> None:
         """Accept a connection and wait for its first bytes without a thread."""
         try:
             accepted, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                raise
+            # The connection waits in the kernel; those that are open are served meanwhile.
+            time.sleep(0.01)
             return
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = TimedSocket(fileno=accepted.detach())

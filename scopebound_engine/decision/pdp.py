@@ -17,6 +17,7 @@ from scopebound_engine.decision.verdict import RetryGuidance, Severity, Verdict,
 from scopebound_engine.errors import (
     EvaluationError,
     OverloadError,
+    ScopeboundError,
     StateUnavailableError,
     TokenError,
 )
@@ -24,8 +25,8 @@ from scopebound_engine.session.state import SessionState
 from scopebound_engine.session.tokens import Tokens
 
 EVALUATIONS_PER_SESSION: Final = 2
-# With those evaluated less than half of the threads: a burst of one session leaves room for others.
-WAITING_PER_SESSION: Final = 24
+# What is left for the state and the policy to those who waited for their turn.
+STATE_SECONDS: Final = 0.5
 
 log = structlog.get_logger()
 
@@ -68,6 +69,13 @@ def policy_error(reason: str) -> Decision:
     return _refusal("POLICY_ERROR", "critical", reason, "none")
 
 
+def undecided(error: Exception) -> Decision:
+    """A denial for want of a decision; what is unexpected is told in the log, not to the caller."""
+    if isinstance(error, ScopeboundError):
+        return policy_error(str(error))
+    return policy_error(f"the engine failed ({type(error).__name__}); its log has the details")
+
+
 class DecisionPoint:
     """Decides tool calls. Safe for use by many threads."""
 
@@ -78,9 +86,11 @@ class DecisionPoint:
         active: ActiveBundle,
         *,
         clock: Callable[[], float],
+        waiting: int = 24,
     ) -> None:
+        """`waiting` calls of one session may be in line; keep it well below the threads."""
         self._tokens, self._state, self._active, self._clock = tokens, state, active, clock
-        self._slots = SessionSlots(EVALUATIONS_PER_SESSION, WAITING_PER_SESSION)
+        self._slots = SessionSlots(EVALUATIONS_PER_SESSION, waiting)
 
     def decide(self, call: Call, token: str, deadline: float) -> Decision:
         """The decision on a call; `deadline` is a time of `time.monotonic()`."""
@@ -91,12 +101,15 @@ class DecisionPoint:
         except (EvaluationError, StateUnavailableError) as error:
             log.error("undecided", reason=str(error), tool_name=call.tool_name)
             return policy_error(str(error))
+        except Exception as error:  # any doubt denies, a bug of our own too
+            log.error("undecided", exc_info=error, tool_name=call.tool_name)
+            return undecided(error)
 
     def _decide(self, call: Call, token: str, deadline: float) -> Decision:
         started = time.perf_counter()
         claims = self._tokens.verify(token)
         verified = time.perf_counter()
-        with self._slots.take(claims["jti"], deadline):
+        with self._slots.take(claims["jti"], deadline - STATE_SECONDS):
             session = self._state.enter(
                 claims["jti"],
                 claims["role_id"],

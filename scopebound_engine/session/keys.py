@@ -17,7 +17,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Engine
 
-from scopebound_engine.errors import ConfigError, DatabaseUnavailableError
+from scopebound_engine.errors import ConfigError, DatabaseUnavailableError, SigningKeyError
 from scopebound_engine.session.key_folder import KeyFolder, PrivateKeys
 from scopebound_engine.session.node_keys import NodeKeys
 from scopebound_engine.session.published_keys import PublishedKeys, published, signing
@@ -28,6 +28,7 @@ ALGORITHM: Final = "RS256"
 LOOK_SECONDS: Final = 3.0
 _KEY_SET_SECONDS: Final = 1.0
 _AWAY_SECONDS: Final = 1.0
+_TURN_SECONDS: Final = 0.5
 
 log = structlog.get_logger()
 
@@ -71,14 +72,16 @@ class SigningKeys:
     def current(self) -> tuple[str, rsa.RSAPrivateKey]:
         """The id and private key that this node signs with: its newest that is not retiring.
 
-        Raises ConfigError when all were withdrawn while it ran.
+        Raises SigningKeyError when all were withdrawn while it ran.
         """
         self._look_after(LOOK_SECONDS)
         # In this order: `_look` sets the private keys first.
         known, private = self._published, self._private
         own = signing(known, private)
         if not own:
-            raise ConfigError("this node's signing key was withdrawn; restart it to make a new one")
+            raise SigningKeyError(
+                "this node's signing key was withdrawn; restart it to make a new one"
+            )
         newest = max(own, key=lambda key: (key.not_before, key.kid))
         return newest.kid, private[newest.kid]
 
@@ -112,11 +115,15 @@ class SigningKeys:
     def _look_now(self) -> None:
         """Look unless that was done since the call came: threads that wait share one look."""
         came = self._monotonic()
-        with self._turn:
+        if not self._turn.acquire(timeout=_TURN_SECONDS):
+            raise DatabaseUnavailableError("the signing keys are looked up too slowly; try again")
+        try:
             if self._away and self._monotonic() - self._away[0] < _AWAY_SECONDS:
                 raise DatabaseUnavailableError(self._away[1])
             if self._looked_at <= came:
                 self._look()
+        finally:
+            self._turn.release()
 
     def _look_after(self, seconds: float) -> None:
         """One thread looks, the others go on. While that fails, what is known counts."""

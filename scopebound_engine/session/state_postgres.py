@@ -5,6 +5,7 @@ table come from the migrations `session_state` and `role_suspension`.
 """
 
 import os
+import time
 from typing import Any, Final, cast
 
 import psycopg
@@ -67,9 +68,12 @@ class PostgresState:
         if self._pid != os.getpid():
             self._pool, self._pid = self._new_pool(), os.getpid()
         try:
+            began = time.monotonic()
             try:
                 return self._once(statement, parameters)
             except _ConnectionLostError:
+                if time.monotonic() - began > PATIENCE_SECONDS:
+                    raise
                 # The idle connections are of the server's former life. If the lost call was
                 # carried out after all, the second one takes a token too many.
                 self._pool.dispose()

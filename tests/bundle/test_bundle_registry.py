@@ -59,3 +59,9 @@ def test_bytes_that_are_stored_already_get_a_new_generation(registry: Registry) 
     again = registry.activate(data, verified, description="ignored", actor="b")
     assert again == replace(first, generation=again.generation, actor="b")
     assert again.generation > second.generation
+
+
+def test_with_if_none_the_bundle_in_force_stays(registry: Registry) -> None:
+    first = registry.activate(*bundle("1.0.0"), description="", actor="a", if_none=True)
+    second = registry.activate(*bundle("1.1.0"), description="", actor="b", if_none=True)
+    assert second == first

@@ -14,7 +14,15 @@ import httpx
 import pytest
 
 from tests.processes import descendants, wait_until_gone
-from tests.servers import RunningServer, environment, serving
+from tests.servers import (
+    RunningServer,
+    environment,
+    free_port,
+    make_prepared,
+    serving,
+    stop,
+    wait_until_healthy,
+)
 
 
 def serve_and_fail(env: dict[str, str]) -> str:
@@ -140,6 +148,57 @@ def test_a_busy_port_is_one_sentence(tmp_path: Path) -> None:
     assert "SCOPEBOUND_PORT" in message
 
 
+def test_an_ipv6_address_is_served(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        port = probe.getsockname()[1]
+    make_prepared(tmp_path / "data")
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scopebound_engine", "serve"],
+            env=environment(tmp_path / "data", host="::1", port=port),
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        wait_until_healthy(
+            RunningServer(f"http://[::1]:{port}", process, tmp_path, tmp_path / "log")
+        )
+    finally:
+        stop(process)
+
+
+def test_an_address_of_another_machine_is_one_sentence(tmp_path: Path) -> None:
+    message = serve_and_fail(environment(tmp_path / "data", host="192.0.2.1"))
+    assert message.count("\n") == 0
+    assert "SCOPEBOUND_HOST" in message
+
+
+def test_silent_connections_beyond_the_descriptors_hurt_nobody(tmp_path: Path) -> None:
+    make_prepared(tmp_path / "data")
+    port = free_port()
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            ["bash", "-c", 'ulimit -n 300 && exec "$0" -m scopebound_engine serve', sys.executable],
+            env=environment(tmp_path / "data", port=port, workers=1),
+            stdout=log,
+            stderr=log,
+        )
+    server = RunningServer(f"http://127.0.0.1:{port}", process, tmp_path, tmp_path / "log")
+    silent: list[socket.socket] = []
+    try:
+        wait_until_healthy(server)
+        with server.client() as http:
+            assert http.get("/healthz").status_code == 200
+            silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(400)]
+            assert http.get("/healthz").status_code == 200
+        assert "Worker exited" not in server.log.read_text()
+    finally:
+        for connection in silent:
+            connection.close()
+        stop(process)
+
+
 def test_an_unusable_data_folder_is_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "a-file"
     file.write_text("")
@@ -174,8 +233,6 @@ def test_the_app_is_plain_wsgi(tmp_path: Path) -> None:
         stdout=log,
         stderr=log,
     )
-    from tests.servers import stop, wait_until_healthy
-
     try:
         wait_until_healthy(
             RunningServer(f"http://127.0.0.1:{port}", process, tmp_path, tmp_path / "log")

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, delete, event, select, update
 
 from scopebound_engine.database.engine import migrate, open_database, reading, transaction
 from scopebound_engine.database.schema import signing_keys
-from scopebound_engine.errors import ConfigError, DatabaseUnavailableError
+from scopebound_engine.errors import ConfigError, DatabaseUnavailableError, SigningKeyError
 from scopebound_engine.session.key_folder import KeyFolder
 from scopebound_engine.session.keys import LOOK_SECONDS, SigningKeys
 from scopebound_engine.session.node_keys import NodeKeys
@@ -233,7 +233,7 @@ def test_a_withdrawn_key_is_found_out(nodes: Nodes, a: SigningKeys) -> None:
     withdraw_all(nodes.engine)
     nodes.monotonic.seconds += LOOK_SECONDS
     assert a.public(kid) is None
-    with pytest.raises(ConfigError, match="was withdrawn"):
+    with pytest.raises(SigningKeyError, match="was withdrawn"):
         a.current()
 
 
