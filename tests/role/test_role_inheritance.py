@@ -87,6 +87,23 @@ def test_the_same_constraint_stands_once_but_1_and_true_are_two() -> None:
     assert values(effective([child, parent]).parameter_constraints["pay"]) == [1, True]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        rule(5, "lt", "amount") | {"required": True},
+        rule(5, "gt", "amount"),
+        rule(5, "lt", "total"),
+        rule(6, "lt", "amount"),
+    ],
+)
+def test_constraints_that_differ_in_one_respect_all_stay(other: dict[str, Any]) -> None:
+    parent = role("pay", constraints={"pay": [other]})
+    child = role(constraints={"pay": [rule(5, "lt", "amount")]})
+    kept = effective([child, parent]).parameter_constraints["pay"]
+
+    assert [each.model_dump(exclude_defaults=True) for each in kept] == [other, rule(5)]
+
+
 def test_everything_else_is_the_childs_own() -> None:
     parent = role("pay", max_delegation_depth=5, data_scope={"max_rows": 10})
     child = role(rate_limit_per_minute=3)
@@ -130,6 +147,17 @@ def test_longer_chains_and_circles_are_refused(role_id: str, parent_id: str, bec
     with pytest.raises(InputError, match=because) as caught:
         check_chain(role_id, parent_id, CHAIN)
     assert caught.value.field == "parent_role_id"
+
+
+def test_an_empty_parent_at_the_top_does_not_count() -> None:
+    check_chain("new", "parent", {"parent": "top", "top": ""})
+
+
+@pytest.mark.parametrize("parent_id", [None, ""])
+def test_a_role_can_leave_its_parent_even_where_the_stored_chain_is_too_long(
+    parent_id: str | None,
+) -> None:
+    check_chain("a", parent_id, {"a": "top", "b": "a", "c": "b", "d": "c"})
 
 
 def test_a_parent_with_children_cannot_be_put_below_a_parent() -> None:
@@ -213,6 +241,7 @@ def test_a_constraint_on_a_tool_that_is_not_allowed_is_told() -> None:
     (warning,) = warnings_of(effective([child, role("pay")]))
 
     assert warning.startswith("parameter_constraints.send_emial: ")
+    assert warnings_of(effective([role(), child, role("pay")])) == [warning]
 
 
 @given(start=st.integers(0, 23), end=st.integers(0, 23))
@@ -221,7 +250,9 @@ def test_only_a_window_over_midnight_is_told(start: int, end: int) -> None:
         return
     found = warnings_of(effective([role(allowed_hours_start=start, allowed_hours_end=end)]))
 
-    assert any("midnight" in text for text in found) is (start > end > 0)
+    hours = f"allowed_hours_start {start} is after allowed_hours_end {end}: "
+    assert any(text.startswith(hours) and "midnight" in text for text in found) is (start > end > 0)
+    assert len(found) == (start > end > 0)
 
 
 def test_limits_that_nothing_enforces_are_told() -> None:

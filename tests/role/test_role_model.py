@@ -3,11 +3,13 @@
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from scopebound import ScopeboundSDK
 from scopebound.adapters.mcp_database import database_role_template
 from scopebound.adapters.mcp_filesystem import filesystem_role_template
@@ -27,8 +29,10 @@ from scopebound_engine.role.model import (
 )
 
 ROLE_ID = "3bcedc38-a87a-4c2a-bc50-7693cb90af2d"
+UUID_7 = "019dd926-a600-7c3e-8a1b-5f2d4c6e8b90"
 PARENT_ID = "47bb16ec-e06a-4090-9a4a-e0873e680545"
 NOON = datetime(2026, 4, 29, 12, 0, 0, tzinfo=UTC)
+RULE = {"field": "amount", "operator": "lt", "value": 50_000, "required": False}
 
 REFERENCE_REQUEST = strict_json.loads(
     rb"""{
@@ -72,6 +76,15 @@ REFERENCE_RESPONSE = {
     "created_at": "2026-04-29T12:00:00Z",
     "updated_at": "2026-04-29T12:00:00Z",
 }
+
+
+NEARLY_UUIDS = [
+    ROLE_ID[1:],
+    ROLE_ID[:-1],
+    ROLE_ID.replace("-", "", 1),
+    ROLE_ID.replace("-", ""),
+    "g" + ROLE_ID[1:],
+]
 
 
 def fields(**changes: Any) -> RoleFields:
@@ -161,6 +174,24 @@ def test_times_are_answered_in_utc_to_the_second() -> None:
     assert role_response(role)["created_at"] == "2026-04-29T21:30:59Z"
 
 
+def test_a_role_tells_when_it_was_created_and_when_it_was_changed() -> None:
+    answer = role_response(
+        stored(fields()).model_copy(update={"updated_at": NOON.replace(hour=13)})
+    )
+
+    assert (answer["created_at"], answer["updated_at"]) == (
+        "2026-04-29T12:00:00Z",
+        "2026-04-29T13:00:00Z",
+    )
+
+
+@pytest.mark.parametrize("field", ["created_at", "updated_at"])
+def test_a_stored_time_without_a_zone_is_refused(field: str) -> None:
+    whole = {"id": ROLE_ID, "revision": 1, "created_at": NOON, "updated_at": NOON, "name": "a"}
+
+    assert mistake(Role, whole | {field: NOON.replace(tzinfo=None)}).field == field
+
+
 def test_a_name_alone_makes_a_role_with_the_defaults() -> None:
     role = fields()
 
@@ -215,28 +246,47 @@ def test_a_value_of_another_type_is_not_coerced(field: str, value: Any) -> None:
         ("default_ttl_seconds", 86_401),
         ("default_ttl_seconds", 0),
         ("max_delegation_depth", -1),
+        ("max_delegation_depth", 101),
         ("max_delegation_depth", 10**30),
         ("rate_limit_per_minute", -1),
+        ("rate_limit_per_minute", 1_000_000_001),
         ("rate_limit_per_hour", 1_000_000_001),
+        ("allowed_hours_start", -1),
         ("allowed_hours_start", 24),
         ("allowed_hours_end", -1),
+        ("allowed_hours_end", 24),
         ("allowed_days", [7]),
+        ("allowed_days", [-1]),
         ("allowed_days", [1, 1]),
         ("allowed_tools", [""]),
         ("allowed_tools", ["read\n"]),
         ("allowed_tools", ["read\x85"]),
         ("allowed_tools", ["x" * 257]),
         ("allowed_tools", [f"tool{n}" for n in range(513)]),
+        ("allowed_envs", [""]),
+        ("approval_required", [""]),
+        ("allowed_mcp_servers", [""]),
+        ("parent_role_id", "x" * 129),
         ("parameter_constraints", {"": []}),
+        ("parameter_constraints", {"pay": [RULE] * 65}),
+        ("parameter_constraints", {f"tool{n}": [] for n in range(513)}),
         ("max_rows", -1),
+        ("max_rows", 1_000_000_001),
         ("webhook_url", "ftp://example.com"),
         ("webhook_url", "https://"),
+        ("webhook_url", "https://:443/"),
         ("webhook_url", "https://exa mple.com"),
         ("webhook_url", "https://example.com/\n"),
         ("webhook_url", "https://[::1"),
+        ("webhook_url", "https://h/" + "x" * 2_039),
         ("webhook_secret", "fifteen-chars-x"),
+        ("webhook_secret", "x" * 513),
         ("approval_ttl_seconds", -1),
+        ("approval_ttl_seconds", 86_401),
+        ("mcp_server_rate_limits", {"": 1}),
         ("mcp_server_rate_limits", {"files": 0}),
+        ("mcp_server_rate_limits", {"files": 1_000_000_001}),
+        ("mcp_server_rate_limits", {f"server{n}": 1 for n in range(513)}),
         ("description", "x" * 4097),
     ],
 )
@@ -244,7 +294,10 @@ def test_a_value_out_of_bounds_is_refused_by_its_field(field: str, value: Any) -
     assert field in str(mistake(RoleFields, {"name": "a", field: value}))
 
 
-@pytest.mark.parametrize("name", ["", "x" * 129, "naïve", "a\n", "a\x7f", ROLE_ID, ROLE_ID.upper()])
+@pytest.mark.parametrize(
+    "name",
+    ["", "x" * 129, "naïve", "a\n", "a\x7f", ROLE_ID, ROLE_ID.upper(), str(UUID(int=0)), UUID_7],
+)
 def test_a_name_is_printable_ascii_and_no_uuid(name: str) -> None:
     assert mistake(RoleFields, {"name": name}).field == "name"
 
@@ -254,9 +307,64 @@ def test_any_printable_ascii_is_a_name() -> None:
     assert not is_uuid(ROLE_ID + "0")
 
 
-@pytest.mark.parametrize("seconds", [60, 86_400])
-def test_the_bounds_of_the_ttl_are_in(seconds: int) -> None:
-    assert fields(default_ttl_seconds=seconds).default_ttl_seconds == seconds
+@pytest.mark.parametrize("name", ["x" * 128, *NEARLY_UUIDS])
+def test_a_long_name_or_one_that_is_nearly_a_uuid_is_a_name(name: str) -> None:
+    assert fields(name=name).name == name
+
+
+def test_no_word_has_a_control_character() -> None:
+    for code in (*range(0x20), *range(0x7F, 0xA0)):
+        value = {"name": "a", "allowed_tools": [f"a{chr(code)}b"]}
+
+        assert mistake(RoleFields, value).field == "allowed_tools.0"
+
+
+@pytest.mark.parametrize("word", [" ", "~", "\xa0", "\u2028"])
+def test_what_is_next_to_the_control_characters_may_be_a_word(word: str) -> None:
+    assert fields(allowed_tools=[word]).allowed_tools == (word,)
+
+
+def test_a_webhook_may_have_every_visible_ascii_character() -> None:
+    url = "https://hook/" + "".join(map(chr, range(0x21, 0x7F)))
+
+    assert fields(webhook_url=url).webhook_url == url
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("description", "x" * 4_096),
+        ("allowed_tools", ["x" * 256]),
+        ("allowed_tools", [f"tool{n}" for n in range(512)]),
+        ("default_ttl_seconds", 60),
+        ("default_ttl_seconds", 86_400),
+        ("max_delegation_depth", 100),
+        ("rate_limit_per_hour", 1_000_000_000),
+        ("parent_role_id", "x" * 128),
+        ("parameter_constraints", {"pay": [RULE] * 64}),
+        ("parameter_constraints", {f"tool{n}": [] for n in range(512)}),
+        ("allowed_days", [0, 6]),
+        ("webhook_url", "https://h/" + "x" * 2_038),
+        ("webhook_secret", "x" * 512),
+        ("approval_ttl_seconds", 86_400),
+        ("mcp_server_rate_limits", {"files": 1}),
+        ("mcp_server_rate_limits", {"files": 1_000_000_000}),
+        ("mcp_server_rate_limits", {f"server{n}": 1 for n in range(512)}),
+    ],
+)
+def test_the_bounds_themselves_are_in(field: str, value: Any) -> None:
+    assert fields(**{field: value}).document()[field] == value
+
+
+def test_a_reason_may_have_256_characters() -> None:
+    assert parse(Suspension, {"reason": "x" * 256}).reason == "x" * 256
+
+
+def test_a_role_once_checked_cannot_be_altered() -> None:
+    role = fields()
+
+    with pytest.raises(ValidationError, match="frozen"):
+        role.max_delegation_depth = 10**30  # type: ignore[misc]
 
 
 def test_the_order_of_tools_stays_and_duplicates_go() -> None:
@@ -367,6 +475,7 @@ def test_data_scope_may_lie_flat_or_half_flat() -> None:
     "value",
     [
         {"max_rows": 5, "data_scope": {"max_rows": 6}},
+        {"max_rows": 5, "data_scope": {"max_rows": 0}},
         {"max_rows": 1, "data_scope": {"max_rows": True}},
         {"allowed_envs": [], "data_scope": {"allowed_envs": ["dev"]}},
         {"default_ttl": 60, "default_ttl_seconds": 61},
@@ -374,6 +483,13 @@ def test_data_scope_may_lie_flat_or_half_flat() -> None:
 )
 def test_two_spellings_that_contradict_each_other_are_refused(value: dict[str, Any]) -> None:
     assert mistake(RoleFields, {"name": "a", **value}).field == next(iter(value))
+
+
+@pytest.mark.parametrize("scope", [None, [], [["allowed_envs", []]], "ab", 5])
+def test_a_flat_field_does_not_hide_a_data_scope_that_is_no_object(scope: Any) -> None:
+    value = {"name": "a", "max_rows": 5, "data_scope": scope}
+
+    assert "data_scope: must be an object" in str(mistake(RoleFields, value))
 
 
 def test_default_ttl_is_another_spelling_of_default_ttl_seconds() -> None:
@@ -436,6 +552,9 @@ class TestChanges:
         with pytest.raises(InputError) as caught:
             parse(RoleChanges, {"name": "other"}).applied_to(role)
         assert caught.value.field == "name"
+
+    def test_a_new_name_is_checked_like_any_other(self) -> None:
+        assert mistake(RoleChanges, {"name": "naïve"}).field == "name"
 
     def test_the_changed_role_is_checked_as_a_whole(self) -> None:
         role = stored(parse(RoleFields, REFERENCE_REQUEST))
