@@ -56,6 +56,11 @@ class Config(BaseModel):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
+    def api_key_file(self) -> Path:
+        """Where the first start leaves the admin key that it makes."""
+        return self.data_dir / "api-key"
+
+    @property
     def trusted_keys_dir(self) -> Path:
         """The folder of public keys whose bundles are believed."""
         return self.bundle_keys or self.data_dir / "bundle-keys" / "trusted"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from scopebound_engine.access.api_keys import ApiKeyStore
+from scopebound_engine.access.model import ADMIN
 from scopebound_engine.bundle import archive, gate
 from scopebound_engine.bundle.build import build
 from scopebound_engine.bundle.keys import SigningKey, TrustedKeys
@@ -20,7 +21,6 @@ from scopebound_engine.errors import ConfigError, ConflictError, SignatureError
 from scopebound_engine.session.keys import SigningKeys
 from scopebound_engine.wiring import database_url
 
-API_KEY_FILE: Final = "api-key"
 BUNDLE_KEY_FILE: Final = "bundle-keys/signing.pem"
 
 
@@ -80,11 +80,11 @@ def _api_key(config: Config, store: ApiKeyStore) -> Path | None:
     if config.bootstrap_api_key is not None:
         store.adopt(config.bootstrap_api_key.get_secret_value())
         return None
-    file = config.data_dir / API_KEY_FILE
+    file = config.api_key_file
     if not store.list():
         # Suppressed: another node on the same database was faster.
         with suppress(ConflictError):
-            _, secret = store.create("first-start", frozenset({"admin"}))
+            _, secret = store.create("first-start", frozenset({ADMIN}))
             write_private(file, secret + "\n")
             return file
     return file if file.exists() else None

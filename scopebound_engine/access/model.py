@@ -17,6 +17,7 @@ PREFIX: Final = "sb-"
 SCOPES: Final = frozenset({"enforce", "roles", "bundles", "rollback", "audit", "admin"})
 ADMIN: Final = "admin"
 ENFORCE: Final = "enforce"
+ROLES: Final = "roles"
 HINT_LENGTH: Final = 8
 _RANDOM_BYTES: Final = 32
 _MAX_NAME_LENGTH: Final = 128
@@ -38,6 +39,14 @@ class ApiKey:
     created_at: datetime
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+
+    def may(self, *scopes: str) -> bool:
+        """Whether it carries one of the scopes; `admin` carries all."""
+        return ADMIN in self.scopes or not self.scopes.isdisjoint(scopes)
+
+    def may_provision(self, role_id: str, role_name: str) -> bool:
+        """Whether the role is among those it may provision."""
+        return not self.roles or role_id in self.roles or role_name in self.roles
 
 
 def new_secret() -> str:

@@ -3,7 +3,7 @@
 import falcon
 
 from scopebound_engine.access.doorkeeper import Doorkeeper
-from scopebound_engine.access.model import ADMIN, ApiKey
+from scopebound_engine.access.model import ApiKey
 from scopebound_engine.errors import AuthenticationError, ForbiddenError
 
 HEADER = "X-Scopebound-API-Key"
@@ -23,7 +23,7 @@ def require(req: falcon.Request, *scopes: str) -> ApiKey:
     doorkeeper: Doorkeeper = req.context.doorkeeper
     # The peer of the socket: a header like X-Forwarded-For says what its sender likes.
     key = doorkeeper.admit(secret, req.remote_addr)
-    if ADMIN not in key.scopes and key.scopes.isdisjoint(scopes):
+    if not key.may(*scopes):
         raise ForbiddenError(
             f"this API key lacks the scope {' or '.join(scopes)}; it has "
             f"{', '.join(sorted(key.scopes)) or 'none'}"

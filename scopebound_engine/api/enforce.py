@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import falcon
 
 from scopebound_engine import strict_json
+from scopebound_engine.access.model import ENFORCE
 from scopebound_engine.api import body
 from scopebound_engine.api.answers import answer_decision
 from scopebound_engine.api.auth import require
@@ -51,9 +52,9 @@ class Enforce:
         except LateBodyError as error:
             return policy_error(str(error))
         except UnfitCallError as error:
-            require(req, "enforce")
+            require(req, ENFORCE)
             return request_invalid(str(error))
-        require(req, "enforce")
+        require(req, ENFORCE)
         token = document.get("jwt")
         if type(token) is not str:
             raise MissingTokenError(

@@ -6,6 +6,7 @@ from typing import Any
 import falcon
 
 from scopebound_engine import strict_json
+from scopebound_engine.access.model import ENFORCE
 from scopebound_engine.api.answers import answer_json
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.body import read_json
@@ -25,7 +26,7 @@ class Provision:
 
         Fields the client sends beside these (task_type, framework) are ignored.
         """
-        key = require(req, "enforce")
+        key = require(req, ENFORCE)
         role_id, requested_ttl = wish_of(read_json(req))
         session = self.provisioner.provision(role_id, requested_ttl, key)
         answer_json(

@@ -14,7 +14,7 @@ import falcon
 import structlog
 
 from scopebound_engine import strict_json
-from scopebound_engine.access.api_keys import ApiKey
+from scopebound_engine.access.model import ENFORCE, ROLES, ApiKey
 from scopebound_engine.api import body
 from scopebound_engine.api.answers import answer_json
 from scopebound_engine.api.auth import require
@@ -33,9 +33,6 @@ from scopebound_engine.role.model import (
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.provision import Provisioner
 
-MANAGE = "roles"
-USE = "enforce"
-
 log = structlog.get_logger()
 
 
@@ -48,7 +45,7 @@ class RoleCollection:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Every role the key may read, or with `?name=` that one."""
-        key = require(req, MANAGE, USE)
+        key = require(req, ROLES, ENFORCE)
         _only(req, {"name"})
         if "name" in req.params:
             answer_json(resp, _answer(key, self.roles.by_name(_name(req))))
@@ -58,7 +55,7 @@ class RoleCollection:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Create a role; answers 201 with `warnings` beside its fields."""
-        require(req, MANAGE)
+        require(req, ROLES)
         _only(req, set())
         role = self.roles.create(parse(RoleFields, read_json(req)), self.provisioner.check)
         answer_json(resp, _answer_change(self.roles, role), HTTPStatus.CREATED)
@@ -74,13 +71,13 @@ class RoleItem:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
         """The role."""
-        key = require(req, MANAGE, USE)
+        key = require(req, ROLES, ENFORCE)
         _only(req, set())
         answer_json(resp, _answer(key, self.roles.get(_uuid(role_id))))
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
         """Replace what the body names and leave the rest; answers with `warnings`."""
-        require(req, MANAGE)
+        require(req, ROLES)
         _only(req, set())
         changes = parse(RoleChanges, read_json(req))
         role = self.roles.update(_uuid(role_id), changes, self.provisioner.check)
@@ -88,7 +85,7 @@ class RoleItem:
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
         """Delete the role; its live sessions are denied from now on."""
-        key = require(req, MANAGE)
+        key = require(req, ROLES)
         _only(req, set())
         role = self.roles.delete(_uuid(role_id))
         log.warning("role deleted", role_id=role.id, role=role.name, api_key=key.id)
@@ -96,7 +93,7 @@ class RoleItem:
 
     def on_post_suspend(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
         """Take the role out of force: no new sessions, and its live ones are denied."""
-        key, reason = require(req, MANAGE), _reason(req)
+        key, reason = require(req, ROLES), _reason(req)
         role = self.roles.suspend(_uuid(role_id), reason)
         log.warning(
             "role suspended", role_id=role.id, role=role.name, api_key=key.id, reason=reason
@@ -105,24 +102,20 @@ class RoleItem:
 
     def on_post_resume(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
         """Put the role in force again."""
-        key, reason = require(req, MANAGE), _reason(req)
+        key, reason = require(req, ROLES), _reason(req)
         role = self.roles.resume(_uuid(role_id))
         log.warning("role resumed", role_id=role.id, role=role.name, api_key=key.id, reason=reason)
         answer_json(resp, role_response(role))
 
 
-def _manages(key: ApiKey) -> bool:
-    return not key.scopes.isdisjoint({MANAGE, "admin"})
-
-
 def _may_read(key: ApiKey, role: Role) -> bool:
-    return _manages(key) or not key.roles or role.id in key.roles or role.name in key.roles
+    return key.may(ROLES) or key.may_provision(role.id, role.name)
 
 
 def _answer(key: ApiKey, role: Role) -> dict[str, Any]:
     if not _may_read(key, role):
         raise NotFoundError("there is no such role among those that this API key may provision")
-    return role_response(role) if _manages(key) else {"id": role.id, "name": role.name}
+    return role_response(role) if key.may(ROLES) else {"id": role.id, "name": role.name}
 
 
 def _answer_change(roles: RoleStore, role: Role) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any, Final
 from scopebound_engine.config import Config
 from scopebound_engine.errors import ScopeboundError
 
-API_KEY_FILE: Final = "api-key"  # made in the data folder by the first start
 TIMEOUT_SECONDS: Final = 5.0
 
 
@@ -95,7 +94,7 @@ def _api_key(config: Config) -> str:
     key = os.environ.get("SCOPEBOUND_API_KEY", "")
     if not key and config.bootstrap_api_key is not None:
         key = config.bootstrap_api_key.get_secret_value()
-    file = config.data_dir / API_KEY_FILE
+    file = config.api_key_file
     if not key and file.exists():
         try:
             key = file.read_text().strip()

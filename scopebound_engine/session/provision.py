@@ -57,7 +57,7 @@ class Provisioner:
         ancestor may have grown since the role was checked.
         """
         role = self._roles.get(role_ref) if is_uuid(role_ref) else self._roles.by_name(role_ref)
-        if key.roles and not {role.id, role.name} & set(key.roles):
+        if not key.may_provision(role.id, role.name):
             raise ForbiddenError(
                 f"this API key may not provision the role {role.name!r}; "
                 "use a key made with `keys create --role` for it"
