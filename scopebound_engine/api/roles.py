@@ -139,8 +139,10 @@ def _reason(req: falcon.Request) -> str:
 
 def _name(req: falcon.Request) -> str:
     name = req.params["name"]
-    if not isinstance(name, str) or not name or not name.isprintable():
+    if not isinstance(name, str) or not name:
         raise InputError("name", "give one name, once")
+    if not (name.isascii() and name.isprintable()):
+        raise NotFoundError("no role has such a name: names are of printable ASCII characters")
     return name
 
 

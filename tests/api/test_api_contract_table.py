@@ -293,7 +293,8 @@ def test_management_mistakes_name_the_field(http: falcon.testing.TestClient) -> 
 
 def test_unknown_things_are_404_and_duplicates_409(http: falcon.testing.TestClient) -> None:
     uuid = "00000000-0000-4000-8000-000000000000"
-    for path in (f"/mgmt/v1/roles/{uuid}", "/mgmt/v1/roles?name=nobody", "/v1/nothing"):
+    by_name = "/mgmt/v1/roles?name="
+    for path in (f"/mgmt/v1/roles/{uuid}", f"{by_name}nobody", f"{by_name}%00", "/v1/nothing"):
         assert_problem(http.simulate_get(path), 404, "not-found")
     for role in (uuid, "nobody"):
         answer = http.simulate_post("/v1/provision", json={"role_id": role})
