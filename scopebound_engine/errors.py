@@ -11,6 +11,8 @@ ScopeboundError
 ├── ForbiddenError             the API key lacks the scope, or the role is not among its roles
 ├── NotFoundError              no such role, bundle, key
 ├── ConflictError              it exists already, or the change does not fit what is there
+├── BusyError                  others of its kind are under way; it may be tried again later
+├── ActivationError            a worker cannot run the bundle, which therefore takes no effect
 ├── TokenError                 a session token whose claims may not be believed
 ├── DatabaseUnavailableError   the database does not answer
 ├── SigningKeyError            this node has no key to sign sessions with
@@ -30,13 +32,17 @@ ScopeboundError
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing wrong with a policy or bundle, and how to mend it.
 
-    `line` and `column` are 1-based, 0 where the finding concerns the whole file or bundle.
+    `line` and `column` are 1-based, 0 where the finding concerns the whole file or bundle. A bundle
+    with an error is refused; a warning is told to whoever uploads it.
     """
 
     step: str
@@ -45,6 +51,7 @@ class Finding:
     line: int = 0
     column: int = 0
     remedy: str = ""
+    level: Level = "error"
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}: " if self.line else ""
@@ -103,7 +110,23 @@ class NotFoundError(ScopeboundError):
 
 
 class ConflictError(ScopeboundError):
-    """The change does not fit what is there."""
+    """The change does not fit what is there; of a bundle, `findings` say what does not."""
+
+    def __init__(self, detail: str, findings: Sequence[Finding] = ()) -> None:
+        super().__init__(detail)
+        self.findings = tuple(findings)
+
+
+class BusyError(ScopeboundError):
+    """Others of its kind are under way; it may be tried again after some seconds."""
+
+    def __init__(self, detail: str, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ActivationError(ScopeboundError):
+    """A worker cannot run the bundle, so it takes no effect anywhere."""
 
 
 class TokenError(ScopeboundError):
