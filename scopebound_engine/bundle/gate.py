@@ -5,49 +5,80 @@ VerifiedBundle. What follows runs in child processes with limits and a deadline;
 or hangs is a finding like any other.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from scopebound_engine.errors import CompileError, EngineError, EvaluationError, Finding, GateError
-from scopebound_engine.rego.checks import (
-    aggregates,
-    builtins,
-    costs,
-    denials,
-    documents,
-    equalities,
-    references,
-    shapes,
-    sources,
+from scopebound_engine.bundle import inspection
+from scopebound_engine.bundle.inspection import Candidate
+from scopebound_engine.bundle.signature import VerifiedBundle
+from scopebound_engine.errors import (
+    CompileError,
+    EngineError,
+    EvaluatorCrashedError,
+    Finding,
+    GateError,
 )
-from scopebound_engine.rego.checks.values import Values
-from scopebound_engine.rego.plan import Plan
-from scopebound_engine.rego.program import Program
 from scopebound_engine.rego.sandbox import decode_record, stream_from_child
 from scopebound_engine.rego.testing.runner import run_tests
 
-if TYPE_CHECKING:
-    # For its shape alone: the child would load the cryptography of signatures with it.
-    from scopebound_engine.bundle.signature import VerifiedBundle
+Step = Callable[[Candidate], Iterable[Finding]]
 
-_CHILD: Final = "scopebound_engine.bundle.gate:inspect"
-_CHILD_SECONDS: Final = 60.0
+# The numbers are those of the design; 1 and 2 stand in `signature.verify`.
+GATE: Final[Mapping[str, Step]] = {
+    "3 source": inspection.safe_sources,
+    "4 parse": inspection.parsed_sources,
+    "5 plan": inspection.sound_plan,
+    "6 built-ins": inspection.trusted_builtins,
+    "7 shapes": inspection.safe_shapes,
+    "8 denials": inspection.declared_denials,
+    "9 costs": inspection.bearable_costs,
+    "10 empty input": inspection.denied_emptiness,
+}
+# 10 goes on with the bundle's own tests, in children of their own.
+_TESTS: Final = "10 tests"
+
+_CHILD: Final = "scopebound_engine.bundle.inspection:inspect"
+_SECONDS: Final = 60.0
 _TESTS_SECONDS: Final = 120.0
 
 
-def require(bundle: "VerifiedBundle") -> None:
-    """Raise GateError with all findings, if there is one."""
-    findings = check(bundle)
-    if findings:
-        raise GateError("the bundle does not pass the gate", findings)
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the gate found, in the order of its steps, and how many seconds each step took."""
+
+    findings: tuple[Finding, ...]
+    timings: tuple[tuple[str, float], ...]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """What refuses the bundle."""
+        return tuple(finding for finding in self.findings if finding.level == "error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What its author should know, and it may be activated all the same."""
+        return tuple(finding for finding in self.findings if finding.level == "warning")
 
 
-def check(bundle: "VerifiedBundle", *, seconds: float = _CHILD_SECONDS) -> tuple[Finding, ...]:
-    """All that is wrong with a bundle, in the order of the steps; empty if it may be activated.
+def require(
+    bundle: VerifiedBundle, *, acknowledge_floor: bool = False, seconds: float = _SECONDS
+) -> Report:
+    """The report on a bundle without errors. Raises GateError with all findings otherwise."""
+    report = check(bundle, acknowledge_floor=acknowledge_floor, seconds=seconds)
+    if report.errors:
+        raise GateError("the bundle does not pass the gate", report.findings)
+    return report
 
-    `seconds` bounds the steps before the bundle's own tests.
+
+def check(
+    bundle: VerifiedBundle, *, acknowledge_floor: bool = False, seconds: float = _SECONDS
+) -> Report:
+    """All that is to be said of a bundle.
+
+    `acknowledge_floor` makes a warning of what the floor refuses. `seconds` bounds the steps before
+    the bundle's own tests.
     """
     candidate = Candidate(
         modules=bundle.modules(),
@@ -55,129 +86,44 @@ def check(bundle: "VerifiedBundle", *, seconds: float = _CHILD_SECONDS) -> tuple
         data=bundle.data(),
         entrypoint=bundle.manifest.entrypoint,
         codes={code.code: code.severity for code in bundle.manifest.deny_codes},
+        acknowledge_floor=acknowledge_floor,
     )
-    findings = _in_child(candidate, seconds)
-    if _can_run(findings):
+    findings, timings = _inspected(candidate, seconds)
+    if inspection.can_run(findings):
+        started = time.perf_counter()
         findings += failing_tests(candidate)
-    return tuple(dict.fromkeys(findings))
+        timings.append((_TESTS, time.perf_counter() - started))
+    return Report(tuple(dict.fromkeys(findings)), tuple(timings))
 
 
-def _in_child(candidate: "Candidate", seconds: float) -> list[Finding]:
+def _inspected(
+    candidate: Candidate, seconds: float
+) -> tuple[list[Finding], list[tuple[str, float]]]:
     findings: list[Finding] = []
+    timings: list[tuple[str, float]] = []
     steps = iter(GATE)
+    names = [step.__name__ for step in GATE.values()]
     try:
-        for found in stream_from_child(_CHILD, asdict(candidate), seconds=seconds):
-            findings += [decode_record(Finding, item) for item in found]
-            next(steps)
+        for answer in stream_from_child(_CHILD, asdict(candidate), names, seconds=seconds):
+            new, took = _decoded(answer)
+            findings += new
+            timings.append((next(steps), took))
     except EngineError as error:
         message = f"the check «{next(steps, 'end')}» could not be made: {error}"
         remedy = "the policy crashes or hangs the Rego engine; leave out what you added last"
         findings.append(Finding("sandbox", message, remedy=remedy))
     if not findings and (missing := next(steps, None)):
         findings.append(Finding("sandbox", f"the check «{missing}» was not made"))
-    return findings
+    return findings, timings
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """What the checks look at. `modules` holds tests too, `rule_files` names those without.
-
-    `codes` gives each declared deny code its severity.
-    """
-
-    modules: Mapping[str, str]
-    rule_files: tuple[str, ...]
-    data: Mapping[str, Any]
-    entrypoint: str
-    codes: Mapping[str, str]
-
-    @property
-    def rules(self) -> dict[str, str]:
-        """The modules that evaluators will load."""
-        return {path: self.modules[path] for path in self.rule_files}
-
-    @cached_property
-    def plan(self) -> Plan:
-        """The rules compiled. In a child only. Raises CompileError."""
-        # Loads the engine, which the parent must not do.
-        from scopebound_engine.rego.compiler import compile_plan
-
-        return Plan(compile_plan(self.rules, [self.entrypoint]), self.rules)
-
-    @cached_property
-    def values(self) -> Values:
-        """What is known of values in the plan."""
-        return Values(self.plan, self.data)
-
-
-def safe_sources(candidate: Candidate) -> Iterator[Finding]:
-    """No character or escape that the engine reads otherwise than OPA."""
-    for path, text in candidate.modules.items():
-        yield from sources.unsafe_text(path, text)
-
-
-def parsed_sources(candidate: Candidate) -> Iterator[Finding]:
-    """All modules are Rego, of version 1, and mean what they look like."""
-    from scopebound_engine.rego.compiler import parse
-
-    yield from parse(candidate.modules)
-    yield from sources.misread(candidate.modules)
-    yield from sources.overrides(candidate.rules)
-
-
-def sound_plan(candidate: Candidate) -> Iterator[Finding]:
-    """Everything that is referred to is there, and nothing stands in another's place."""
-    plan, data = candidate.plan, candidate.data
-    yield from references.broken_references(plan)
-    yield from references.missing_entrypoint(plan, candidate.entrypoint)
-    yield from documents.unknown_input(plan)
-    yield from documents.unknown_data(plan, data)
-    yield from documents.overlaps(plan, data)
-
-
-def trusted_builtins(candidate: Candidate) -> Iterator[Finding]:
-    """Only built-ins that compute what OPA's do, used so that they do."""
-    yield from builtins.forbidden(candidate.plan)
-    yield from builtins.unsafe_searches(candidate.values)
-    yield from builtins.unordered_texts(candidate.values)
-    yield from builtins.bad_formats(candidate.values)
-    yield from aggregates.unsafe_sums(candidate.values)
-    yield from aggregates.counted_texts(candidate.values)
-    yield from aggregates.unsafe_slices(candidate.values)
-
-
-def safe_shapes(candidate: Candidate) -> Iterator[Finding]:
-    """No expression that means something else here than in OPA."""
-    yield from shapes.untyped_comparisons(candidate.values)
-    yield from shapes.rounded_comparisons(candidate.values)
-    yield from shapes.negated_comparisons(candidate.plan)
-    yield from equalities.impossible_equalities(candidate.values)
-    yield from equalities.impossible_members(candidate.values)
-
-
-def declared_denials(candidate: Candidate) -> Iterator[Finding]:
-    """Each violation is whole and declared, each declared code is used."""
-    yield from denials.check(candidate.values, candidate.entrypoint, candidate.codes)
-
-
-def bearable_costs(candidate: Candidate) -> Iterator[Finding]:
-    """Nothing that would make every call slow."""
-    yield from costs.too_much(candidate.plan, candidate.data)
-
-
-def denied_emptiness(candidate: Candidate) -> Iterator[Finding]:
-    """A call of which nothing is known is denied, with a verdict of the right shape."""
-    from scopebound_engine.rego.engine import compile_program
-
-    program = Program(tuple(candidate.rules.items()), candidate.data, candidate.entrypoint)
+def _decoded(answer: Any) -> tuple[list[Finding], float]:
     try:
-        allowed = compile_program(program).evaluate({}).allow
-    except EvaluationError as error:
-        yield Finding("behaviour", f"an empty input gets no verdict: {error}")
-    else:
-        if allowed:
-            remedy = "let allow be false by default, and true only for what is known to be fine"
-            yield Finding("behaviour", "an empty input is allowed", remedy=remedy)
+        return [decode_record(Finding, item) for item in answer["findings"]], float(
+            answer["seconds"]
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise EvaluatorCrashedError("the child process answered out of turn") from error
 
 
 def failing_tests(candidate: Candidate) -> list[Finding]:
@@ -199,43 +145,3 @@ def failing_tests(candidate: Candidate) -> list[Finding]:
         for result in results
         if result.outcome in {"failed", "error"}
     ]
-
-
-Step = Callable[[Candidate], Iterable[Finding]]
-
-# The numbers are those of the design; 1 and 2 stand in `signature.verify`.
-GATE: Final[Mapping[str, Step]] = {
-    "3 source": safe_sources,
-    "4 parse": parsed_sources,
-    "5 plan": sound_plan,
-    "6 built-ins": trusted_builtins,
-    "7 shapes": safe_shapes,
-    "8 denials": declared_denials,
-    "9 costs": bearable_costs,
-    "10 empty input": denied_emptiness,
-    # 10 goes on with `failing_tests`, which starts children of its own.
-}
-# What fails in these steps has no plan that the others could look at.
-_NOT_COMPILED: Final = frozenset({"source", "parse", "compile", "sandbox"})
-
-
-def _can_run(findings: Iterable[Finding]) -> bool:
-    """Whether what was found so far leaves a policy that is worth running."""
-    return not any(finding.step in _NOT_COMPILED | {"plan"} for finding in findings)
-
-
-def inspect(candidate: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
-    """A job for the sandbox: the findings of each step, up to one that rules out those after it."""
-    subject = Candidate(**candidate)
-    findings: list[Finding] = []
-    for step in GATE.values():
-        if step is denied_emptiness and not _can_run(findings):
-            return
-        try:
-            new = list(step(subject))
-        except CompileError as error:
-            new = list(error.findings)
-        yield [asdict(finding) for finding in new]
-        findings += new
-        if any(finding.step in _NOT_COMPILED for finding in new):
-            return

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin
 
 from scopebound_engine import strict_json
 from scopebound_engine.errors import (
@@ -122,10 +122,16 @@ def decode_record(kind: type[Record], value: Any) -> Record:
     if not isinstance(value, dict) or value.keys() != types.keys():
         raise EvaluatorCrashedError(f"the child process answered with a malformed {kind.__name__}")
     for name, expected in types.items():
-        # strict_json reads 1.0 as the integer 1.
-        if type(value[name]) is not expected and (type(value[name]), expected) != (int, float):
+        if not _is_of(value[name], expected):
             raise EvaluatorCrashedError(f"the child process answered with a malformed {name}")
     return kind(**value)
+
+
+def _is_of(value: Any, expected: Any) -> bool:
+    if get_origin(expected) is Literal:
+        return value in get_args(expected)
+    # strict_json reads 1.0 as the integer 1.
+    return type(value) is expected or (type(value), expected) == (int, float)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import pytest
 
 from scopebound_engine.bundle import gate
 from scopebound_engine.bundle.build import build
+from scopebound_engine.bundle.inspection import Candidate
 from scopebound_engine.bundle.manifest import Manifest
 from scopebound_engine.bundle.signature import VerifiedBundle
 from scopebound_engine.config import SHIPPED
@@ -119,7 +120,7 @@ def added(text: str, file: str = "shop/deny/amount.rego") -> VerifiedBundle:
 def inspected(subject: VerifiedBundle) -> list[Finding]:
     """The findings of the steps that run in the child, here: they are the same and faster."""
     codes = {code.code: code.severity for code in subject.manifest.deny_codes}
-    candidate = gate.Candidate(
+    candidate = Candidate(
         subject.modules(),
         tuple(subject.rules()),
         subject.data(),
@@ -136,14 +137,14 @@ def inspected(subject: VerifiedBundle) -> list[Finding]:
 
 
 def test_a_sound_bundle_passes() -> None:
-    assert gate.check(bundle()) == ()
-    gate.require(bundle())
+    assert gate.check(bundle()).findings == ()
+    assert gate.require(bundle()).errors == ()
 
 
 def test_the_shipped_policies_pass() -> None:
     files = build(SHIPPED / "policies", SHIPPED / "manifest.json")
     shipped = VerifiedBundle(MappingProxyType(files), Manifest.of(files), "", "", "")
-    assert gate.check(shipped) == ()
+    assert gate.check(shipped).findings == ()
 
 
 # A rule that is read otherwise than it was meant, or is silent for ever: each allows what it should
@@ -237,7 +238,7 @@ def test_all_findings_of_all_steps_come_at_once_with_their_places() -> None:
     subject = added(
         'x if input.tool == max(input.call_args.l)\ny if { not input.call_id == "1" }\n'
     )
-    found = gate.check(subject)
+    found = gate.check(subject).findings
     line = AMOUNT.count("\n") + 1
     assert [(item.step, item.line, item.column) for item in found] == [
         ("plan", line, 6),
@@ -252,7 +253,7 @@ def test_all_findings_of_all_steps_come_at_once_with_their_places() -> None:
 
 def test_what_cannot_be_parsed_ends_the_gate_with_all_parse_errors() -> None:
     files = {"shop/main.rego": MAIN + "x := := 1\n", "shop/deny/tool.rego": TOOL + "y { true }\n"}
-    found = gate.check(bundle(**files))
+    found = gate.check(bundle(**files)).findings
     assert {(item.step, item.file) for item in found} == {
         ("parse", "shop/main.rego"),
         ("parse", "shop/deny/tool.rego"),
@@ -260,7 +261,8 @@ def test_what_cannot_be_parsed_ends_the_gate_with_all_parse_errors() -> None:
 
 
 def test_a_test_of_the_bundle_that_fails_is_found_with_its_expression() -> None:
-    (found,) = gate.check(changed("shop/deny/deny_test.rego", '"amount": 9', '"amount": 6'))
+    subject = changed("shop/deny/deny_test.rego", '"amount": 9', '"amount": 6')
+    (found,) = gate.check(subject).errors
     assert (found.step, found.file, found.line) == ("tests", "shop/deny/deny_test.rego", 16)
     assert "not shop.decision.allow with input as" in found.message
 
@@ -268,7 +270,7 @@ def test_a_test_of_the_bundle_that_fails_is_found_with_its_expression() -> None:
 def test_a_test_that_hangs_is_found() -> None:
     loop = "test_loop if { some a in r; some b in r; some c in r; a + b + c < 0 }\n"
     loop += "r := numbers.range(1, 3000)\n"
-    (found,) = gate.check(added(loop, "shop/deny/deny_test.rego"))
+    (found,) = gate.check(added(loop, "shop/deny/deny_test.rego")).errors
     # Whichever comes first: the deadline, or the engine's own bound on statements.
     ending = found.message.partition("test_loop error: ")[2]
     assert ending.startswith(("took longer than", "Maximum statement count reached"))
@@ -276,14 +278,16 @@ def test_a_test_that_hangs_is_found() -> None:
 
 def test_a_policy_that_crashes_the_engine_is_a_finding() -> None:
     long = 'concat("", [c | some i in numbers.range(1, 30000); c := "a"])'
-    found = gate.check(added(f"violation contains 1 if regex.match(`.*@a$`, {long})\n"))
+    subject = added(f"violation contains 1 if regex.match(`.*@a$`, {long})\n")
+    found = gate.check(subject).errors
     assert {item.step for item in found} == {"built-ins", "sandbox"}
     assert any("10 empty input" in item.message and "SIGSEGV" in item.message for item in found)
 
 
 def test_a_policy_that_hangs_the_engine_is_a_finding() -> None:
     loop = '"violations": [replace("a", "", "b") | some _ in [1]], "x": '
-    found = gate.check(changed("shop/main.rego", '"violations": ', loop), seconds=0.7)
+    subject = changed("shop/main.rego", '"violations": ', loop)
+    found = gate.check(subject, seconds=0.7).errors
     assert "sandbox" in {item.step for item in found}
     assert any("longer than 0.7 s" in item.message for item in found)
 
@@ -294,7 +298,8 @@ def test_the_gate_takes_a_bundle_from_a_folder_of_policies(tmp_path: Path) -> No
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     files = build(tmp_path, tmp_path / "manifest.json")
-    assert gate.check(VerifiedBundle(MappingProxyType(files), Manifest.of(files), "", "", "")) == ()
+    subject = VerifiedBundle(MappingProxyType(files), Manifest.of(files), "", "", "")
+    assert gate.check(subject).findings == ()
 
 
 def test_a_sum_that_would_fail_quietly_is_found() -> None:

@@ -2,6 +2,7 @@ import math
 import os
 import sys
 import threading
+from dataclasses import asdict
 
 import pytest
 
@@ -11,6 +12,7 @@ from scopebound_engine.errors import (
     EvaluatorCrashedError,
     EvaluatorTimeoutError,
     Finding,
+    Level,
 )
 from scopebound_engine.rego.sandbox import decode_record, run_in_child, stream_from_child
 
@@ -92,12 +94,20 @@ def test_threads_may_run_jobs_at_the_same_time() -> None:
     assert sorted(results) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("level", ["error", "warning"])
+def test_a_record_arrives_as_it_was_sent(level: Level) -> None:
+    finding = Finding("plan", "no such path", "a.rego", 3, 7, "mend it", level)
+    assert decode_record(Finding, asdict(finding)) == finding
+
+
 @pytest.mark.parametrize(
     "value",
     [
         None,
         [],
         {"step": "x"},
+        asdict(Finding("x", "y")) | {"level": "fine"},
+        asdict(Finding("x", "y")) | {"line": True},
         {**dict.fromkeys(("step", "message", "file", "remedy"), ""), "line": "1", "column": 0},
     ],
 )
