@@ -15,7 +15,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from scopebound_engine.api import problems
 from scopebound_engine.api.auth import HEADER
-from scopebound_engine.api.schemas import Problem
+from scopebound_engine.api.schemas.problems import Problem
 
 JSON: Final = "application/json"
 HTML: Final = "text/html; charset=utf-8"

@@ -15,8 +15,9 @@ import pytest
 from sqlalchemy import Engine
 
 from scopebound_engine.access.api_keys import ApiKeyStore
-from scopebound_engine.api import examples
 from scopebound_engine.api.app import create_app
+from scopebound_engine.api.examples.api_keys import API_KEY_ID
+from scopebound_engine.api.examples.roles import ROLE, ROLE_ID
 from scopebound_engine.api.operations import OPERATIONS
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import open_database
@@ -101,10 +102,10 @@ def test_examples_have_their_schemas(path: str, method: str, operation: Any) -> 
 
 def with_ids_of_the_examples(services: Services, engine: Engine) -> Services:
     """Services that give the ids the examples speak of, with the role they take for a parent."""
-    ids = iter([examples.ROLE["parent_role_id"], examples.ROLE_ID])
+    ids = iter([ROLE["parent_role_id"], ROLE_ID])
     roles = RoleStore(engine, time.time, new_id=lambda: next(ids))
     roles.create(parse(RoleFields, {"name": "base-agent"}))
-    keys = ApiKeyStore(engine, time.time, new_id=lambda: examples.API_KEY_ID)
+    keys = ApiKeyStore(engine, time.time, new_id=lambda: API_KEY_ID)
     return replace(services, roles=roles, api_keys=keys)
 
 

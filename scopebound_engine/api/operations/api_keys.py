@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from scopebound_engine.api import examples, schemas
 from scopebound_engine.api.api_keys import ApiKeyCollection, ApiKeyItem, NewApiKey
+from scopebound_engine.api.examples import api_keys as examples
 from scopebound_engine.api.openapi import Answer, Body, Operation
 from scopebound_engine.api.operations.statuses import (
     CONFLICT,
@@ -13,6 +13,7 @@ from scopebound_engine.api.operations.statuses import (
     READING,
     WRITING,
 )
+from scopebound_engine.api.schemas import api_keys as schemas
 
 _KEY_ID: Final = {
     "name": "key_id",

@@ -3,8 +3,8 @@
 from http import HTTPStatus
 from typing import Final
 
-from scopebound_engine.api import examples, schemas
 from scopebound_engine.api.enforce import Enforce
+from scopebound_engine.api.examples import enforcement as examples
 from scopebound_engine.api.openapi import Answer, Body, Operation
 from scopebound_engine.api.operations.statuses import (
     CONFLICT,
@@ -14,6 +14,7 @@ from scopebound_engine.api.operations.statuses import (
     WRITING,
 )
 from scopebound_engine.api.provision import Provision
+from scopebound_engine.api.schemas import enforcement as schemas
 
 # Where a session's token goes next, for clients and tests that walk the API.
 _TO_DECISION: Final = {

@@ -3,11 +3,12 @@
 from http import HTTPStatus
 from typing import Any, Final
 
-from scopebound_engine.api import examples, schemas
+from scopebound_engine.api.examples import node as examples
 from scopebound_engine.api.health import Health, Jwks
 from scopebound_engine.api.openapi import HTML, JSON, Answer, Operation
 from scopebound_engine.api.operations.statuses import INTERNAL, OK, UNAVAILABLE
 from scopebound_engine.api.published import Published
+from scopebound_engine.api.schemas import node as schemas
 
 _IF_NONE_MATCH: Final = {
     "name": "If-None-Match",

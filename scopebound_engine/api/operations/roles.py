@@ -4,7 +4,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
-from scopebound_engine.api import examples, schemas
+from scopebound_engine.api.examples import roles as examples
 from scopebound_engine.api.openapi import Answer, Body, Operation
 from scopebound_engine.api.operations.statuses import (
     CONFLICT,
@@ -15,6 +15,7 @@ from scopebound_engine.api.operations.statuses import (
     WRITING,
 )
 from scopebound_engine.api.roles import RoleCollection, RoleItem
+from scopebound_engine.api.schemas import roles as schemas
 from scopebound_engine.role.model import RoleChanges, RoleFields, Suspension
 
 # A query parameter that is not known is a 400 here.

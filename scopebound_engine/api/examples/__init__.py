@@ -1,0 +1,1 @@
+"""One example per operation, from the API reference; a test puts each to the real app."""

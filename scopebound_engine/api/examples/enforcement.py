@@ -1,0 +1,45 @@
+"""Examples of sessions, calls and decisions."""
+
+from typing import Final
+
+_TOKEN: Final = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9..."  # noqa: S105 - the reference's stump of one
+_BUNDLE: Final = {
+    "bundle_id": "feed6359-c16c-4d1c-910d-6440c8b95b60",
+    "bundle_version": "1.0.0",
+    "bundle_checksum": "e47bc950ffd3a8c362ded5e5f7b6d988706acd94991340b1f0c7da4c9bcddd55",
+}
+_SCOPE_VIOLATION: Final = {
+    "severity": "medium",
+    "reason": 'tool "delete_invoice" is not in allowed_tools',
+    "retry_guidance": "none",
+}
+
+SESSION_REQUEST: Final = {"role_id": "invoice-processor", "requested_ttl": 900}
+SESSION: Final = {
+    "jwt": _TOKEN,
+    "session_id": "47bb16ec-e06a-4090-9a4a-e0873e680545",
+    "expires_at": "2026-04-29T04:19:40Z",
+}
+TOOL_CALL: Final = {
+    "jwt": _TOKEN,
+    "tool_name": "read_invoices",
+    "call_args": {"status": "pending", "amount": 25000, "env": "staging"},
+    "call_id": "abc123",
+}
+MCP_TOOL_CALL: Final = {
+    "jwt": _TOKEN,
+    "tool_name": "read_file",
+    "arguments": {"path": "/reports/april.csv"},
+    "mcp_server": "filesystem",
+    "call_id": "abc123",
+}
+ALLOW: Final = {"decision": "allow", "call_id": "abc123", "latency_ms": 1.2, **_BUNDLE}
+DENIAL: Final = {
+    "decision": "deny",
+    "call_id": "abc123",
+    "deny_code": "SCOPE_VIOLATION",
+    **_SCOPE_VIOLATION,
+    "latency_ms": 1.1,
+    "violations": [{"code": "SCOPE_VIOLATION", **_SCOPE_VIOLATION}],
+    **_BUNDLE,
+}
