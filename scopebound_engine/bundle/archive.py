@@ -21,9 +21,12 @@ from scopebound_engine.errors import ArchiveError, Finding
 DATA: Final = "data.json"
 _ROOT_FILES: Final = frozenset({manifest.FILE, manifest.OPA_FILE, SIGNATURES})
 _HOLDS: Final = "a bundle holds .rego, data.json, manifest.json, .manifest and .signatures.json"
-# Lower case only: names that differ in case alone are one file on some disks.
-_SEGMENT: Final = r"[a-z0-9_][a-z0-9_.-]*"
+# Lower case only and no dot at the end: on some disks such names are one file with another.
+_SEGMENT: Final = r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_-])?"
 _NAME: Final = re.compile(rf"{_SEGMENT}(/{_SEGMENT})*")
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file, "Naming Conventions"
+_DEVICE: Final = re.compile(r"(^|/)(con|prn|aux|nul|(com|lpt)[0-9])([./]|$)")
+_SMALLER: Final = "leave out what is not policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +90,16 @@ def _admit(
     if refusal is not None:
         findings.append(refusal)
     elif name in files:
-        findings.append(Finding("bytes", "the file is there twice", file=name))
+        remedy = "pack the folder anew; tar -r adds a second copy"
+        findings.append(Finding("bytes", "the file is there twice", name, remedy=remedy))
     elif len(member.data) > limits.file_bytes:
         what = f"the file has {len(member.data)} bytes, over the {limits.file_bytes} allowed"
-        findings.append(Finding("bytes", what, file=name))
+        findings.append(Finding("bytes", what, name, remedy=_SMALLER))
     else:
         files[name] = member.data
     if len(files) > limits.files:
         what = f"it holds more than {limits.files} files; the rest was not read"
-        raise ArchiveError("the archive cannot be read", [Finding("bytes", what)])
+        raise ArchiveError("the archive cannot be read", [Finding("bytes", what, remedy=_SMALLER)])
 
 
 def _refusal(name: str, limits: Limits) -> Finding | None:
@@ -103,15 +107,17 @@ def _refusal(name: str, limits: Limits) -> Finding | None:
     if name in _ROOT_FILES:
         return None
     if len(name.encode()) > limits.name_bytes:
-        message = f"the name has more than {limits.name_bytes} bytes"
+        message, remedy = f"the name has more than {limits.name_bytes} bytes", "shorten it"
     elif path.name.startswith("._"):
         message = "macOS put its own metadata into the archive"
         remedy = "write it with: COPYFILE_DISABLE=1 tar -czf …"
     elif ".." in path.parts:
-        message = "the name leads out of the bundle"
+        message, remedy = "the name leads out of the bundle", "pack its folder: tar -C FOLDER ."
     elif not _NAME.fullmatch(name):
         message = "not a name of a bundle's file"
         remedy = "use lower-case ASCII letters, digits, '_', '-' and '.'; nothing hidden"
+    elif _DEVICE.search(name):
+        message, remedy = "the name of a device on Windows", "rename it"
     elif path.name in {"data.yaml", "data.yml"}:
         message, remedy = "YAML is not read here", "write it as data.json"
     elif path.suffix != ".rego" and path.name != DATA:
@@ -121,7 +127,7 @@ def _refusal(name: str, limits: Limits) -> Finding | None:
 
 def _nested(files: Mapping[str, bytes]) -> list[Finding]:
     return [
-        Finding("bytes", f"{parent} is a file and a folder at once", file=name)
+        Finding("bytes", f"{parent} is a file and a folder at once", name, remedy="rename one")
         for name in files
         for parent in map(str, PurePosixPath(name).parents)
         if parent in files

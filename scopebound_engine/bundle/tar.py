@@ -21,6 +21,10 @@ BLOCK: Final = 512
 _ZEROS: Final = bytes(BLOCK)
 _GZIP_MAGIC: Final = b"\x1f\x8b\x08"
 _POSIX, _GNU = b"ustar\x0000", b"ustar  \x00"
+# Mode, uid, gid, mtime and the two of a device are not used here, but some readers take a header in
+# which they cannot read one for the end. Octal, blank, or base 256, as GNU tar writes large ids.
+_OTHER_NUMBERS: Final = ((100, 108), (108, 116), (116, 124), (136, 148), (329, 337), (337, 345))
+_NUMBER: Final = re.compile(rb" *[0-7]*[ \0]*|[\x80\xff].*", re.DOTALL)
 _REWRITE: Final = "write it with: tar --format=ustar -czf bundle.tar.gz -C FOLDER ."
 
 _REFUSED_KINDS: Final = {
@@ -112,9 +116,11 @@ def _header(header: bytes, position: int) -> tuple[bytes, str, int]:
         raise _lost(f"no ustar, pax or GNU header at byte {position}", _REWRITE)
     if _octal(header[148:156], position) != sum(header[:148]) + 8 * ord(" ") + sum(header[156:]):
         raise _lost(f"the checksum of the header at byte {position} is wrong", "send it again")
-    name = _text(header[:100])
+    if not all(_NUMBER.fullmatch(header[start:end]) for start, end in _OTHER_NUMBERS):
+        raise _not_octal(position)
+    name = _text(header[:100], position)
     # GNU keeps times where ustar keeps the first part of a long name.
-    prefix = _text(header[345:500]) if magic == _POSIX else ""
+    prefix = _text(header[345:500], position) if magic == _POSIX else ""
     return (
         header[156:157],
         f"{prefix}/{name}" if prefix else name,
@@ -125,12 +131,15 @@ def _header(header: bytes, position: int) -> tuple[bytes, str, int]:
 def _octal(field: bytes, position: int) -> int:
     digits = re.fullmatch(rb" *([0-7]+)[ \0]+", field)
     if digits is None:
-        raise _lost(f"a number of the header at byte {position} is not octal", _REWRITE)
+        raise _not_octal(position)
     return int(digits[1], 8)
 
 
-def _text(field: bytes) -> str:
-    return field.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+def _text(field: bytes, position: int) -> str:
+    text, _, rest = field.partition(b"\0")
+    if rest.strip(b"\0"):
+        raise _lost(f"a name of the header at byte {position} goes on after a NUL", _REWRITE)
+    return text.decode("utf-8", "backslashreplace")
 
 
 def _refused(kind: bytes, name: str, content: bytes) -> Iterator[Finding]:
@@ -138,6 +147,8 @@ def _refused(kind: bytes, name: str, content: bytes) -> Iterator[Finding]:
     if kind == b"5":
         if content:
             yield _finding("a folder entry has content", where)
+        if ".." in name.split("/"):
+            yield _finding("the folder's name leads out of the bundle", where)
     elif kind in {b"x", b"g"}:
         unfit = _unfit_records(content)
         if unfit:
@@ -179,6 +190,10 @@ def _check_end(tar: bytes, position: int) -> None:
 
 def _finding(message: str, file: str) -> Finding:
     return Finding("bytes", message, file=file, remedy=_REWRITE)
+
+
+def _not_octal(position: int) -> ArchiveError:
+    return _lost(f"a number of the header at byte {position} is not octal", _REWRITE)
 
 
 def _lost(message: str, remedy: str) -> ArchiveError:
