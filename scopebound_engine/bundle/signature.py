@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -64,9 +65,14 @@ def sign(files: Mapping[str, bytes], key: SigningKey) -> bytes:
     return json.dumps({"signatures": [token]}, indent=1).encode() + b"\n"
 
 
-def verify(data: bytes, trusted: TrustedKeys) -> VerifiedBundle:
-    """The bundle in these bytes, if a trusted key signed every file of it.
+def verify(
+    data: bytes, trusted: TrustedKeys, *, at: datetime | None = None, in_force: bool = False
+) -> VerifiedBundle:
+    """The bundle in these bytes, if a trusted key that is valid signed every file of it.
 
+    Valid `at` a moment, or else now. A bundle that is `in_force` goes on deciding although its key
+    was revoked or has expired: that is an alarm (`TrustedKeys.alarm`), because a node without a
+    bundle denies every call. A key that is trusted no more at all is refused, in force or not.
     Raises ArchiveError, SignatureError, ManifestError or BundleError, with findings.
     """
     # 1. The bytes are an archive of the strict kind.
@@ -75,13 +81,16 @@ def verify(data: bytes, trusted: TrustedKeys) -> VerifiedBundle:
     envelope = Envelope.of(files)
     # 3. A trusted key made it, by that key's own algorithm.
     key = _signer(envelope, trusted)
-    # 4. The payload lists files and their SHA-256, and asks for nothing else.
-    signed = envelope.signed_files(frozenset({key.key_id, key.name}))
-    # 5. Every file but the signature is listed and as it was signed; nothing listed is missing.
+    # 4. That key is within its time and not revoked.
+    if not in_force:
+        _require_valid(key, trusted, at or datetime.now(UTC))
+    # 5. The payload lists files and their SHA-256, and asks for nothing else.
+    signed = envelope.signed_files(key.labels)
+    # 6. Every file but the signature is listed and as it was signed; nothing listed is missing.
     _require_same(signed, files)
-    # 6. The manifest is well-formed.
+    # 7. The manifest is well-formed.
     manifest = Manifest.of(files)
-    # 7. Modules are text, data is JSON that can be merged.
+    # 8. Modules are text, data is JSON that can be merged.
     content.check(files)
     return VerifiedBundle(
         files=MappingProxyType(files),
@@ -111,7 +120,7 @@ def _file_list(files: Mapping[str, bytes]) -> list[dict[str, str]]:
 def _signer(envelope: Envelope, trusted: TrustedKeys) -> TrustedKey:
     candidates = trusted.named(envelope.kid)
     if not candidates:
-        names = ", ".join(f"{key.name} ({key.key_id})" for key in trusted.keys)
+        names = ", ".join(map(str, trusted.keys))
         kid = strict_json.quote((envelope.kid or "")[:64])
         raise refusal(f"no trusted key is called {kid}", f"trusted are: {names}")
     for key in candidates:
@@ -123,6 +132,18 @@ def _signer(envelope: Envelope, trusted: TrustedKeys) -> TrustedKey:
         f"the signature, by {algorithm}, was made by no trusted key; tried {tried}",
         "sign with a key whose public half is trusted here, by that key's algorithm",
     )
+
+
+def _require_valid(key: TrustedKey, trusted: TrustedKeys, at: datetime) -> None:
+    state, why = key.judge(at)
+    if state == "valid":
+        return
+    valid = [str(other) for other in trusted.keys if other.judge(at)[0] == "valid"]
+    if valid:
+        remedy = f"sign with a key that is valid here: {', '.join(valid)}"
+    else:
+        remedy = "no trusted key is valid: trust a new one, and sign with it"
+    raise refusal(f"the key {key}, which made the signature, {why}", remedy)
 
 
 def _fits(token: str, key: TrustedKey) -> bool:

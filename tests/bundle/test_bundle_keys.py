@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from scopebound_engine.bundle.keys import ALGORITHMS, SigningKey, TrustedKey, TrustedKeys
+from scopebound_engine.bundle.keys import ALGORITHMS, SigningKey, TrustedKeys
 from scopebound_engine.bundle.keys import thumbprint as thumbprint_of
 from scopebound_engine.errors import ConfigError
 
@@ -62,7 +62,7 @@ def test_an_rsa_key_is_of_the_algorithm_that_its_file_names(tmp_path: Path) -> N
     key = SigningKey.generate("rs256")
     for name, algorithm in {"a.pem": "RS256", "a.ps256.pem": "PS256"}.items():
         (tmp_path / name).write_text(key.public_pem())
-        assert TrustedKey.read(tmp_path / name).algorithm == algorithm
+        assert TrustedKeys.read(tmp_path / name).keys[0].algorithm == algorithm
 
 
 def test_a_folder_trusts_its_pem_files_and_nothing_else(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_key_in_two_files_is_an_error_whatever_its_algorithm(tmp_path: Path) -
         (rsa.generate_private_key(65537, 1024), "a", "RSA key of 1024 bits"),
         (ec.generate_private_key(ec.SECP384R1()), "a", "the curve secp384r1"),
         (ec.generate_private_key(ec.SECP256K1()), "a", "the curve secp256k1"),
-        (ec.generate_private_key(ec.SECP256R1()), "a.ps256", "is no RSA key"),
+        (ec.generate_private_key(ec.SECP256R1()), "a.ps256", "signs by ES256, not by PS256"),
         (x25519.X25519PrivateKey.generate(), "a", "a kind that signs no bundle"),
         (dsa.generate_private_key(1024), "a", "a kind that signs no bundle"),
     ],
@@ -118,7 +118,7 @@ def test_keys_of_other_kinds_are_refused(
     (tmp_path / f"{name}.pem").write_bytes(public_pem(private))
     (tmp_path / f"{name}.key").write_bytes(pem(private))
     with pytest.raises(ConfigError, match=message):
-        TrustedKey.read(tmp_path / f"{name}.pem")
+        TrustedKeys.read(tmp_path / f"{name}.pem")
     with pytest.raises(ConfigError, match=message):
         SigningKey.read(tmp_path / f"{name}.key")
 
