@@ -22,6 +22,27 @@ def answer_json(
     resp.data = strict_json.dumps(document)
 
 
+def answer_tagged(
+    req: falcon.Request,
+    resp: falcon.Response,
+    data: bytes,
+    media_type: str,
+    tag: str,
+    headers: Mapping[str, str],
+) -> None:
+    """Answer with bytes that the ETag names; with 304 and none, where the caller has them."""
+    etag = falcon.ETag(tag)
+    resp.etag = etag
+    resp.cache_control = ["no-cache"]
+    known = req.if_none_match or []
+    if "*" in known or any(etag == given for given in known):
+        resp.status = falcon.HTTP_304
+        return
+    resp.set_headers(dict(headers))
+    resp.content_type = media_type
+    resp.data = data
+
+
 def answer_decision(req: falcon.Request, resp: falcon.Response, decision: Decision) -> None:
     """Answer 200 with a decision in the reference's fields and those of the contract."""
     verdict, bundle = decision.verdict, decision.bundle

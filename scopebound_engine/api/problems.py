@@ -5,7 +5,7 @@ answer of an enforce endpoint for an allow, so there an exception is a POLICY_ER
 the mistakes of the integrator's own program (no JWT at all, no or a wrong API key).
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -16,11 +16,16 @@ from scopebound_engine import strict_json
 from scopebound_engine.api.answers import answer_decision
 from scopebound_engine.decision.pdp import undecided
 from scopebound_engine.errors import (
+    ActivationError,
     AuthenticationError,
     BundleError,
+    BusyError,
     CompileError,
+    ConfigError,
     ConflictError,
     DatabaseUnavailableError,
+    Finding,
+    FindingsError,
     ForbiddenError,
     InputError,
     LateBodyError,
@@ -73,6 +78,12 @@ _KINDS: tuple[tuple[type[ScopeboundError], Kind], ...] = (
     (DatabaseUnavailableError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
     (SigningKeyError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
     (StateUnavailableError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
+    (BusyError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "Others are under way")),
+    (
+        ActivationError,
+        Kind(HTTPStatus.SERVICE_UNAVAILABLE, "not-activated", "A worker cannot run the bundle"),
+    ),
+    (ConfigError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "misconfigured", "A setting is wrong")),
 )
 _INTERNAL = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Internal error")
 
@@ -98,11 +109,10 @@ def _handle(
     kind = next((kind for family, kind in _KINDS if isinstance(error, family)), _INTERNAL)
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request failed", exc_info=error, request_id=req.context.request_id)
-    if isinstance(error, TooManyAttemptsError):
+    if isinstance(error, TooManyAttemptsError | BusyError):
         resp.set_header("Retry-After", str(error.retry_after_seconds))
-    detail = str(error) if kind is not _INTERNAL else _internal_detail()
-    extra = {"field": error.field} if isinstance(error, InputError) and error.field else {}
-    _problem(req, resp, kind, detail, **extra)
+    detail = _detail(error) if kind is not _INTERNAL else _internal_detail()
+    _problem(req, resp, kind, detail, **_extra(error))
 
 
 def _handle_http(
@@ -116,7 +126,7 @@ def _handle_http(
 
 
 def _problem(
-    req: falcon.Request, resp: falcon.Response, kind: Kind, detail: str, **extra: str
+    req: falcon.Request, resp: falcon.Response, kind: Kind, detail: str, **extra: Any
 ) -> None:
     resp.status = kind.status
     resp.content_type = MEDIA_TYPE
@@ -130,6 +140,28 @@ def _problem(
             **extra,
         }
     )
+
+
+def _detail(error: Exception) -> str:
+    """One sentence: of several findings the first, the others are listed beside it."""
+    if not isinstance(error, FindingsError) or not error.findings:
+        return str(error)
+    first, *others = error.findings
+    more = f"; and {len(others)} more" if others else ""
+    return f"{error.summary}: {first}{more}"
+
+
+def _extra(error: Exception) -> dict[str, Any]:
+    if isinstance(error, InputError) and error.field:
+        return {"field": error.field}
+    if isinstance(error, FindingsError | ConflictError) and error.findings:
+        return {"findings": [finding_answer(finding) for finding in error.findings]}
+    return {}
+
+
+def finding_answer(finding: Finding) -> dict[str, Any]:
+    """A finding as it is answered, here and among the warnings about a bundle."""
+    return asdict(finding)
 
 
 def _internal_detail() -> str:

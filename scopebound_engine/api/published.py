@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import falcon
 
+from scopebound_engine.api.answers import answer_tagged
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -17,13 +19,5 @@ class Published:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """This description of the API; no API key is needed."""
-        tag = falcon.ETag(hashlib.sha256(self.data).hexdigest()[:32])
-        resp.etag = tag
-        resp.cache_control = ["no-cache"]
-        known = req.if_none_match or []
-        if "*" in known or any(tag == given for given in known):
-            resp.status = falcon.HTTP_304
-            return
-        resp.set_headers(dict(self.headers))
-        resp.content_type = self.media_type
-        resp.data = self.data
+        tag = hashlib.sha256(self.data).hexdigest()[:32]
+        answer_tagged(req, resp, self.data, self.media_type, tag, self.headers)

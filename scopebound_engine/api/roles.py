@@ -5,7 +5,6 @@ the published client looks names up with it.
 """
 
 import time
-from collections.abc import Set
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -15,7 +14,7 @@ import structlog
 
 from scopebound_engine import strict_json
 from scopebound_engine.access.model import ENFORCE, ROLES, ApiKey
-from scopebound_engine.api import body
+from scopebound_engine.api import body, queries
 from scopebound_engine.api.answers import answer_json
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.body import read_json
@@ -46,7 +45,7 @@ class RoleCollection:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Every role the key may read, or with `?name=` that one."""
         key = require(req, ROLES, ENFORCE)
-        _only(req, {"name"})
+        queries.only(req, {"name"})
         if "name" in req.params:
             answer_json(resp, _answer(key, self.roles.by_name(_name(req))))
             return
@@ -56,7 +55,7 @@ class RoleCollection:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Create a role; answers 201 with `warnings` beside its fields."""
         require(req, ROLES)
-        _only(req, set())
+        queries.only(req)
         role = self.roles.create(parse(RoleFields, read_json(req)), self.provisioner.check)
         answer_json(resp, _answer_change(self.roles, role), HTTPStatus.CREATED)
         resp.set_header("Location", f"/mgmt/v1/roles/{role.id}")
@@ -72,13 +71,13 @@ class RoleItem:
     def on_get(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
         """The role."""
         key = require(req, ROLES, ENFORCE)
-        _only(req, set())
+        queries.only(req)
         answer_json(resp, _answer(key, self.roles.get(_uuid(role_id))))
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
         """Replace what the body names and leave the rest; answers with `warnings`."""
         require(req, ROLES)
-        _only(req, set())
+        queries.only(req)
         changes = parse(RoleChanges, read_json(req))
         role = self.roles.update(_uuid(role_id), changes, self.provisioner.check)
         answer_json(resp, _answer_change(self.roles, role))
@@ -86,7 +85,7 @@ class RoleItem:
     def on_delete(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
         """Delete the role; its live sessions are denied from now on."""
         key = require(req, ROLES)
-        _only(req, set())
+        queries.only(req)
         role = self.roles.delete(_uuid(role_id))
         log.warning("role deleted", role_id=role.id, role=role.name, api_key=key.id)
         answer_json(resp, {"deleted": True, "id": role.id, "name": role.name})
@@ -132,7 +131,7 @@ def _uuid(role_id: str) -> str:
 
 def _reason(req: falcon.Request) -> str:
     """Why, as the optional body says."""
-    _only(req, set())
+    queries.only(req)
     data = body.read(req, body.MANAGEMENT_BODY_BYTES, time.monotonic() + body.MANAGEMENT_SECONDS)
     return parse(Suspension, strict_json.loads(data) if data else {}).reason
 
@@ -144,13 +143,3 @@ def _name(req: falcon.Request) -> str:
     if not (name.isascii() and name.isprintable()):
         raise NotFoundError("no role has such a name: names are of printable ASCII characters")
     return name
-
-
-def _only(req: falcon.Request, known: Set[str]) -> None:
-    """Raises InputError for a query parameter that would otherwise be ignored."""
-    unknown = sorted(req.params.keys() - known)
-    if unknown:
-        raise InputError(
-            unknown[0],
-            f"is not a query parameter here; {'only name is' if known else 'there are none'}",
-        )
