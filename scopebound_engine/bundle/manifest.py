@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from scopebound_engine import strict_json
+from scopebound_engine.bundle import matcher_specs
+from scopebound_engine.bundle.matcher_specs import MatcherSpec
 from scopebound_engine.bundle.version import Version
 from scopebound_engine.decision.verdict import SEVERITIES
 from scopebound_engine.errors import Finding, InputError, ManifestError
@@ -74,6 +76,11 @@ class Manifest:
         """The bounds that the gate holds this bundle to."""
         thresholds: Document = self.raw.get("thresholds", {})
         return thresholds
+
+    @property
+    def matchers(self) -> Mapping[str, MatcherSpec]:
+        """What the engine matches for this bundle's rules, by name."""
+        return matcher_specs.read(self.raw.get("matchers", {}))
 
     @classmethod
     def from_bytes(cls, data: bytes, file: str = FILE) -> "Manifest":
@@ -202,13 +209,6 @@ def _check_deny_code(item: Document, place: str) -> Iterator[str]:
         yield f"{place}: description must be a text of 1 to {_LONGEST_DESCRIPTION} characters"
 
 
-def _check_matchers(value: Any) -> Iterator[str]:
-    if not isinstance(value, dict):
-        yield f"matchers is {strict_json.type_name(value)}, not an object"
-    elif value:
-        yield "matchers are not supported by this version; leave the object empty or out"
-
-
 def _check_rego_versions(value: Any) -> Iterator[str]:
     versions = value.values() if isinstance(value, dict) else [value]
     if any(type(version) is not int or version != 1 for version in versions):
@@ -243,7 +243,7 @@ _CHECKS: Final[Mapping[str, _Check]] = {
     "entrypoint": _check_entrypoint,
     "deny_codes": _check_deny_codes,
     "thresholds": _be(dict, "thresholds"),
-    "matchers": _check_matchers,
+    "matchers": matcher_specs.wrong,
     "revision": _be(str, "revision"),
     "roots": _check_roots,
     "rego_version": _check_rego_versions,

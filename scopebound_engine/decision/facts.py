@@ -8,13 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from scopebound_engine.decision.matching import compile_pattern
+from scopebound_engine.decision.matchers import EMPTY, Matchers
+from scopebound_engine.decision.matching import Budget, compile_pattern
 from scopebound_engine.errors import InputError
 from scopebound_engine.session.state import SessionFacts, Window
 from scopebound_engine.strict_json import dumps
-
-# The patterns of one call may take so many steps together: 0.4 s at worst, usually under 3 ms.
-MAX_MATCHING_STEPS: Final = 1 << 25
 
 _HOUR_MS: Final = 3_600_000
 _THURSDAY: Final = 3  # the weekday of 1970-01-01, Monday being 0
@@ -44,11 +42,12 @@ def build(
     now_ms: int,
     session: SessionFacts,
     child: Mapping[str, Any] | None = None,
+    matchers: Matchers = EMPTY,
 ) -> dict[str, Any]:
     """The Rego input. `now_ms` is epoch milliseconds; `child` is the session asked for on delegate.
 
     `constraints` is left out where the claims do not hold well-formed ones. What the claims hold is
-    shared with the document, never changed.
+    shared with the document, never changed. `matchers` are those of the bundle that will judge.
     """
     document: dict[str, Any] = {
         "action": call.action,
@@ -59,7 +58,6 @@ def build(
         "claims": {
             name: value for name, value in claims.items() if name != "parameter_constraints"
         },
-        "matches": {},
         "now": _now(now_ms),
         "session": {
             "rate": {"minute": _window(session.minute), "hour": _window(session.hour)},
@@ -68,11 +66,13 @@ def build(
             "revoked_reason": session.revoked_reason,
         },
     }
-    constraints = _constraints(call, claims.get("parameter_constraints"))
+    budget = Budget()
+    constraints = _constraints(call, claims.get("parameter_constraints"), budget)
     if constraints is not None:
         document["constraints"] = constraints
     if child is not None:
         document["child"] = dict(child)
+    document["matches"] = matchers.judge(document, budget)
     return document
 
 
@@ -90,14 +90,14 @@ def _window(window: Window) -> dict[str, Any]:
     }
 
 
-def _constraints(call: Call, granted: Any) -> list[dict[str, Any]] | None:
+def _constraints(call: Call, granted: Any, budget: Budget) -> list[dict[str, Any]] | None:
     """An entry for each value that a constraint of the called tool finds, or None: ill-formed."""
     rules = granted.get(call.tool_name, []) if isinstance(granted, dict) else None
     if not isinstance(rules, list) or not all(map(_well_formed, rules)):
         return None
-    matcher = _Matcher()
+    judge = _Judge(budget)
     return [
-        {**rule, **matcher.judged(rule["operator"], rule["value"], found)}
+        {**rule, **judge.judged(rule["operator"], rule["value"], found)}
         for rule in rules
         for found in _readings(rule["field"], call.call_args)
     ]
@@ -139,11 +139,11 @@ def _at_path(name: str, call_args: dict[str, Any]) -> Any:
     return value
 
 
-class _Matcher:
+class _Judge:
     """Judges the values of one call, within its share of time."""
 
-    def __init__(self) -> None:
-        self._steps = MAX_MATCHING_STEPS
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self._spelled: dict[int, tuple[bytes, bytes]] = {}
 
     def judged(self, operator: str, expected: Any, found: Any) -> dict[str, Any]:
@@ -188,15 +188,13 @@ class _Matcher:
         if not isinstance(found, str) or not isinstance(expected, str):
             return None
         if operator == "contains":
-            self._steps -= len(found)
-            return expected in found if self._steps >= 0 else None
+            return expected in found if self._budget.spend(len(found)) else None
         try:
             pattern = compile_pattern(expected)
         except InputError:
             return None
         text = found.encode("utf-8")
-        self._steps -= pattern.steps(len(text))
-        return pattern.found_in(text) if self._steps >= 0 else None
+        return pattern.found_in(text) if self._budget.spend(pattern.steps(len(text))) else None
 
 
 def _of_a_kind(one: Any, other: Any) -> bool:

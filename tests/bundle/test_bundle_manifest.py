@@ -100,11 +100,6 @@ def test_opas_own_fields_are_allowed() -> None:
     assert load(manifest(**opa)).raw["revision"] == "4f2c"
 
 
-def test_matchers_are_refused_in_plain_words() -> None:
-    messages = refused(manifest(matchers={"iban": {"path": "/to", "prefix": "DE"}}))
-    assert messages == ["matchers are not supported by this version; leave the object empty or out"]
-
-
 def test_an_unknown_field_is_refused_with_those_that_are_known() -> None:
     (message,) = refused(manifest(entry_point="a/b"))
     assert message.startswith('"entry_point" is not a field of a manifest; known are name, version')

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scopebound_engine import strict_json
-from scopebound_engine.decision.facts import MAX_MATCHING_STEPS, Call, build
+from scopebound_engine.decision.facts import Call, build
+from scopebound_engine.decision.matching import MAX_MATCHING_STEPS
 from scopebound_engine.session.state import SessionFacts, Window
 
 SESSION = SessionFacts(
