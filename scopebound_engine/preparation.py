@@ -12,7 +12,7 @@ from scopebound_engine.access.model import ADMIN
 from scopebound_engine.bundle import archive, gate
 from scopebound_engine.bundle.build import build
 from scopebound_engine.bundle.keys import SigningKey, TrustedKeys
-from scopebound_engine.bundle.registry import Registry
+from scopebound_engine.bundle.registry import Actor, Registry
 from scopebound_engine.bundle.signature import SIGNATURES, sign, verify
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import migrate, open_database
@@ -91,7 +91,7 @@ def _api_key(config: Config, store: ApiKeyStore) -> Path | None:
 
 
 def _bundle(config: Config, registry: Registry) -> None:
-    if registry.ever_activated():
+    if registry.generation():
         return
     key = _bundle_key(config)
     files = build(config.policies, config.policies.parent / "manifest.json")
@@ -106,9 +106,11 @@ def _bundle(config: Config, registry: Registry) -> None:
             f"{_public_file(config)} there, and start again."
         ) from error
     gate.require(bundle)
-    registry.activate(
-        data, bundle, description="shipped policies", actor="first start", if_none=True
-    )
+    actor = Actor("first start")
+    # Suppressed: another node on the same database was faster, with a higher version.
+    with suppress(ConflictError):
+        stored = registry.store(data, bundle, description="shipped policies", actor=actor)
+        registry.activate(stored.id, actor=actor, if_none=True)
 
 
 def _bundle_key(config: Config) -> SigningKey:

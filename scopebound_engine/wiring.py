@@ -61,10 +61,10 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
     active = ActiveBundle(
         evaluators=config.evaluators, evaluation_seconds=config.evaluation_deadline_ms / 1000
     )
-    stored = Registry(engine, clock).active()
-    if stored is not None:
-        version, data = stored
-        bundle = verify(data, TrustedKeys.read(config.trusted_keys_dir))
+    registry = Registry(engine, clock)
+    version = registry.active()
+    if version is not None:
+        bundle = verify(registry.data(version.id), TrustedKeys.read(config.trusted_keys_dir))
         active.load(BundleRef(version.id, version.version, version.checksum), bundle)
     return Services(
         config=config,

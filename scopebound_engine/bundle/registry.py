@@ -1,36 +1,43 @@
-"""Which bundles there are and which is in force: each activation is a new generation."""
+"""Which bundles there are and which is in force: each activation is a new generation.
 
+A version is immutable: its bytes are stored once and at most removed. Of one identity at most one
+version is kept. Whatever writes runs alone, on all nodes, so that uploads, activations and
+removals have one order.
+"""
+
+import threading
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Final, Literal
 
-from sqlalchemy import Connection, Engine, Row, exists, insert, select
+from sqlalchemy import Connection, Engine, insert, update
 
+from scopebound_engine.bundle import admission, events, stored
+from scopebound_engine.bundle.admission import Admission
+from scopebound_engine.bundle.events import Actor, Event, EventKind
 from scopebound_engine.bundle.signature import VerifiedBundle
+from scopebound_engine.bundle.stored import BundleVersion
 from scopebound_engine.database.engine import reading, transaction
 from scopebound_engine.database.schema import activations, bundles
+from scopebound_engine.errors import ConflictError, Finding
 from scopebound_engine.times import moment
 
-_LOCK: Final = "bundles"
+__all__ = [
+    "RETAINED",
+    "ActivationKind",
+    "Actor",
+    "Admission",
+    "BundleVersion",
+    "Event",
+    "EventKind",
+    "Registry",
+]
 
+RETAINED: Final = 10
 
-@dataclass(frozen=True, slots=True)
-class BundleVersion:
-    """A stored bundle at one of its activations. `bundle_path` is relative to the data folder."""
-
-    id: str
-    generation: int
-    name: str
-    version: str
-    checksum: str
-    identity: str
-    bundle_path: str
-    description: str
-    uploaded_at: datetime
-    activated_at: datetime
-    actor: str
+ActivationKind = Literal["bundle.activated", "bundle.rolled_back"]
 
 
 class Registry:
@@ -43,88 +50,220 @@ class Registry:
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self._engine, self._clock, self._new_id = engine, clock, new_id
+        self._writing = threading.Lock()
 
-    def ever_activated(self) -> bool:
-        """Whether any bundle was ever in force."""
+    def generation(self) -> int:
+        """The generation in force; 0 before the first activation."""
         with reading(self._engine) as connection:
-            return bool(connection.execute(select(exists(activations.select()))).scalar_one())
+            return stored.generation(connection)
 
-    def active(self) -> tuple[BundleVersion, bytes] | None:
-        """The bundle in force and its bytes as received; None before the first activation."""
+    def active(self) -> BundleVersion | None:
+        """The version in force; None before the first activation."""
         with reading(self._engine) as connection:
-            row = connection.execute(_ACTIVE).first()
-        return None if row is None else (_version(row), row.bytes)
+            return stored.active(connection)
 
-    def activate(
+    def versions(self) -> list[BundleVersion]:
+        """The versions that are kept, newest upload first."""
+        with reading(self._engine) as connection:
+            return stored.kept(connection)
+
+    def get(self, bundle_id: str) -> BundleVersion:
+        """The kept version of this id. Raises NotFoundError."""
+        with reading(self._engine) as connection:
+            return stored.require(connection, bundle_id)
+
+    def data(self, bundle_id: str) -> bytes:
+        """The bytes of a kept version as they are stored, unchecked. Raises NotFoundError."""
+        with reading(self._engine) as connection:
+            return stored.data(connection, bundle_id)
+
+    def find(self, digest: str) -> BundleVersion | None:
+        """The kept version of this identity or checksum."""
+        with reading(self._engine) as connection:
+            return stored.find(connection, digest)
+
+    def was_activated(self, bundle_id: str) -> bool:
+        """Whether the version was ever in force."""
+        with reading(self._engine) as connection:
+            return stored.was_activated(connection, bundle_id)
+
+    def highest_activated(self) -> BundleVersion | None:
+        """The highest version that was ever in force, removed ones too."""
+        with reading(self._engine) as connection:
+            return stored.highest_activated(connection)
+
+    def events(
+        self, *, limit: int = 100, before: int | None = None, bundle_id: str | None = None
+    ) -> list[Event]:
+        """So many events, newest first: those with an id below `before`, those of one bundle."""
+        with reading(self._engine) as connection:
+            return events.latest(connection, limit, before, bundle_id)
+
+    def admit(self, verified: VerifiedBundle) -> Admission:
+        """What an upload of the bundle would be. Raises ConflictError, see `admission.admit`."""
+        with reading(self._engine) as connection:
+            return admission.admit(connection, verified)[0]
+
+    def store(
         self,
         data: bytes,
         verified: VerifiedBundle,
         *,
         description: str,
-        actor: str,
+        actor: Actor,
+        warnings: Sequence[Finding] = (),
+    ) -> BundleVersion:
+        """The version of these bytes, which are those of `verified`; new unless it is kept.
+
+        Versions beyond RETAINED are pruned, eldest upload first, never the one in force. Raises
+        ConflictError as `admit` does.
+        """
+        with self._alone() as (connection, now):
+            _, same = admission.admit(connection, verified)
+            if same is not None:
+                return same
+            uploaded_at = stored.later_than_all(connection, now)
+            row = {
+                "id": self._new_id(),
+                "name": verified.manifest.name,
+                "version": verified.manifest.version,
+                "checksum": verified.checksum,
+                "identity": verified.identity,
+                "key_id": verified.key_id,
+                "bundle_path": stored.free_path(connection, uploaded_at),
+                "description": description,
+                "uploaded_at": uploaded_at,
+                "uploaded_by": actor.name,
+                "warnings": events.to_json(warnings),
+                "bytes": data,
+            }
+            connection.execute(insert(bundles).values(row))
+            version = stored.require(connection, str(row["id"]))
+            _record(connection, "bundle.uploaded", actor, now, version)
+            _prune(connection, actor, now)
+            return version
+
+    def activate(
+        self,
+        bundle_id: str,
+        *,
+        actor: Actor,
+        kind: ActivationKind = "bundle.activated",
+        reason: str = "",
         if_none: bool = False,
     ) -> BundleVersion:
-        """Put a bundle in force: `verified` is what its bytes were verified to be.
+        """Put a kept version in force, in a new generation; what is in force already stays so.
 
-        Bytes that are stored already are not stored again: their version gets a new generation.
-        With `if_none` one that is in force stays so and is answered.
+        With `if_none` whichever is in force stays so and is answered. Raises NotFoundError, and
+        ConflictError for a version lower than one that was in force, unless it is rolled back to.
         """
-        now = moment(self._clock())
-        with transaction(self._engine, lock=_LOCK) as connection:
-            active = connection.execute(_ACTIVE).first() if if_none else None
-            if active is not None:
-                return _version(active)
-            same = select(bundles.c.id).where(bundles.c.checksum == verified.checksum)
-            bundle_id = connection.execute(same).scalar_one_or_none()
-            if bundle_id is None:
-                bundle_id = self._new_id()
-                row = {
-                    "id": bundle_id,
-                    "name": verified.manifest.name,
-                    "version": str(verified.manifest.version),
-                    "checksum": verified.checksum,
-                    "identity": verified.identity,
-                    "bundle_path": _free_path(connection, now),
-                    "description": description,
-                    "uploaded_at": now,
-                    "bytes": data,
-                }
-                connection.execute(insert(bundles).values(row))
-            connection.execute(
-                insert(activations).values(bundle_id=bundle_id, activated_at=now, actor=actor)
-            )
-            return _version(connection.execute(_ACTIVE).one())
+        with self._alone() as (connection, now):
+            former = stored.active(connection)
+            if former is not None and (if_none or former.id == bundle_id.lower()):
+                return former
+            version = stored.require(connection, bundle_id)
+            if kind != "bundle.rolled_back":
+                admission.require_not_lower(connection, version.version)
+            row = {
+                "bundle_id": version.id,
+                "activated_at": now,
+                "kind": kind,
+                "actor": actor.name,
+                "api_key_id": actor.api_key_id,
+                "reason": reason,
+            }
+            connection.execute(insert(activations).values(row))
+            version = stored.require(connection, version.id)
+            _record(connection, kind, actor, now, version, former, reason)
+            return version
+
+    def remove(self, bundle_id: str, *, actor: Actor) -> BundleVersion:
+        """The version that was; its bytes are gone, activations and events keep naming it.
+
+        Raises NotFoundError, ConflictError for the one in force.
+        """
+        with self._alone() as (connection, now):
+            version = stored.require(connection, bundle_id)
+            if version.is_active:
+                raise ConflictError(
+                    f"the bundle {version.id} (version {version.version}) is in force; "
+                    "put another one in force first, then delete it"
+                )
+            _remove(connection, "bundle.deleted", actor, now, version)
+            return version
+
+    def note(
+        self,
+        kind: EventKind,
+        *,
+        actor: Actor,
+        reason: str = "",
+        findings: Sequence[Finding] = (),
+        **bundle: str | None,
+    ) -> Event:
+        """Record what changes nothing here, such as an acknowledgement.
+
+        `bundle` is what is known of its bundle_id, version, checksum and key_id.
+        """
+        with self._alone() as (connection, now):
+            about = {**bundle, **_from(stored.active(connection)), "reason": reason}
+            return events.add(connection, kind, actor, now, about, findings)
+
+    def refused(
+        self,
+        *,
+        actor: Actor,
+        reason: str,
+        findings: Sequence[Finding] = (),
+        **bundle: str | None,
+    ) -> Event:
+        """Record that a bundle was refused, as `note` does."""
+        return self.note("bundle.refused", actor=actor, reason=reason, findings=findings, **bundle)
+
+    @contextmanager
+    def _alone(self) -> Iterator[tuple[Connection, datetime]]:
+        """The one transaction that writes, and when it does."""
+        # The threads of a process wait here, where none takes a connection from the others.
+        with self._writing, transaction(self._engine, lock="bundles") as connection:
+            yield connection, moment(self._clock())
 
 
-_ACTIVE: Final = (
-    select(bundles, activations.c.generation, activations.c.activated_at, activations.c.actor)
-    .join_from(activations, bundles)
-    .order_by(activations.c.generation.desc())
-    .limit(1)
-)
+def _prune(connection: Connection, actor: Actor, now: datetime) -> None:
+    kept = stored.kept(connection)
+    spare = [version for version in reversed(kept) if not version.is_active]
+    for version in spare[: max(0, len(kept) - RETAINED)]:
+        _remove(connection, "bundle.pruned", actor, now, version)
 
 
-def _version(row: Row[Any]) -> BundleVersion:
-    return BundleVersion(
-        id=row.id,
-        generation=row.generation,
-        name=row.name,
-        version=row.version,
-        checksum=row.checksum,
-        identity=row.identity,
-        bundle_path=row.bundle_path,
-        description=row.description,
-        uploaded_at=row.uploaded_at,
-        activated_at=row.activated_at,
-        actor=row.actor,
-    )
+def _remove(
+    connection: Connection, kind: EventKind, actor: Actor, now: datetime, version: BundleVersion
+) -> None:
+    row = update(bundles).where(bundles.c.id == version.id)
+    connection.execute(row.values(bytes=None, removed_at=now))
+    _record(connection, kind, actor, now, version)
 
 
-def _free_path(connection: Connection, uploaded_at: datetime) -> str:
-    """The path names a second; where that is taken, the next free one."""
-    while True:
-        path = f"bundle-history/bundle-{uploaded_at:%Y%m%d-%H%M%S}.tar.gz"
-        taken = select(exists(bundles.select().where(bundles.c.bundle_path == path)))
-        if not connection.execute(taken).scalar_one():
-            return path
-        uploaded_at += timedelta(seconds=1)
+def _record(
+    connection: Connection,
+    kind: EventKind,
+    actor: Actor,
+    now: datetime,
+    version: BundleVersion,
+    former: BundleVersion | None = None,
+    reason: str = "",
+) -> None:
+    about = {
+        "key_id": version.key_id,
+        "bundle_id": version.id,
+        "generation": version.generation,
+        "version": version.version,
+        "checksum": version.checksum,
+        "reason": reason,
+    }
+    events.add(connection, kind, actor, now, about | _from(former))
+
+
+def _from(former: BundleVersion | None) -> dict[str, str | int | None]:
+    if former is None:
+        return {}
+    return {"from_bundle_id": former.id, "from_generation": former.generation}

@@ -14,12 +14,14 @@ from sqlalchemy import (
     Column,
     Dialect,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -51,6 +53,8 @@ metadata = MetaData(
     }
 )
 _UUID: Final = String(36)
+# SQLite numbers rows by itself only where the type is INTEGER.
+_NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
 
 roles = Table(
     "roles",
@@ -90,32 +94,92 @@ signing_keys = Table(
     Column("expires_at", Timestamp),
 )
 
+# A removed version loses its bytes and keeps its row, to which activations and events refer.
 bundles = Table(
     "bundles",
     metadata,
     Column("id", _UUID, primary_key=True),
     Column("name", Text, nullable=False),
     Column("version", Text, nullable=False),
-    Column("checksum", String(64), nullable=False, unique=True),
-    Column("identity", Text, nullable=False, index=True),
+    Column("checksum", String(64), nullable=False, index=True),
+    Column("identity", Text, nullable=False),
+    # Of the key that signed it; null where it was stored before that was noted.
+    Column("key_id", Text),
     Column("bundle_path", String(128), nullable=False, unique=True),
     Column("description", Text, nullable=False),
     Column("uploaded_at", Timestamp, nullable=False),
-    Column("bytes", LargeBinary, nullable=False),
+    Column("uploaded_by", Text, nullable=False, server_default=""),
+    Column("warnings", JSON, nullable=False, server_default="[]"),
+    Column("bytes", LargeBinary),
+    Column("removed_at", Timestamp),
+    Index(
+        "uq_bundles_kept_identity",
+        "identity",
+        unique=True,
+        sqlite_where=text("removed_at IS NULL"),
+        postgresql_where=text("removed_at IS NULL"),
+    ),
 )
 
 # The bundle in force is that of the highest generation; none was ever activated while it is empty.
 activations = Table(
     "activations",
     metadata,
-    Column(
-        "generation",
-        BigInteger().with_variant(Integer, "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    ),
+    Column("generation", _NUMBER, primary_key=True, autoincrement=True),
     Column("bundle_id", ForeignKey("bundles.id"), nullable=False, index=True),
     Column("activated_at", Timestamp, nullable=False),
+    Column("kind", Text, nullable=False, server_default="bundle.activated"),
     Column("actor", Text, nullable=False),
+    Column("api_key_id", _UUID),
+    Column("reason", Text, nullable=False, server_default=""),
     sqlite_autoincrement=True,
+)
+
+bundle_events = Table(
+    "bundle_events",
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("at", Timestamp, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("api_key_id", _UUID),
+    Column("key_id", Text),
+    Column("bundle_id", ForeignKey("bundles.id"), index=True),
+    Column("from_bundle_id", ForeignKey("bundles.id")),
+    Column("from_generation", BigInteger),
+    Column("generation", BigInteger),
+    Column("version", Text),
+    Column("checksum", String(64)),
+    Column("reason", Text, nullable=False),
+    Column("findings", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What workers are asked to prepare, one row at most. These times are microseconds of the database's
+# clock, the only one that all nodes share.
+activation_proposals = Table(
+    "activation_proposals",
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("bundle_id", ForeignKey("bundles.id"), nullable=False),
+    Column("opened_us", BigInteger, nullable=False),
+    Column("lease_ends_us", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What each worker runs and has prepared. Unlogged on PostgreSQL: after a crash all report again.
+workers = Table(
+    "workers",
+    metadata,
+    Column("worker_id", Text, primary_key=True),
+    Column("node_id", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("checksum", String(64)),
+    Column("prepared", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("error_at", Timestamp),
+    Column("loaded_at", Timestamp),
+    Column("seen_us", BigInteger, nullable=False),
 )

@@ -1,0 +1,55 @@
+"""Whether a bundle may become a version, by what is kept and what was ever in force.
+
+The cheapest attack is an old bundle, signed and sound, sent again. So a way back to what was in
+force leads through rollback alone, which has a scope and an audit of its own.
+"""
+
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from scopebound_engine.bundle import stored
+from scopebound_engine.bundle.signature import VerifiedBundle
+from scopebound_engine.bundle.stored import BundleVersion
+from scopebound_engine.bundle.version import Version
+from scopebound_engine.errors import ConflictError, Finding
+
+# A new version, the one in force, or one that is kept and was never activated.
+Admission = Literal["new", "unchanged", "retry"]
+
+
+def admit(
+    connection: Connection, verified: VerifiedBundle
+) -> tuple[Admission, BundleVersion | None]:
+    """What an upload of the bundle would be, and the kept version of its identity.
+
+    Raises ConflictError, whose finding points at rollback, for a bundle that is kept and was in
+    force before, and for a version lower than one that was.
+    """
+    same = stored.find(connection, verified.identity)
+    if same is not None and same.is_active:
+        return "unchanged", same
+    if same is not None and same.activated_at is not None:
+        message = (
+            f"this bundle is kept as {same.id} (version {same.version}), which was in force before"
+        )
+        raise _conflict(message, f"roll back to it: POST /mgmt/v1/bundles/rollback/{same.id}")
+    require_not_lower(connection, verified.manifest.version)
+    return ("new" if same is None else "retry"), same
+
+
+def require_not_lower(connection: Connection, version: str) -> None:
+    """Raises ConflictError for a version lower than the highest that was ever in force."""
+    highest = stored.highest_activated(connection)
+    if highest is None or Version.parse(version) >= Version.parse(highest.version):
+        return
+    raise _conflict(
+        f"the version {version} is lower than {highest.version}, which was in force before "
+        f"(bundle {highest.id})",
+        f"raise the version in its manifest to {highest.version} or higher, or roll back to one "
+        "that GET /mgmt/v1/bundles lists: POST /mgmt/v1/bundles/rollback/{id}",
+    )
+
+
+def _conflict(message: str, remedy: str) -> ConflictError:
+    return ConflictError(f"{message}; {remedy}", [Finding("version", message, remedy=remedy)])

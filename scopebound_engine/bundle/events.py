@@ -1,0 +1,103 @@
+"""What happened to bundles and by whom: a table that is only ever added to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, insert, select
+
+from scopebound_engine.database.schema import bundle_events
+from scopebound_engine.errors import Finding
+
+EventKind = Literal[
+    "bundle.uploaded",
+    "bundle.activated",
+    "bundle.rolled_back",
+    "bundle.refused",
+    "bundle.deleted",
+    "bundle.pruned",
+    "bundle.acknowledged",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something to a bundle; without an API key it is the engine or its operator."""
+
+    name: str
+    api_key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened, or was refused. Later events have greater ids.
+
+    `bundle_id`, `version`, `checksum` and `key_id` (of the key that signed it) are of the bundle it
+    is about, as far as they were known; `from_…` is what was in force before. `generation` is that
+    which an activation began.
+    """
+
+    id: int
+    at: datetime
+    kind: EventKind
+    actor: str
+    api_key_id: str | None
+    key_id: str | None
+    bundle_id: str | None
+    from_bundle_id: str | None
+    from_generation: int | None
+    generation: int | None
+    version: str | None
+    checksum: str | None
+    reason: str
+    findings: tuple[Finding, ...]
+
+
+def add(
+    connection: Connection,
+    kind: EventKind,
+    actor: Actor,
+    at: datetime,
+    about: Mapping[str, str | int | None],
+    findings: Sequence[Finding] = (),
+) -> Event:
+    """Record an event; `about` are other fields of Event by name, as far as they are known."""
+    row = {
+        "reason": "",
+        **about,
+        "at": at,
+        "kind": kind,
+        "actor": actor.name,
+        "api_key_id": actor.api_key_id,
+        "findings": to_json(findings),
+    }
+    added = insert(bundle_events).values(row).returning(bundle_events)
+    return _event(connection.execute(added).one())
+
+
+def latest(
+    connection: Connection, limit: int, before: int | None, bundle_id: str | None
+) -> list[Event]:
+    """So many events, newest first: those with an id below `before`, those of one bundle."""
+    query = select(bundle_events).order_by(bundle_events.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(bundle_events.c.id < before)
+    if bundle_id is not None:
+        query = query.where(bundle_events.c.bundle_id == bundle_id.lower())
+    return [_event(row) for row in connection.execute(query)]
+
+
+def to_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Findings as they are stored."""
+    return [asdict(finding) for finding in findings]
+
+
+def from_json(stored: Sequence[dict[str, Any]]) -> tuple[Finding, ...]:
+    """Findings that were stored."""
+    return tuple(Finding(**fields) for fields in stored)
+
+
+def _event(row: Row[Any]) -> Event:
+    fields = row._asdict()
+    return Event(**{**fields, "findings": from_json(fields["findings"])})
