@@ -1,3 +1,5 @@
+import pytest
+
 from scopebound_engine.rego.source.syntax import Module, Rule
 from scopebound_engine.rego.source.tokens import Source
 
@@ -113,3 +115,26 @@ def test_names_are_variables_not_fields_functions_or_keywords() -> None:
 def test_undeclared_names_are_those_of_nobody() -> None:
     text = "package t\nf(p) if {\n\tq := 1\n\tp == q + nobody + known\n}"
     assert module(text).undeclared(4, ["known"]) == ["nobody"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "default\n\tp := 1",
+        "p\n\tcontains x if some x in input",
+        "p contains\n\tx if some x in input",
+        "import\n\tdata.a",
+    ],
+)
+def test_a_statement_goes_on_where_its_line_ends_in_mid_clause(text: str) -> None:
+    assert len(module(f"package t\n{text}").statements) == 2
+
+
+def test_a_field_named_like_a_keyword_ends_its_line() -> None:
+    (found,) = module("package t\nx if {\n\tinput.with\n\ty\n}").rules
+    assert len(found.bodies[0].literals) == 2
+
+
+def test_a_line_may_begin_with_the_built_in_contains() -> None:
+    (found,) = module('package t\nx if {\n\ty\n\tcontains(y, "a")\n}').rules
+    assert len(found.bodies[0].literals) == 2

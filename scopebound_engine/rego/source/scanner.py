@@ -8,9 +8,12 @@ from scopebound_engine.rego.source.tokens import Source
 _INFIX: Final = frozenset(
     {":=", "=", "==", "!=", "<", ">", "<=", ">=", "+", "-", "*", "/", "%", "|", "&", ",", ".", ":"}
 )
-# A line that ends or begins so goes on.
-_GOES_ON_AFTER: Final = _INFIX | {"in", "as", "with", "not", "if", "some", "every", "else"}
-_GOES_ON_BEFORE: Final = _INFIX | {"in", "as", "with", "if", "else"}
+# A line that ends or begins with one of these words goes on, as one with an operator does.
+_GOES_ON_AFTER: Final = (
+    *("in", "as", "with", "not", "if", "some", "every", "else"),
+    *("contains", "default", "import", "package"),
+)
+_GOES_ON_BEFORE: Final = ("in", "as", "with", "if", "else")
 _KEYWORDS: Final = frozenset(
     (
         *("true", "false", "null", "input", "data", "in", "with", "as", "not", "some", "every"),
@@ -65,18 +68,26 @@ class Scanner:
         while index < span.stop:
             index = self.source.closing.get(index, index) + 1
             separated = index < span.stop and self._tokens[index].text == separator
-            if index >= span.stop or separated or self._line_ends(index):
+            if index >= span.stop or separated or self.line_ends(index):
                 if index > start:
                     yield range(start, min(index, span.stop))
                 index += separated
                 start = index
 
-    def _line_ends(self, index: int) -> bool:
-        """Whether a statement ends before this token."""
+    def line_ends(self, index: int) -> bool:
+        """Whether a statement ends before this token, because its line does."""
         before, after = self._tokens[index - 1], self._tokens[index]
         if not self.source.newline_between(index - 1, index):
             return False
-        return before.text not in _GOES_ON_AFTER and after.text not in _GOES_ON_BEFORE
+        if before.text in _INFIX or self.is_keyword(index - 1, *_GOES_ON_AFTER):
+            return False
+        return not (after.text in _INFIX or self._goes_on_before(index))
+
+    def _goes_on_before(self, index: int) -> bool:
+        if self.is_keyword(index, "contains"):
+            # Of a set's head, and not the built-in that begins a line of its own.
+            return index + 1 < len(self._tokens) and self._tokens[index + 1].text != "("
+        return self.is_keyword(index, *_GOES_ON_BEFORE)
 
     def find(self, span: range, *words: str) -> int | None:
         """The first of these words that is not inside of brackets."""
