@@ -4,20 +4,18 @@ Nothing here says that the signature fits; `signature.verify` asks that between 
 and reading the payload.
 """
 
-import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scopebound_engine import strict_json
+from scopebound_engine import base64url, strict_json
 from scopebound_engine.errors import Finding, InputError, SignatureError
 
 SIGNATURES: Final = ".signatures.json"
 HASH: Final = "SHA-256"
 
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
-_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
 # jwk, jku, x5u, x5c bring a key along, crit and b64 change what is signed: none has a place here.
 _HEADERS: Final = frozenset({"alg", "kid", "typ"})
 # Those of OPA's DecodedSignature, v1/bundle/bundle.go.
@@ -124,12 +122,10 @@ def _json_object(data: bytes, what: str) -> dict[str, Any]:
 
 
 def _decoded(part: str) -> bytes:
-    """A part of the JWS. One content has one spelling: no padding, no stray bits at the end."""
-    if _BASE64URL.fullmatch(part) and len(part) % 4 != 1:
-        data = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-        if base64.urlsafe_b64encode(data).rstrip(b"=") == part.encode():
-            return data
-    raise refusal("a part of the signature is not base64url without padding")
+    try:
+        return base64url.decode(part)
+    except ValueError as error:
+        raise refusal(f"a part of the signature is {error}") from error
 
 
 def _listed(names: list[str]) -> str:

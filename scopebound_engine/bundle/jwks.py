@@ -1,19 +1,17 @@
 """A JWK set (RFC 7517) of trusted keys: NAME.jwks.json.
 
 A key may carry `nbf` and `exp` (seconds since 1970) and `revoked: {"revoked_at", "reason"}`, as the
-historical keys of OpenID Federation 1.0 (8.7.2) do. RFC 7517 lets readers ignore members that they
-do not know; here they are refused, because a mistyped `revoked` must not bring a key back.
+keys of an OpenID Federation 1.0 Historical Keys Response do. RFC 7517 lets readers ignore members
+that they do not know; here they are refused: a mistyped `revoked` must not bring a key back.
 """
 
-import base64
-import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from scopebound_engine import strict_json
+from scopebound_engine import base64url, strict_json
 from scopebound_engine.bundle.public_key import (
     COORDINATE_BYTES,
     PublicKey,
@@ -30,7 +28,6 @@ SUFFIX: Final = ".jwks.json"
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _COMMON: Final = frozenset({"kty", "kid", "alg", "use", "key_ops", "nbf", "exp", "iat", "revoked"})
 _OF_KIND: Final = {"EC": {"crv", "x", "y"}, "OKP": {"crv", "x"}, "RSA": {"n", "e"}}
-_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 Jwk = dict[str, Any]
 
@@ -145,13 +142,15 @@ def _text(where: str, jwk: Jwk, field: str) -> str:
 
 
 def _bytes(where: str, jwk: Jwk, field: str, size: int | None = None) -> bytes:
-    """A number or point in the one spelling that RFC 7518 allows: no padding, no leading zeros."""
+    """A number or point in the one spelling that RFC 7518, 2 allows: no padding, no zeros ahead."""
     text = jwk.get(field)
-    if isinstance(text, str) and _BASE64URL.fullmatch(text) and len(text) % 4 != 1:
-        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        if len(data) == size or (size is None and data[0]):
-            return data
-    raise InputError(f"{where}.{field}", "is not base64url of the right length, without padding")
+    try:
+        data = base64url.decode(text) if isinstance(text, str) else b""
+    except ValueError as error:
+        raise InputError(f"{where}.{field}", f"is {error}") from error
+    if len(data) != size if size else not data or not data[0]:
+        raise InputError(f"{where}.{field}", "has not the length that its key needs")
+    return data
 
 
 def _quoted(text: str) -> str:

@@ -5,13 +5,12 @@ and RSA is RS256 unless whoever trusts the key says PS256. A key's id is its RFC
 which signer and server compute alike without agreeing on a name.
 """
 
-import base64
 import hashlib
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from scopebound_engine import strict_json
+from scopebound_engine import base64url, strict_json
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
@@ -48,21 +47,17 @@ def thumbprint(key: PublicKey) -> str:
     if isinstance(key, ec.EllipticCurvePublicKey):
         point = key.public_numbers()
         x, y = (n.to_bytes(COORDINATE_BYTES) for n in (point.x, point.y))
-        members = {"kty": "EC", "crv": "P-256", "x": _base64url(x), "y": _base64url(y)}
+        members = {"kty": "EC", "crv": "P-256", "x": base64url.encode(x), "y": base64url.encode(y)}
     elif isinstance(key, ed25519.Ed25519PublicKey):
-        members = {"kty": "OKP", "crv": "Ed25519", "x": _base64url(key.public_bytes_raw())}
+        members = {"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(key.public_bytes_raw())}
     else:
         numbers = key.public_numbers()
         n, e = (v.to_bytes(-(-v.bit_length() // 8)) for v in (numbers.n, numbers.e))
-        members = {"kty": "RSA", "n": _base64url(n), "e": _base64url(e)}
-    return _base64url(hashlib.sha256(strict_json.dumps(members)).digest())
+        members = {"kty": "RSA", "n": base64url.encode(n), "e": base64url.encode(e)}
+    return base64url.encode(hashlib.sha256(strict_json.dumps(members)).digest())
 
 
 def _algorithms(key: PublicKey) -> tuple[str, ...]:
     if isinstance(key, rsa.RSAPublicKey):
         return ("RS256", "PS256")
     return ("EdDSA",) if isinstance(key, ed25519.Ed25519PublicKey) else ("ES256",)
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -12,6 +12,7 @@ _COMMANDS: Final = {
     "serve": "scopebound_engine.cli.serve:serve",
     "keys": "scopebound_engine.cli.keys:keys",
     "bundle": "scopebound_engine.cli.bundle:bundle",
+    "trust": "scopebound_engine.cli.trust:trust",
     "policy": "scopebound_engine.cli.policy:policy",
     "role": "scopebound_engine.cli.role:role",
     "demo": "scopebound_engine.cli.demo:demo",

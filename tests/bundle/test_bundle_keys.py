@@ -85,7 +85,7 @@ def test_one_file_can_be_trusted_alone(tmp_path: Path) -> None:
 
 
 def test_trusting_nothing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"holds no \*\.pem file"):
+    with pytest.raises(ConfigError, match=r"holds no key \(\*\.pem, \*\.jwks\.json\)"):
         TrustedKeys.read(tmp_path)
     with pytest.raises(ConfigError, match="cannot be read"):
         TrustedKeys.read(tmp_path / "nowhere")
