@@ -14,10 +14,13 @@ from typing import Final
 from scopebound_engine.errors import InputError
 
 PREFIX: Final = "sb-"
-SCOPES: Final = frozenset({"enforce", "roles", "bundles", "rollback", "audit", "admin"})
 ADMIN: Final = "admin"
 ENFORCE: Final = "enforce"
 ROLES: Final = "roles"
+BUNDLES: Final = "bundles"
+ROLLBACK: Final = "rollback"
+AUDIT: Final = "audit"
+SCOPES: Final = frozenset({ENFORCE, ROLES, BUNDLES, ROLLBACK, AUDIT, ADMIN})
 HINT_LENGTH: Final = 8
 _RANDOM_BYTES: Final = 32
 _MAX_NAME_LENGTH: Final = 128
