@@ -117,10 +117,15 @@ def _curl(document: Json, path: str, method: str, operation: Json) -> str:
             path = path.replace(f"{{{parameter['name']}}}", parameter["example"])
     lines.append(f'"$URL{path}"')
     for media_type, content in (body or {"content": {}})["content"].items():
-        example = json.dumps(content["example"], ensure_ascii=False, indent=2)
-        quoted = example.replace("'", "'\\''")
-        lines += [f'-H "Content-Type: {media_type}"', f"-d '{quoted}'"]
+        lines += [f'-H "Content-Type: {media_type}"', _sent(media_type, content["example"])]
     return " \\\n  ".join(lines)
+
+
+def _sent(media_type: str, example: Any) -> str:
+    if media_type != "application/json":
+        return f"--data-binary @{example}"
+    quoted = json.dumps(example, ensure_ascii=False, indent=2).replace("'", "'\\''")
+    return f"-d '{quoted}'"
 
 
 def _answers(document: Json, operation: Json) -> str:

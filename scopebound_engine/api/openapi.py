@@ -21,20 +21,23 @@ JSON: Final = "application/json"
 HTML: Final = "text/html; charset=utf-8"
 _ROOT: Final = "#/components"
 _REQUEST_ID: Final[Mapping[str, Any]] = {"X-Request-Id": {"$ref": f"{_ROOT}/headers/RequestId"}}
+_PASSING: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _SUMMARY: Final = (
     "Before an agent calls a tool it asks `POST /v1/enforce`, and the answer comes from policy. "
-    "Bodies are strict JSON, whatever their Content-Type says: duplicate keys, NaN, NUL, lone "
-    "surrogates and integers over 64 digits are refused, and so is what is over a configured limit."
+    "Bodies, but for bundles, are strict JSON, whatever their Content-Type says: duplicate keys, "
+    "NaN, NUL, lone surrogates and integers over 64 digits are refused, and so is what is over a "
+    "configured limit."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A request's body: its type, and an example."""
+    """A request's body: its type, and an example, a text where it is no JSON."""
 
     type: Any
-    example: Mapping[str, Any]
+    example: Mapping[str, Any] | str
     required: bool = True
+    media_type: str = JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ def _operation(operation: Operation, references: Mapping[int, Any]) -> dict[str,
         content = {"schema": references[id(operation.body.type)], "example": operation.body.example}
         described["requestBody"] = {
             "required": operation.body.required,
-            "content": {JSON: content},
+            "content": {operation.body.media_type: content},
         }
     return described | ({"security": []} if operation.public else {})
 
@@ -155,8 +158,8 @@ def _answer(answer: Answer, references: Mapping[int, Any], links: Mapping[str, A
 def _problem(status: HTTPStatus) -> dict[str, Any]:
     kind = problems.kind_of(status)
     headers: dict[str, Any] = dict(_REQUEST_ID)
-    if status is HTTPStatus.TOO_MANY_REQUESTS:
-        headers["Retry-After"] = _text_header("Seconds.")
+    if status in _PASSING:
+        headers["Retry-After"] = _text_header("Seconds, where they are known.")
     return {
         "description": f"{kind.title}.",
         "headers": headers,

@@ -7,19 +7,17 @@ from typing import Any, Final, Literal
 from scopebound_engine.api.examples import roles as examples
 from scopebound_engine.api.openapi import Answer, Body, Operation
 from scopebound_engine.api.operations.statuses import (
+    ASKED,
     CONFLICT,
     CREATED,
     NOT_FOUND,
     OK,
-    READING,
     WRITING,
 )
 from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.api.schemas import roles as schemas
 from scopebound_engine.role.model import RoleChanges, RoleFields, Suspension
 
-# A query parameter that is not known is a 400 here.
-_ASKED: Final = (HTTPStatus.BAD_REQUEST, *READING)
 _WHY: Final = Body(Suspension, examples.SUSPENSION, required=False)
 _ROLE_ID: Final = {
     "name": "role_id",
@@ -82,7 +80,7 @@ OPERATIONS: Final = (
                 {"all": examples.ROLE_LIST, "named": examples.ROLE},
             )
         },
-        problems=(*_ASKED, NOT_FOUND),
+        problems=(*ASKED, NOT_FOUND),
         note="A key without the scope `roles` reads id and name.",
     ),
     Operation(
@@ -108,7 +106,7 @@ OPERATIONS: Final = (
         "get",
         RoleItem.on_get,
         Answer("The role.", schemas.RoleAnswer | schemas.RoleName, {"role": examples.ROLE}),
-        _ASKED,
+        ASKED,
         note="A key without the scope `roles` reads id and name.",
     ),
     _on_role(
@@ -140,6 +138,6 @@ OPERATIONS: Final = (
         "delete",
         RoleItem.on_delete,
         Answer("It is deleted.", schemas.DeletedRole, {"role": examples.DELETED_ROLE}),
-        (*_ASKED, CONFLICT),
+        (*ASKED, CONFLICT),
     ),
 )

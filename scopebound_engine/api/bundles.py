@@ -1,0 +1,209 @@
+"""/mgmt/v1/bundles: upload, list, read, activate, roll back and remove policy bundles.
+
+Whoever may upload or roll back may read, and so may the scope `audit`. What a bundle is refused for
+is answered whole, as findings; what is answered after a change says which workers run it.
+"""
+
+import time
+from dataclasses import dataclass, fields
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Final
+
+import falcon
+from pydantic import BaseModel, ConfigDict, Field
+
+from scopebound_engine import strict_json
+from scopebound_engine.access.model import ADMIN, AUDIT, BUNDLES, ROLLBACK, ApiKey
+from scopebound_engine.api import body, bundle_answers, queries
+from scopebound_engine.api.answers import answer_json, answer_tagged
+from scopebound_engine.api.auth import require
+from scopebound_engine.api.seats import Seats
+from scopebound_engine.bundle import archive
+from scopebound_engine.bundle.lifecycle import Bundles
+from scopebound_engine.bundle.registry import Actor
+from scopebound_engine.errors import InputError, NotFoundError
+from scopebound_engine.parsing import parse
+from scopebound_engine.role.model import is_uuid
+
+GZIP: Final = "application/gzip"
+# What is packed is hardly larger than what it holds, of which the archive has a limit.
+MOST_BYTES: Final = archive.LIMITS.inflated_bytes
+UPLOAD_SECONDS: Final = 60.0
+LONGEST_TEXT: Final = 500
+MOST_EVENTS: Final = 1000
+_EVENTS: Final = 100
+_LAST_EVENT: Final = (1 << 63) - 1
+_READING: Final = (BUNDLES, ROLLBACK, AUDIT)
+
+
+class Why(BaseModel):
+    """The body of a rollback: the reason, for those who read what happened."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    reason: Annotated[str, Field(max_length=LONGEST_TEXT)] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What the query of an upload says."""
+
+    description: str
+    activate: bool
+    dry_run: bool
+    acknowledge_floor: bool
+
+    @classmethod
+    def of(cls, req: falcon.Request) -> "_Wish":
+        """Raises InputError, ForbiddenError."""
+        queries.only(req, {field.name for field in fields(cls)})
+        wish = cls(
+            description=queries.text(req, "description", LONGEST_TEXT),
+            activate=queries.flag(req, "activate", True),
+            dry_run=queries.flag(req, "dry_run", False),
+            acknowledge_floor=queries.flag(req, "acknowledge_floor", False),
+        )
+        if wish.acknowledge_floor:
+            require(req, ADMIN)
+        return wish
+
+
+@dataclass(frozen=True, slots=True)
+class BundleCollection:
+    """All versions that are kept, and what happened to any."""
+
+    bundles: Bundles
+    seats: Seats
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """The versions that are kept, newest upload first; at most ten."""
+        require(req, *_READING)
+        queries.only(req)
+        found = [bundle_answers.version(version) for version in self.bundles.versions()]
+        answer_json(resp, {"count": len(found), "versions": found})
+
+    def on_get_events(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """What happened to bundles, refusals too, newest first."""
+        require(req, *_READING)
+        queries.only(req, {"limit", "before"})
+        limit = queries.number(req, "limit", _EVENTS, MOST_EVENTS)
+        before = queries.number(req, "before", _LAST_EVENT, _LAST_EVENT)
+        found = [
+            bundle_answers.event(event) for event in self.bundles.events(limit=limit, before=before)
+        ]
+        answer_json(resp, {"count": len(found), "events": found})
+
+    def on_post_upload(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Check a bundle, store it and put it in force on every worker, or change nothing.
+
+        The same bytes may be sent again by whoever lost the answer.
+        """
+        # Answered before the body is read, a refusal would be lost in a reset connection.
+        req.context.body_unread = True
+        key, wish = require(req, BUNDLES), _Wish.of(req)
+        with self.seats.take():
+            data = body.read(req, MOST_BYTES, time.monotonic() + UPLOAD_SECONDS)
+            req.context.body_unread = False
+            answer_json(
+                resp, self._tried(data, wish) if wish.dry_run else self._done(data, wish, key)
+            )
+
+    def _tried(self, data: bytes, wish: "_Wish") -> dict[str, Any]:
+        return bundle_answers.trial(
+            self.bundles.try_out(
+                data, activate=wish.activate, acknowledge_floor=wish.acknowledge_floor
+            )
+        )
+
+    def _done(self, data: bytes, wish: "_Wish", key: ApiKey) -> dict[str, Any]:
+        return bundle_answers.upload(
+            self.bundles.upload(
+                data,
+                description=wish.description,
+                actor=_actor(key),
+                activate=wish.activate,
+                acknowledge_floor=wish.acknowledge_floor,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BundleItem:
+    """One version, by its id. Rollbacks have seats of their own: no upload keeps them waiting."""
+
+    bundles: Bundles
+    seats: Seats
+    rollback_seats: Seats
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, bundle_id: str) -> None:
+        """The version: its manifest, its files, its warnings, and what happened to it."""
+        require(req, *_READING)
+        queries.only(req)
+        version, data = self.bundles.load(_uuid(bundle_id))
+        events = self.bundles.events(limit=_EVENTS, bundle_id=version.id)
+        answer_json(resp, bundle_answers.details(version, archive.read(data), events))
+
+    def on_get_download(self, req: falcon.Request, resp: falcon.Response, bundle_id: str) -> None:
+        """The bytes, exactly as they were uploaded."""
+        require(req, *_READING)
+        queries.only(req)
+        version, data = self.bundles.load(_uuid(bundle_id))
+        name = PurePosixPath(version.bundle_path).name
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        answer_tagged(req, resp, data, GZIP, version.checksum, headers)
+
+    def on_get_diff(
+        self, req: falcon.Request, resp: falcon.Response, bundle_id: str, other_id: str
+    ) -> None:
+        """What changes from this version to the other: rules, codes and data, not their layout."""
+        require(req, *_READING)
+        queries.only(req)
+        answer_json(
+            resp, bundle_answers.diff(*self.bundles.compare(_uuid(bundle_id), _uuid(other_id)))
+        )
+
+    def on_post_activate(self, req: falcon.Request, resp: falcon.Response, bundle_id: str) -> None:
+        """Put a version in force that was stored and never activated."""
+        key = require(req, BUNDLES)
+        queries.only(req)
+        with self.seats.take():
+            outcome = self.bundles.activate(_uuid(bundle_id), actor=_actor(key))
+        answer_json(resp, bundle_answers.upload(outcome))
+
+    def on_post_rollback(self, req: falcon.Request, resp: falcon.Response, bundle_id: str) -> None:
+        """Put a version in force again that was before; it is verified like an upload."""
+        key, reason = require(req, ROLLBACK), _reason(req)
+        with self.rollback_seats.take():
+            outcome = self.bundles.rollback(_uuid(bundle_id), actor=_actor(key), reason=reason)
+        answer_json(resp, bundle_answers.rollback(outcome))
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, bundle_id: str) -> None:
+        """Remove a version and its bytes; not the one in force."""
+        key = require(req, BUNDLES)
+        queries.only(req)
+        version = self.bundles.remove(_uuid(bundle_id), actor=_actor(key))
+        answer_json(resp, {"deleted": True, "id": version.id, "version": version.version})
+
+
+def _actor(key: ApiKey) -> Actor:
+    return Actor(key.name, key.id)
+
+
+def _uuid(bundle_id: str) -> str:
+    if not is_uuid(bundle_id):
+        raise NotFoundError(
+            "a bundle's address holds its id; GET /mgmt/v1/bundles shows those of all"
+        )
+    return bundle_id.lower()
+
+
+def _reason(req: falcon.Request) -> str:
+    """Why, as the query or the optional body says."""
+    queries.only(req, {"reason"})
+    asked = queries.text(req, "reason", LONGEST_TEXT)
+    data = body.read(req, body.MANAGEMENT_BODY_BYTES, time.monotonic() + body.MANAGEMENT_SECONDS)
+    sent: Any = strict_json.loads(data) if data else {}
+    told = queries.printable("reason", parse(Why, sent).reason, LONGEST_TEXT)
+    if asked and told:
+        raise InputError("reason", "is in the query and in the body; give it once")
+    return asked or told

@@ -1,0 +1,263 @@
+"""The life of a bundle: uploaded, tried, put in force, rolled back to, removed.
+
+A bundle is refused before it changes anything: its bytes, its signature and its manifest are
+checked first, then whether it may follow the one in force, then everything the gate checks. Each
+refusal is an event that names its actor. The order of changes is that of the registry.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import structlog
+
+from scopebound_engine.bundle import archive, gate
+from scopebound_engine.bundle.activation import Activator, Convergence
+from scopebound_engine.bundle.diff import Diff, compare
+from scopebound_engine.bundle.history import History
+from scopebound_engine.bundle.keys import TrustedKeys
+from scopebound_engine.bundle.registry import ActivationKind, Actor, BundleVersion, Event, Registry
+from scopebound_engine.bundle.signature import VerifiedBundle, verify
+from scopebound_engine.database.lockfile import alone
+from scopebound_engine.errors import (
+    ActivationError,
+    BusyError,
+    ConflictError,
+    DatabaseUnavailableError,
+    Finding,
+    FindingsError,
+)
+from scopebound_engine.times import moment
+
+log = structlog.get_logger()
+
+# One gate at a time keeps the processor for those who decide. Rollbacks have a lane of their own:
+# a mistake is undone without waiting for the uploads that stand in line.
+_UPLOADS: Final = "gate.lock"
+_ROLLBACKS: Final = "rollback.lock"
+_LANE_SECONDS: Final = 120.0
+_RETRY_SECONDS: Final = 10
+_FLOOR: Final = "floor"
+# An archive can be wrong in thousands of ways at once. The answer has them all.
+_MOST_RECORDED: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a version. `convergence` is None where it was stored and not activated."""
+
+    version: BundleVersion
+    unchanged: bool
+    warnings: tuple[Finding, ...]
+    convergence: Convergence | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What an upload would do, with every check made and nothing stored."""
+
+    outcome: Literal["activate", "store", "unchanged"]
+    bundle: VerifiedBundle
+    warnings: tuple[Finding, ...]
+
+
+class Bundles:
+    """The bundles of this service, as they are managed. Safe for use by many threads.
+
+    Every method raises NotFoundError for an id that is not kept, and DatabaseUnavailableError.
+    Those that change something raise BundleError or ConflictError with findings, BusyError when
+    others are under way for too long, ActivationError when a worker cannot run the bundle.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        activator: Activator,
+        history: History,
+        trusted: Callable[[], TrustedKeys],
+        data_dir: Path,
+        clock: Callable[[], float],
+    ) -> None:
+        """`trusted` reads the keys anew, which may change; `clock` gives epoch seconds."""
+        self._registry, self._activator, self._history = registry, activator, history
+        self._trusted, self._data_dir, self._clock = trusted, data_dir, clock
+
+    def upload(
+        self,
+        data: bytes,
+        *,
+        description: str,
+        actor: Actor,
+        activate: bool = True,
+        acknowledge_floor: bool = False,
+    ) -> Outcome:
+        """Check and store a bundle, and unless told otherwise put it in force.
+
+        The bundle in force again is unchanged, and a version that was stored and never activated is
+        found again: whoever lost the answer may send the same bytes once more.
+        """
+        with self._refusals_recorded(actor, checksum=hashlib.sha256(data).hexdigest()) as known:
+            bundle = self._verify(data)
+            known |= {"version": bundle.manifest.version, "key_id": bundle.key_id}
+            if self._registry.admit(bundle) == "unchanged":
+                return self._unchanged(bundle.identity)
+            with self._lane(_UPLOADS):
+                # Whoever was before us in the lane may have changed the answer.
+                if self._registry.admit(bundle) == "unchanged":
+                    return self._unchanged(bundle.identity)
+                warnings = gate.require(bundle, acknowledge_floor=acknowledge_floor).warnings
+                self._note_acknowledged(warnings, actor, known)
+                version = self._registry.store(
+                    data, bundle, description=description, actor=actor, warnings=warnings
+                )
+                if not activate:
+                    return Outcome(version, False, warnings, None)
+                return self._put_in_force(version, warnings, actor)
+
+    def try_out(
+        self, data: bytes, *, activate: bool = True, acknowledge_floor: bool = False
+    ) -> Trial:
+        """Make every check of an upload, and store and record nothing."""
+        bundle = self._verify(data)
+        if self._registry.admit(bundle) == "unchanged":
+            return Trial("unchanged", bundle, ())
+        with self._lane(_UPLOADS):
+            warnings = gate.require(bundle, acknowledge_floor=acknowledge_floor).warnings
+        return Trial("activate" if activate else "store", bundle, warnings)
+
+    def activate(self, bundle_id: str, *, actor: Actor) -> Outcome:
+        """Put a version in force that was stored and never activated."""
+        with self._changing(bundle_id, actor, _UPLOADS) as version:
+            bundle = self._verified(version)
+            if self._registry.admit(bundle) == "unchanged":
+                return self._unchanged(bundle.identity)
+            return self._put_in_force(version, self._passed(version, bundle), actor)
+
+    def rollback(self, bundle_id: str, *, actor: Actor, reason: str = "") -> Outcome:
+        """Put a version in force again, verified like an upload: its key may be trusted no more."""
+        with self._changing(bundle_id, actor, _ROLLBACKS) as version:
+            if version.is_active:
+                return self._unchanged(version.identity)
+            if version.activated_at is None:
+                raise ConflictError(
+                    "the version was never in force, so there is no way back to it; "
+                    f"POST /mgmt/v1/bundles/{version.id}/activate puts it in force"
+                )
+            warnings = self._passed(version, self._verified(version))
+            return self._put_in_force(version, warnings, actor, "bundle.rolled_back", reason)
+
+    def remove(self, bundle_id: str, *, actor: Actor) -> BundleVersion:
+        """Forget a version and its bytes. Raises ConflictError for the one in force."""
+        return self._registry.remove(bundle_id, actor=actor)
+
+    def versions(self) -> list[BundleVersion]:
+        """The versions that are kept, newest upload first."""
+        return self._registry.versions()
+
+    def events(
+        self, *, limit: int, before: int | None = None, bundle_id: str | None = None
+    ) -> list[Event]:
+        """What happened to one bundle or to all, newest first; ids are below `before`."""
+        return self._registry.events(limit=limit, before=before, bundle_id=bundle_id)
+
+    def load(self, bundle_id: str) -> tuple[BundleVersion, bytes]:
+        """A version and its exact bytes. Raises BundleError where they are damaged everywhere."""
+        version = self._registry.get(bundle_id)
+        return version, self._history.load(version, lambda: self._registry.data(bundle_id))
+
+    def compare(self, old_id: str, new_id: str) -> tuple[BundleVersion, BundleVersion, Diff]:
+        """What changed from one version to another."""
+        (old, before), (new, after) = self.load(old_id), self.load(new_id)
+        return old, new, compare(archive.read(before), archive.read(after))
+
+    def _unchanged(self, identity: str) -> Outcome:
+        version = self._registry.active()
+        if version is None or version.identity != identity:
+            raise BusyError("another version came in force in this moment; try again", 1)
+        convergence = self._activator.settle(version.generation or 0)
+        return Outcome(version, True, version.warnings, convergence)
+
+    def _put_in_force(
+        self,
+        version: BundleVersion,
+        warnings: tuple[Finding, ...],
+        actor: Actor,
+        kind: ActivationKind = "bundle.activated",
+        reason: str = "",
+    ) -> Outcome:
+        activated, convergence = self._activator.activate(
+            version.id, actor=actor, kind=kind, reason=reason
+        )
+        return Outcome(activated, False, warnings, convergence)
+
+    def _verify(self, data: bytes) -> VerifiedBundle:
+        return verify(data, self._trusted(), at=moment(self._clock()))
+
+    def _verified(self, version: BundleVersion) -> VerifiedBundle:
+        _, data = self.load(version.id)
+        return self._verify(data)
+
+    def _passed(self, version: BundleVersion, bundle: VerifiedBundle) -> tuple[Finding, ...]:
+        # What the floor says of a stored version was acknowledged, or it would not be stored.
+        acknowledged = any(warning.step == _FLOOR for warning in version.warnings)
+        return gate.require(bundle, acknowledge_floor=acknowledged).warnings
+
+    @contextmanager
+    def _lane(self, name: str) -> Iterator[None]:
+        with ExitStack() as held:
+            try:
+                held.enter_context(alone(self._data_dir / name, seconds=_LANE_SECONDS))
+            except DatabaseUnavailableError as error:
+                raise BusyError(
+                    f"the bundles before this one were being checked for {_LANE_SECONDS:.0f} s; "
+                    "try again",
+                    _RETRY_SECONDS,
+                ) from error
+            yield
+
+    @contextmanager
+    def _changing(self, bundle_id: str, actor: Actor, lane: str) -> Iterator[BundleVersion]:
+        """The version as it is once nobody else in the lane changes it."""
+        self._registry.get(bundle_id)  # a wrong id is told at once
+        with self._lane(lane):
+            version = self._registry.get(bundle_id)
+            known = {
+                "bundle_id": version.id,
+                "version": version.version,
+                "checksum": version.checksum,
+                "key_id": version.key_id,
+            }
+            with self._refusals_recorded(actor, **known):
+                yield version
+
+    @contextmanager
+    def _refusals_recorded(self, actor: Actor, **known: str) -> Iterator[dict[str, str]]:
+        """What is raised within is an event; the block may add what becomes `known`."""
+        try:
+            yield known
+        except (FindingsError, ConflictError, ActivationError) as error:
+            findings = () if isinstance(error, ActivationError) else error.findings
+            reason = error.summary if isinstance(error, FindingsError) else str(error)
+            log.warning(
+                "bundle refused",
+                **known,
+                actor=actor.name,
+                api_key=actor.api_key_id,
+                reason=reason,
+                findings=[str(finding) for finding in findings[:_MOST_RECORDED]],
+            )
+            self._registry.refused(
+                actor=actor, reason=reason, findings=findings[:_MOST_RECORDED], **known
+            )
+            raise
+
+    def _note_acknowledged(
+        self, warnings: tuple[Finding, ...], actor: Actor, known: dict[str, str]
+    ) -> None:
+        """Before it is stored: where this cannot be recorded, nothing is."""
+        allowed = [warning for warning in warnings if warning.step == _FLOOR]
+        if allowed:
+            self._registry.note("bundle.acknowledged", actor=actor, findings=allowed, **known)
