@@ -67,6 +67,8 @@ _STATEMENTS: Final[Mapping[int, tuple[str, tuple[tuple[str, str], ...]]]] = {
         start=1,
     )
 }
+# The fields of a statement by its name, each with how it is written.
+FIELDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = dict(_STATEMENTS.values())
 _BY_NAME: Final = {
     name: (bytes([number]) + _NO_PLACE, fields) for number, (name, fields) in _STATEMENTS.items()
 }

@@ -51,7 +51,7 @@ _ANSWER_BYTES: Final = 64 << 20
 # environment UTF-8 has to be asked for.
 _INTERPRETER: Final = (sys.executable, "-I", "-X", "utf8", "-m", "scopebound_engine.rego.sandbox")
 # How a child ends that its own timer or its limit on processor time stopped.
-_OUT_OF_TIME: Final = frozenset({signal.SIGALRM, signal.SIGXCPU})
+OUT_OF_TIME: Final = frozenset({signal.SIGALRM, signal.SIGXCPU})
 
 Record = TypeVar("Record", bound="DataclassInstance")
 
@@ -77,6 +77,15 @@ def stream_from_child(
 
     `seconds` bounds the whole stream. Raises as `run_in_child` does.
     """
+    with started(job, *args, seconds=seconds, memory_bytes=memory_bytes) as values:
+        yield from values
+
+
+@contextmanager
+def started(
+    job: Callable[..., Any] | str, *args: Any, seconds: float, memory_bytes: int = MEMORY_BYTES
+) -> Iterator[Iterator[Any]]:
+    """`stream_from_child` with the child at work from now on, until the block is left."""
     deadline = time.monotonic() + seconds
     request = {
         "job": job if isinstance(job, str) else f"{job.__module__}:{job.__qualname__}",
@@ -86,16 +95,9 @@ def stream_from_child(
     }
     with (
         tempfile.TemporaryDirectory(prefix="scopebound-") as folder,
-        _started(request, Path(folder)) as child,
+        _child(request, Path(folder)) as child,
     ):
-        for line in _lines(child, deadline, seconds):
-            message = _decode(line)
-            if message.get("end") is True:
-                return
-            if "value" not in message:
-                raise _raised(message)
-            yield message["value"]
-        raise _died(child, Path(folder))
+        yield _values(child, Path(folder), deadline, seconds)
 
 
 @contextmanager
@@ -135,19 +137,42 @@ def _is_of(value: Any, expected: Any) -> bool:
 
 
 @contextmanager
-def _started(request: dict[str, Any], folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def _child(request: dict[str, Any], folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """The child at work, with its request on stdin as a file: no writer can block on it."""
     (folder / "request.json").write_text(json.dumps(request), encoding="ascii")
     with (folder / "request.json").open("rb") as stdin, (folder / "stderr").open("wb") as stderr:
-        child = subprocess.Popen(
-            _INTERPRETER, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, cwd=folder, env={}
-        )
+        try:
+            child = subprocess.Popen(
+                _INTERPRETER,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                cwd=folder,
+                env={},
+                process_group=0,
+            )
+        except OSError as error:
+            raise EngineError(f"no process for the Rego engine: {error}") from error
     try:
         yield child
     finally:
-        child.kill()
+        # With all that it forked: the group has its number.
+        os.killpg(child.pid, signal.SIGKILL)
         child.wait()
         _stdout(child).close()
+
+
+def _values(
+    child: "subprocess.Popen[bytes]", folder: Path, deadline: float, seconds: float
+) -> Iterator[Any]:
+    for line in _lines(child, deadline, seconds):
+        message = _decode(line)
+        if message.get("end") is True:
+            return
+        if "value" not in message:
+            raise _raised(message)
+        yield message["value"]
+    raise _died(child, folder)
 
 
 def _lines(child: "subprocess.Popen[bytes]", deadline: float, seconds: float) -> Iterator[bytes]:
@@ -193,13 +218,22 @@ def _raised(message: dict[str, Any]) -> EngineError:
 
 
 def _died(child: "subprocess.Popen[bytes]", folder: Path) -> EvaluationError:
-    status = child.wait()
-    if -status in _OUT_OF_TIME:
+    # Not reaped by this: until it is, no other process can be given its number.
+    ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    if ended is None:
+        raise EngineError("the child process is gone")
+    status = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+    if -status in OUT_OF_TIME:
         return EvaluatorTimeoutError("the Rego engine ran out of time and was stopped")
-    how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"exited with {status}"
     words = (folder / "stderr").read_bytes()[-2000:].decode("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(words) if line.strip()), "")
-    return EvaluatorCrashedError(f"the Rego engine's process {how}" + (f": {last}" if last else ""))
+    return EvaluatorCrashedError(ending(status) + (f": {last}" if last else ""))
+
+
+def ending(status: int) -> str:
+    """How a process with this exit code ended, or by this signal, which is negative."""
+    how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"exited with {status}"
+    return f"the Rego engine's process {how}"
 
 
 def _main() -> None:

@@ -2,6 +2,7 @@ import math
 import os
 import sys
 import threading
+import time
 from dataclasses import asdict
 
 import pytest
@@ -14,10 +15,12 @@ from scopebound_engine.errors import (
     Finding,
     Level,
 )
-from scopebound_engine.rego.sandbox import decode_record, run_in_child, stream_from_child
+from scopebound_engine.rego.sandbox import decode_record, run_in_child, started, stream_from_child
+from tests.processes import children, wait_until_gone
 
+ENDLESS = f'regex.match("^(a+)+$", "{"a" * 50}b")'
 LOWER = "scopebound_engine.rego.testing.lowering:lower"
-RUN = "scopebound_engine.rego.testing.job:run_in_order"
+RUN = "scopebound_engine.rego.testing.job:run_all"
 
 
 def test_a_job_runs_in_another_process_and_answers_in_json() -> None:
@@ -73,12 +76,22 @@ def test_findings_of_a_job_arrive_as_findings() -> None:
 
 
 def test_values_of_a_generator_are_kept_when_it_dies_later() -> None:
-    modules = {"t_test.rego": 'package t\ntest_x if 1 == 1\ntest_y if replace("a", "", "b")\n'}
-    values = stream_from_child(RUN, modules, {}, ["t/test_x", "t/test_y"], 0.5, True, seconds=10)
+    modules = {"t_test.rego": f"package t\ntest_x if 1 == 1\ntest_y if {ENDLESS}\n"}
+    values = stream_from_child(RUN, modules, {}, ["t/test_x", "t/test_y"], 60.0, True, seconds=1.5)
     assert next(values) is None
     assert next(values)["outcome"] == "passed"
-    with pytest.raises(EvaluatorTimeoutError, match="ran out of time"):
+    with pytest.raises(EvaluatorTimeoutError, match=r"longer than 1\.5 s"):
         next(values)
+
+
+def test_what_a_job_forked_ends_with_it() -> None:
+    modules = {"t_test.rego": f"package t\ntest_x if {ENDLESS}\n"}
+    with started(RUN, modules, {}, ["t/test_x"], 60.0, True, seconds=60) as values:
+        assert next(values) is None
+        (job,) = children(os.getpid())
+        while not (forked := children(job)):
+            time.sleep(0.01)
+    assert wait_until_gone({job, *forked}, seconds=5) == set()
 
 
 def test_threads_may_run_jobs_at_the_same_time() -> None:

@@ -3,48 +3,104 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import Any
 
 from scopebound_engine.errors import CompileError, EngineError, Finding
+from scopebound_engine.rego import frames
 from scopebound_engine.rego.binary import Encoder
 from scopebound_engine.rego.checks.references import broken_references
 from scopebound_engine.rego.compiler import LoadedPlan, compile_fast, compile_plan
 from scopebound_engine.rego.plan import Plan
-from scopebound_engine.rego.sandbox import time_limit
+from scopebound_engine.rego.sandbox import OUT_OF_TIME, ending, time_limit
 from scopebound_engine.rego.testing.lowering import Lowered, lower
 from scopebound_engine.rego.testing.overrides import wrap
+from scopebound_engine.rego.testing.workers import Answer, run_forked
 
 
-def run_in_order(
+def run_all(
     modules: Mapping[str, str],
     data: Mapping[str, Any],
     entrypoints: Sequence[str],
     seconds_each: float,
     strict: bool,
-) -> Iterator[dict[str, Any] | None]:
-    """A job for the sandbox: None once all is compiled, then for each entrypoint its outcome.
+) -> Iterator[Answer | None]:
+    """A job for the sandbox: None once all is compiled, then the outcome of each test, as it ends.
 
-    Outcomes are "passed", "failed" and "error", with the seconds taken and the error's message.
-    A test that takes longer than `seconds_each` ends the process. Raises CompileError; with
-    `strict` also for references to what is not there.
+    `test` is its index among the entrypoints. Outcomes are "passed", "failed" and "error", with the
+    seconds taken and the error's message; an error, too, is to take longer than `seconds_each`.
+    Raises CompileError; with `strict` also for references to what is not there.
     """
-    lowered = lower(modules)
-    document, frame = compile_fast(lowered.modules, entrypoints, data)
-    plan = Plan(document, lowered.modules)
-    if strict and any(True for _ in broken_references(plan)):
-        found = _with_places(lowered, entrypoints)
-        raise CompileError("the tests refer to what is not there", found)
-    wrap(document, lowered.helpers)
-    encoder = Encoder(document, frame)
+    suite = _Suite(modules, data, entrypoints, seconds_each, strict)
     yield None
-    # The engine goes over the whole plan for each query, so each package gets a plan of its own.
-    for _, names in groupby(entrypoints, key=lambda name: name.rpartition("/")[0]):
-        tests = list(names)
-        starts = ["g0.data." + name.replace("/", ".") for name in tests]
-        loaded = LoadedPlan(encoder.encode(tests, sorted(plan.reachable(*starts))))
-        for test in tests:
-            yield _answer(loaded, test, seconds_each)
+    for test, answer in run_forked(suite.groups(), suite.run, suite.lost):
+        yield {"test": test, **answer}
+
+
+class _Suite:
+    """Compiled tests, to be run one by one."""
+
+    def __init__(
+        self,
+        modules: Mapping[str, str],
+        data: Mapping[str, Any],
+        entrypoints: Sequence[str],
+        seconds_each: float,
+        strict: bool,
+    ) -> None:
+        self._tests, self._seconds_each = entrypoints, seconds_each
+        lowered = lower(modules)
+        document, frame = compile_fast(lowered.modules, entrypoints, data)
+        self._plan = Plan(document, lowered.modules)
+        if strict and any(True for _ in broken_references(self._plan)):
+            found = _with_places(lowered, entrypoints)
+            raise CompileError("the tests refer to what is not there", found)
+        wrap(document, lowered.helpers)
+        places = frames.pack(document, self._plan.callees)
+        self._encoder = Encoder(document, replace(frame, locals=places or frame.locals))
+        self._loaded: dict[str, LoadedPlan] = {}
+
+    def groups(self) -> list[list[int]]:
+        """The tests by package, those of the most source first, which take longest."""
+        sizes: dict[str, int] = {}
+        for source in self._plan.sources.values():
+            package = "/".join(source.package)
+            sizes[package] = sizes.get(package, 0) + len(source.text)
+        found: dict[str, list[int]] = {}
+        for test, name in enumerate(self._tests):
+            found.setdefault(_package(name), []).append(test)
+        return [found[package] for package in sorted(found, key=sizes.__getitem__, reverse=True)]
+
+    def run(self, test: int) -> Answer:
+        """The outcome of a test."""
+        name = self._tests[test]
+        started = time.perf_counter()
+        try:
+            with time_limit(self._seconds_each):
+                holds = self._plan_for(_package(name)).holds(name)
+            outcome, message = "passed" if holds else "failed", ""
+        except EngineError as error:
+            outcome, message = "error", str(error)
+        seconds = time.perf_counter() - started
+        return {"outcome": outcome, "seconds": seconds, "message": message}
+
+    def lost(self, status: int) -> Answer:
+        """The outcome of a test whose process ended with this exit code or signal."""
+        late = -status in OUT_OF_TIME
+        message = f"took longer than {self._seconds_each:g} s" if late else ending(status)
+        return {"outcome": "error", "seconds": 0.0, "message": message}
+
+    def _plan_for(self, package: str) -> LoadedPlan:
+        # The engine goes over the whole plan for each query, so each package gets one of its own.
+        if package not in self._loaded:
+            tests = [name for name in self._tests if _package(name) == package]
+            starts = ["g0.data." + name.replace("/", ".") for name in tests]
+            needed = sorted(self._plan.reachable(*starts))
+            self._loaded[package] = LoadedPlan(self._encoder.encode(tests, needed))
+        return self._loaded[package]
+
+
+def _package(entrypoint: str) -> str:
+    return entrypoint.rpartition("/")[0]
 
 
 def _with_places(lowered: Lowered, entrypoints: Sequence[str]) -> list[Finding]:
@@ -53,13 +109,3 @@ def _with_places(lowered: Lowered, entrypoints: Sequence[str]) -> list[Finding]:
         replace(finding, line=lowered.line(finding.file, finding.line))
         for finding in broken_references(plan)
     ]
-
-
-def _answer(plan: LoadedPlan, entrypoint: str, seconds_each: float) -> dict[str, Any]:
-    started = time.perf_counter()
-    try:
-        with time_limit(seconds_each):
-            outcome, message = "passed" if plan.holds(entrypoint) else "failed", ""
-    except EngineError as error:
-        outcome, message = "error", str(error)
-    return {"outcome": outcome, "seconds": time.perf_counter() - started, "message": message}
