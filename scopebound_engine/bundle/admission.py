@@ -33,7 +33,7 @@ def admit(
         message = (
             f"this bundle is kept as {same.id} (version {same.version}), which was in force before"
         )
-        raise _conflict(message, f"roll back to it: POST /mgmt/v1/bundles/rollback/{same.id}")
+        raise _conflict(message, f"roll back to it with {_way_back(same)}")
     require_not_lower(connection, verified.manifest.version)
     return ("new" if same is None else "retry"), same
 
@@ -43,12 +43,26 @@ def require_not_lower(connection: Connection, version: str) -> None:
     highest = stored.highest_activated(connection)
     if highest is None or Version.parse(version) >= Version.parse(highest.version):
         return
-    raise _conflict(
-        f"the version {version} is lower than {highest.version}, which was in force before "
-        f"(bundle {highest.id})",
-        f"raise the version in its manifest to {highest.version} or higher, or roll back to one "
-        "that GET /mgmt/v1/bundles lists: POST /mgmt/v1/bundles/rollback/{id}",
+    message = (
+        f"version {version} is lower than {highest.version}, the highest that was ever in force "
+        f"(bundle {highest.id})"
     )
+    raise _conflict(
+        message, f"give it version {highest.version} or higher, or {_hint(connection, version)}"
+    )
+
+
+def _hint(connection: Connection, version: str) -> str:
+    for kept in stored.kept(connection):
+        if kept.version == version and kept.activated_at is not None:
+            return f"roll back to the {version} that is kept with {_way_back(kept)}"
+    return (
+        "roll back to one that GET /mgmt/v1/bundles lists with POST /mgmt/v1/bundles/rollback/{id}"
+    )
+
+
+def _way_back(version: BundleVersion) -> str:
+    return f"POST /mgmt/v1/bundles/rollback/{version.id}"
 
 
 def _conflict(message: str, remedy: str) -> ConflictError:

@@ -1,6 +1,6 @@
 """What happened to bundles and by whom: a table that is only ever added to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -19,6 +19,9 @@ EventKind = Literal[
     "bundle.pruned",
     "bundle.acknowledged",
 ]
+
+# Fields of an event by name, as far as they are known.
+About = dict[str, str | int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,10 @@ def add(
     kind: EventKind,
     actor: Actor,
     at: datetime,
-    about: Mapping[str, str | int | None],
+    about: About,
     findings: Sequence[Finding] = (),
 ) -> Event:
-    """Record an event; `about` are other fields of Event by name, as far as they are known."""
+    """Record an event; what `about` leaves out is none."""
     row = {
         "reason": "",
         **about,

@@ -4,23 +4,14 @@ How long a worker has been silent and whether a lease is over is judged by the d
 only one that all nodes share. SQLite has none: there it is the host's.
 """
 
-import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Engine,
-    delete,
-    func,
-    insert,
-    literal,
-    select,
-    true,
-)
+from sqlalchemy import BigInteger, Engine, Row, Select, delete, func, insert, select, true
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from scopebound_engine.database.engine import reading, transaction
 from scopebound_engine.database.schema import activation_proposals as proposals
@@ -75,29 +66,21 @@ class Fleet:
         self._engine = engine
 
     def look(self) -> Pulse:
-        """What is in force and what is proposed: one statement, each worker looks all the time."""
-        in_force = select(func.max(activations.c.generation)).scalar_subquery()
-        always = select(true().label("row")).subquery()
-        query = select(in_force.label("generation"), proposals.c.id, proposals.c.bundle_id)
+        """What is in force and what is proposed: one statement, for workers look all the time."""
         with reading(self._engine) as connection:
-            row = connection.execute(
-                query.select_from(always.outerjoin(proposals, self._is_open()))
-            ).one()
+            row = connection.execute(_PULSE).one()
         proposal = None if row.id is None else Proposal(row.id, row.bundle_id)
         return Pulse(row.generation or 0, proposal)
 
     def report(self, report: WorkerReport) -> None:
-        """Replace what the worker said before. Workers long silent are forgotten."""
-        row = asdict(report) | {"seen_us": self._now()}
+        """Replace what the worker said before. Workers that were silent for long are forgotten."""
+        row = asdict(report) | {"seen_us": _Now()}
         del row["silent_seconds"]
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        upsert = dialect.insert(workers).values(row)
-        forgotten = select(workers.c.worker_id).where(self._silent() > FORGOTTEN_SECONDS * _SECOND)
-        # Two workers that wake from a long sleep at once would wait for each other's rows.
-        forgotten = forgotten.with_for_update(skip_locked=True)
+        said = dialect.insert(workers).values(row)
         with transaction(self._engine) as connection:
-            connection.execute(upsert.on_conflict_do_update(index_elements=["worker_id"], set_=row))
-            connection.execute(delete(workers).where(workers.c.worker_id.in_(forgotten)))
+            connection.execute(said.on_conflict_do_update(index_elements=["worker_id"], set_=row))
+            connection.execute(_FORGET)
 
     def leave(self, worker_id: str) -> None:
         """Forget a worker that ends."""
@@ -106,32 +89,21 @@ class Fleet:
 
     def workers(self) -> list[WorkerReport]:
         """The last report of each worker, by node and process id."""
-        silent = self._silent()
-        columns = (column for column in workers.c if column is not workers.c.seen_us)
-        query = select(*columns, silent.label("silent_us"))
-        query = query.where(silent < FORGOTTEN_SECONDS * _SECOND)
         with reading(self._engine) as connection:
-            rows = connection.execute(query.order_by(workers.c.node_id, workers.c.pid)).all()
-        found = []
-        for row in rows:
-            fields = row._asdict()
-            found.append(WorkerReport(**fields, silent_seconds=fields.pop("silent_us") / _SECOND))
-        return found
+            return [_report(row) for row in connection.execute(_REPORTS)]
 
     def propose(self, bundle_id: str, *, lease_seconds: float) -> Proposal | None:
         """Ask all workers to prepare a stored bundle; the proposal ends with its lease.
 
         None while another's is open: ask again.
         """
+        # Those who wait for their turn ask often, and need not hold up who writes.
         if self.look().proposal is not None:
             return None
-        row = {
-            "bundle_id": bundle_id,
-            "opened_us": self._now(),
-            "lease_ends_us": self._now() + int(lease_seconds * _SECOND),
-        }
+        ends_us = _Now() + round(lease_seconds * _SECOND)
+        row = {"bundle_id": bundle_id, "opened_us": _Now(), "lease_ends_us": ends_us}
         with transaction(self._engine, lock="proposals") as connection:
-            connection.execute(delete(proposals).where(~self._is_open()))
+            connection.execute(delete(proposals).where(~_IS_OPEN))
             if connection.execute(select(proposals.c.id)).first() is not None:
                 return None
             added = insert(proposals).values(row).returning(proposals.c.id)
@@ -142,15 +114,56 @@ class Fleet:
         with transaction(self._engine) as connection:
             connection.execute(delete(proposals).where(proposals.c.id == proposal_id))
 
-    def _now(self) -> ColumnElement[int]:
-        if self._engine.dialect.name == "postgresql":
-            return func.scopebound_clock_us(type_=BigInteger)
-        return literal(time.time_ns() // 1000, BigInteger)
 
-    def _silent(self) -> ColumnElement[int]:
-        # A report from the future is one from before the clock was set back.
-        return func.abs(self._now() - workers.c.seen_us, type_=BigInteger)
+class _Now(FunctionElement[int]):
+    """The database's clock, in microseconds since the epoch."""
 
-    def _is_open(self) -> ColumnElement[bool]:
-        # Both ends, so that a clock that is set back does not lengthen the lease.
-        return self._now().between(proposals.c.opened_us, proposals.c.lease_ends_us)
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(_Now, "postgresql")
+def _of_server(*_: Any, **__: Any) -> str:
+    return "scopebound_clock_us()"
+
+
+@compiles(_Now, "sqlite")
+def _of_host(*_: Any, **__: Any) -> str:
+    # Days, to the millisecond; 2440587.5 is the Julian day of the epoch.
+    return "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+
+
+# A report from the future is one from before the clock was set back.
+_SILENT_US: Final = func.abs(_Now() - workers.c.seen_us, type_=BigInteger)
+# Both ends, so that a clock that is set back makes no lease longer.
+_IS_OPEN: Final = _Now().between(proposals.c.opened_us, proposals.c.lease_ends_us)
+
+_PULSE: Final = select(
+    select(func.max(activations.c.generation)).scalar_subquery().label("generation"),
+    proposals.c.id,
+    proposals.c.bundle_id,
+).select_from(select(true().label("always")).subquery().outerjoin(proposals, _IS_OPEN))
+
+_REPORTS: Final[Select[Any]] = (
+    select(
+        *(column for column in workers.c if column is not workers.c.seen_us),
+        _SILENT_US.label("silent_us"),
+    )
+    .where(_SILENT_US < FORGOTTEN_SECONDS * _SECOND)
+    .order_by(workers.c.node_id, workers.c.pid)
+)
+
+# Two workers that wake from a long sleep at once would wait for each other, if none were skipped.
+_FORGET: Final = delete(workers).where(
+    workers.c.worker_id.in_(
+        select(workers.c.worker_id)
+        .where(_SILENT_US >= FORGOTTEN_SECONDS * _SECOND)
+        .with_for_update(skip_locked=True)
+    )
+)
+
+
+def _report(row: Row[Any]) -> WorkerReport:
+    fields = row._asdict()
+    silent_seconds = fields.pop("silent_us") / _SECOND
+    return WorkerReport(**fields, silent_seconds=silent_seconds)

@@ -10,17 +10,17 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
-from sqlalchemy import Connection, Engine, insert, update
+from sqlalchemy import Connection, Engine
 
-from scopebound_engine.bundle import admission, events, stored
+from scopebound_engine.bundle import admission, changes, events, stored
 from scopebound_engine.bundle.admission import Admission
-from scopebound_engine.bundle.events import Actor, Event, EventKind
+from scopebound_engine.bundle.changes import ActivationKind, Upload
+from scopebound_engine.bundle.events import About, Actor, Event, EventKind
 from scopebound_engine.bundle.signature import VerifiedBundle
 from scopebound_engine.bundle.stored import BundleVersion
 from scopebound_engine.database.engine import reading, transaction
-from scopebound_engine.database.schema import activations, bundles
 from scopebound_engine.errors import ConflictError, Finding
 from scopebound_engine.times import moment
 
@@ -36,8 +36,6 @@ __all__ = [
 ]
 
 RETAINED: Final = 10
-
-ActivationKind = Literal["bundle.activated", "bundle.rolled_back"]
 
 
 class Registry:
@@ -122,25 +120,9 @@ class Registry:
             _, same = admission.admit(connection, verified)
             if same is not None:
                 return same
-            uploaded_at = stored.later_than_all(connection, now)
-            row = {
-                "id": self._new_id(),
-                "name": verified.manifest.name,
-                "version": verified.manifest.version,
-                "checksum": verified.checksum,
-                "identity": verified.identity,
-                "key_id": verified.key_id,
-                "bundle_path": stored.free_path(connection, uploaded_at),
-                "description": description,
-                "uploaded_at": uploaded_at,
-                "uploaded_by": actor.name,
-                "warnings": events.to_json(warnings),
-                "bytes": data,
-            }
-            connection.execute(insert(bundles).values(row))
-            version = stored.require(connection, str(row["id"]))
-            _record(connection, "bundle.uploaded", actor, now, version)
-            _prune(connection, actor, now)
+            upload = Upload(data, verified, description, tuple(warnings))
+            version = changes.add(connection, self._new_id(), upload, actor, now)
+            changes.prune(connection, RETAINED, actor, now)
             return version
 
     def activate(
@@ -164,18 +146,7 @@ class Registry:
             version = stored.require(connection, bundle_id)
             if kind != "bundle.rolled_back":
                 admission.require_not_lower(connection, version.version)
-            row = {
-                "bundle_id": version.id,
-                "activated_at": now,
-                "kind": kind,
-                "actor": actor.name,
-                "api_key_id": actor.api_key_id,
-                "reason": reason,
-            }
-            connection.execute(insert(activations).values(row))
-            version = stored.require(connection, version.id)
-            _record(connection, kind, actor, now, version, former, reason)
-            return version
+            return changes.activate(connection, version, actor, now, kind, reason)
 
     def remove(self, bundle_id: str, *, actor: Actor) -> BundleVersion:
         """The version that was; its bytes are gone, activations and events keep naming it.
@@ -189,7 +160,7 @@ class Registry:
                     f"the bundle {version.id} (version {version.version}) is in force; "
                     "put another one in force first, then delete it"
                 )
-            _remove(connection, "bundle.deleted", actor, now, version)
+            changes.remove(connection, version, actor, now, "bundle.deleted")
             return version
 
     def note(
@@ -199,25 +170,27 @@ class Registry:
         actor: Actor,
         reason: str = "",
         findings: Sequence[Finding] = (),
-        **bundle: str | None,
+        bundle_id: str | None = None,
+        **digests: str | None,
     ) -> Event:
         """Record what changes nothing here, such as an acknowledgement.
 
-        `bundle` is what is known of its bundle_id, version, checksum and key_id.
+        `bundle_id` is of a version that is or was kept; `digests` are what else is known of it:
+        version, checksum, key_id.
         """
+        about: About = {
+            "reason": reason,
+            "bundle_id": bundle_id and bundle_id.lower(),
+            **digests,
+        }
         with self._alone() as (connection, now):
-            about = {**bundle, **_from(stored.active(connection)), "reason": reason}
+            about |= changes.replaced(connection)
             return events.add(connection, kind, actor, now, about, findings)
 
     def refused(
-        self,
-        *,
-        actor: Actor,
-        reason: str,
-        findings: Sequence[Finding] = (),
-        **bundle: str | None,
+        self, *, actor: Actor, reason: str, findings: Sequence[Finding] = (), **bundle: str | None
     ) -> Event:
-        """Record that a bundle was refused, as `note` does."""
+        """Record that a bundle was refused; `bundle` as for `note`."""
         return self.note("bundle.refused", actor=actor, reason=reason, findings=findings, **bundle)
 
     @contextmanager
@@ -226,44 +199,3 @@ class Registry:
         # The threads of a process wait here, where none takes a connection from the others.
         with self._writing, transaction(self._engine, lock="bundles") as connection:
             yield connection, moment(self._clock())
-
-
-def _prune(connection: Connection, actor: Actor, now: datetime) -> None:
-    kept = stored.kept(connection)
-    spare = [version for version in reversed(kept) if not version.is_active]
-    for version in spare[: max(0, len(kept) - RETAINED)]:
-        _remove(connection, "bundle.pruned", actor, now, version)
-
-
-def _remove(
-    connection: Connection, kind: EventKind, actor: Actor, now: datetime, version: BundleVersion
-) -> None:
-    row = update(bundles).where(bundles.c.id == version.id)
-    connection.execute(row.values(bytes=None, removed_at=now))
-    _record(connection, kind, actor, now, version)
-
-
-def _record(
-    connection: Connection,
-    kind: EventKind,
-    actor: Actor,
-    now: datetime,
-    version: BundleVersion,
-    former: BundleVersion | None = None,
-    reason: str = "",
-) -> None:
-    about = {
-        "key_id": version.key_id,
-        "bundle_id": version.id,
-        "generation": version.generation,
-        "version": version.version,
-        "checksum": version.checksum,
-        "reason": reason,
-    }
-    events.add(connection, kind, actor, now, about | _from(former))
-
-
-def _from(former: BundleVersion | None) -> dict[str, str | int | None]:
-    if former is None:
-        return {}
-    return {"from_bundle_id": former.id, "from_generation": former.generation}

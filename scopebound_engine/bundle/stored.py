@@ -1,7 +1,7 @@
 """Stored bundles, as the tables know them: each function reads in its caller's transaction."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, case, exists, func, select
@@ -88,26 +88,10 @@ def was_activated(connection: Connection, bundle_id: str) -> bool:
 
 def highest_activated(connection: Connection) -> BundleVersion | None:
     """The highest version that was ever in force, removed ones too; of equal ones the last."""
-    ever = _VERSIONS.where(activations.c.generation.is_not(None))
+    ever = select(bundles.c.id, bundles.c.version).join_from(bundles, activations)
     rows = connection.execute(ever.order_by(activations.c.generation.desc()))
     highest = max(rows, key=lambda row: Version.parse(row.version), default=None)
-    return None if highest is None else _version(highest)
-
-
-def later_than_all(connection: Connection, now: datetime) -> datetime:
-    """Now, or just after the last upload: nodes' clocks differ, the order of uploads does not."""
-    last = connection.execute(select(func.max(bundles.c.uploaded_at))).scalar_one()
-    return now if last is None else max(now, last + timedelta(microseconds=1))
-
-
-def free_path(connection: Connection, uploaded_at: datetime) -> str:
-    """The path names a second; where that is taken, the next free one."""
-    while True:
-        path = f"bundle-history/bundle-{uploaded_at:%Y%m%d-%H%M%S}.tar.gz"
-        taken = select(exists(bundles.select().where(bundles.c.bundle_path == path)))
-        if not connection.execute(taken).scalar_one():
-            return path
-        uploaded_at += timedelta(seconds=1)
+    return highest and _first(connection, _VERSIONS.where(bundles.c.id == highest.id))
 
 
 _ALL: Final = activations.alias("all_activations")

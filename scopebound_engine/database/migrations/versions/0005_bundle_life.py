@@ -14,6 +14,24 @@ _TIME = sa.BigInteger
 _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
+# Of one identity the version that is kept is the one in force last, else the one uploaded last.
+_KEEP_ONE = """
+UPDATE bundles SET bytes = NULL, removed_at = uploaded_at WHERE id NOT IN (
+    SELECT first_value(b.id) OVER (
+        PARTITION BY b.identity ORDER BY coalesce(a.generation, 0) DESC, b.uploaded_at DESC
+    )
+    FROM bundles b LEFT JOIN activations a ON a.bundle_id = b.id
+)
+"""
+# What was uploaded was activated by the same hand.
+_UPLOADED_BY = """
+UPDATE bundles SET uploaded_by = coalesce(
+    (SELECT a.actor FROM activations a WHERE a.bundle_id = bundles.id ORDER BY generation LIMIT 1),
+    ''
+)
+"""
+
+
 def upgrade() -> None:
     """To this revision. There is no way back but a backup."""
     if op.get_bind().dialect.name == "sqlite":
@@ -21,13 +39,14 @@ def upgrade() -> None:
         rows = op.get_bind().execute(sa.text("SELECT * FROM activations")).mappings().all()
         op.drop_table("activations")
         _bundles()
-        activations = _activations()
-        if rows:
-            op.bulk_insert(activations, [dict(row) for row in rows])
+        op.bulk_insert(_activations(), [dict(row) for row in rows])
     else:
         _bundles()
         for column in _activation_columns():
             op.add_column("activations", column)
+    op.execute(_KEEP_ONE)
+    op.execute(_UPLOADED_BY)
+    _one_version_of_an_identity()
     _events()
     _fleet()
 
@@ -42,13 +61,17 @@ def _bundles() -> None:
         batch.add_column(sa.Column("warnings", sa.JSON, nullable=False, server_default="[]"))
         batch.add_column(sa.Column("removed_at", _TIME))
     op.create_index("ix_bundles_checksum", "bundles", ["checksum"])
+
+
+def _one_version_of_an_identity() -> None:
+    kept = sa.text("removed_at IS NULL")
     op.create_index(
         "uq_bundles_kept_identity",
         "bundles",
         ["identity"],
         unique=True,
-        sqlite_where=sa.text("removed_at IS NULL"),
-        postgresql_where=sa.text("removed_at IS NULL"),
+        sqlite_where=kept,
+        postgresql_where=kept,
     )
 
 
