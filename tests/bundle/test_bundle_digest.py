@@ -6,6 +6,7 @@ Go's encoding/json and crypto/sha256 by the algorithm of OPA's v1/bundle/hash.go
 
 import hashlib
 
+import opa_reading
 import pytest
 
 from scopebound_engine.bundle.digest import digest, hashed_bytes
@@ -74,7 +75,7 @@ def test_what_is_hashed_is_what_opas_tests_hash(
     ],
 )
 def test_hashes_are_those_that_go_computes(name: str, content: bytes, expected: str) -> None:
-    assert digest(name, content) == expected
+    assert digest(name, content) == opa_reading.digest(name, content) == expected
 
 
 def test_the_layout_of_a_document_does_not_matter_and_that_of_other_files_does() -> None:
