@@ -77,7 +77,8 @@ def test_findings_of_a_job_arrive_as_findings() -> None:
 
 def test_values_of_a_generator_are_kept_when_it_dies_later() -> None:
     modules = {"t_test.rego": f"package t\ntest_x if 1 == 1\ntest_y if {ENDLESS}\n"}
-    values = stream_from_child(RUN, modules, {}, ["t/test_x", "t/test_y"], 60.0, True, seconds=1.5)
+    values = stream_from_child(RUN, modules, {}, None, 60.0, seconds=1.5)
+    assert [test["name"] for test in next(values)] == ["data.t.test_x", "data.t.test_y"]
     assert next(values) is None
     assert next(values)["outcome"] == "passed"
     with pytest.raises(EvaluatorTimeoutError, match=r"longer than 1\.5 s"):
@@ -86,7 +87,8 @@ def test_values_of_a_generator_are_kept_when_it_dies_later() -> None:
 
 def test_what_a_job_forked_ends_with_it() -> None:
     modules = {"t_test.rego": f"package t\ntest_x if {ENDLESS}\n"}
-    with started(RUN, modules, {}, ["t/test_x"], 60.0, True, seconds=60) as values:
+    with started(RUN, modules, {}, None, 60.0, seconds=60) as values:
+        assert next(values)
         assert next(values) is None
         (job,) = children(os.getpid())
         while not (forked := children(job)):

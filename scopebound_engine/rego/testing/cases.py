@@ -49,11 +49,16 @@ class TestResult:
 
 def find_tests(modules: Mapping[str, str], pattern: str | None = None) -> list[TestResult]:
     """The tests in these modules, in order, none of them run. Raises InputError."""
+    wanted = compile_pattern(pattern)
+    return [test for test in _tests(modules) if wanted.search(test.name)]
+
+
+def compile_pattern(pattern: str | None) -> re.Pattern[str]:
+    """The regular expression that names of tests are searched for. Raises InputError."""
     try:
-        matches = re.compile(pattern or "").search
+        return re.compile(pattern or "")
     except re.error as error:
         raise InputError("pattern", f"not a regular expression: {error}") from error
-    return [test for test in _tests(modules) if matches(test.name)]
 
 
 def _tests(modules: Mapping[str, str]) -> Iterator[TestResult]:

@@ -1,111 +1,111 @@
-"""The child's part of a test run: compile once, then answer test by test."""
+"""The child's part of a test run: finds the tests, runs them, and says why those that fail do."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import asdict, replace
+from itertools import groupby
+from typing import Any, Final
 
-from scopebound_engine.errors import CompileError, EngineError, Finding
-from scopebound_engine.rego import frames
-from scopebound_engine.rego.binary import Encoder
-from scopebound_engine.rego.checks.references import broken_references
-from scopebound_engine.rego.compiler import LoadedPlan, compile_fast, compile_plan
-from scopebound_engine.rego.plan import Plan
-from scopebound_engine.rego.sandbox import OUT_OF_TIME, ending, time_limit
-from scopebound_engine.rego.testing.lowering import Lowered, lower
-from scopebound_engine.rego.testing.overrides import wrap
+from scopebound_engine.errors import CompileError
+from scopebound_engine.rego.testing.cases import TestResult, find_tests
+from scopebound_engine.rego.testing.dependencies import needed
+from scopebound_engine.rego.testing.probes import Probe, add_probes
+from scopebound_engine.rego.testing.suite import Suite
 from scopebound_engine.rego.testing.workers import Answer, run_forked
+
+_TEST_FILE: Final = "_test.rego"
+# Failures beyond this number are listed without the expression that failed.
+_EXPLAINED: Final = 20
+
+Tests = Sequence[tuple[int, TestResult]]
 
 
 def run_all(
-    modules: Mapping[str, str],
-    data: Mapping[str, Any],
-    entrypoints: Sequence[str],
-    seconds_each: float,
-    strict: bool,
-) -> Iterator[Answer | None]:
-    """A job for the sandbox: None once all is compiled, then the outcome of each test, as it ends.
+    modules: Mapping[str, str], data: Mapping[str, Any], pattern: str | None, seconds_each: float
+) -> Iterator[Any]:
+    """A job for the sandbox: a list of the tests, None once some are compiled, then their results.
 
-    `test` is its index among the entrypoints. Outcomes are "passed", "failed" and "error", with the
-    seconds taken and the error's message; an error, too, is to take longer than `seconds_each`.
-    Raises CompileError; with `strict` also for references to what is not there.
+    A result comes with the index of its test, in any order; of a test that failed a better one may
+    follow. Raises CompileError.
     """
-    suite = _Suite(modules, data, entrypoints, seconds_each, strict)
-    yield None
-    for test, answer in run_forked(suite.groups(), suite.run, suite.lost):
-        yield {"test": test, **answer}
+    found = find_tests(modules, pattern)
+    yield [asdict(test) for test in found]
+    refused: list[CompileError] = []
+    for tests in _batches([item for item in enumerate(found) if not item[1].is_skipped]):
+        try:
+            yield from _Batch(modules, data, tests, seconds_each).results()
+        except CompileError as error:
+            refused.append(error)
+    if refused:
+        findings = dict.fromkeys(finding for error in refused for finding in error.findings)
+        raise CompileError(refused[0].summary, tuple(findings))
 
 
-class _Suite:
-    """Compiled tests, to be run one by one."""
+def _batches(tests: Tests) -> list[list[tuple[int, TestResult]]]:
+    """The tests of as many files together as have no name twice.
+
+    Two files of one package may use a name twice. Compiled together they would be one rule, which
+    is true if either is.
+    """
+    batches: list[list[tuple[int, TestResult]]] = []
+    for _, group in groupby(tests, key=lambda item: item[1].file):
+        new = list(group)
+        names = {test.name for _, test in new}
+        fitting = [batch for batch in batches if names.isdisjoint(test.name for _, test in batch)]
+        if fitting:
+            fitting[0].extend(new)
+        else:
+            batches.append(new)
+    return batches
+
+
+class _Batch:
+    """Tests that are compiled together, with their indices."""
 
     def __init__(
         self,
         modules: Mapping[str, str],
         data: Mapping[str, Any],
-        entrypoints: Sequence[str],
+        tests: Tests,
         seconds_each: float,
-        strict: bool,
     ) -> None:
-        self._tests, self._seconds_each = entrypoints, seconds_each
-        lowered = lower(modules)
-        document, frame = compile_fast(lowered.modules, entrypoints, data)
-        self._plan = Plan(document, lowered.modules)
-        if strict and any(True for _ in broken_references(self._plan)):
-            found = _with_places(lowered, entrypoints)
-            raise CompileError("the tests refer to what is not there", found)
-        wrap(document, lowered.helpers)
-        places = frames.pack(document, self._plan.callees)
-        self._encoder = Encoder(document, replace(frame, locals=places or frame.locals))
-        self._loaded: dict[str, LoadedPlan] = {}
+        self._data, self._tests, self._seconds_each = data, tests, seconds_each
+        others = {path for path in modules if path.endswith(_TEST_FILE)}
+        self._modules = needed(modules, others - {test.file for _, test in tests})
 
-    def groups(self) -> list[list[int]]:
-        """The tests by package, those of the most source first, which take longest."""
-        sizes: dict[str, int] = {}
-        for source in self._plan.sources.values():
-            package = "/".join(source.package)
-            sizes[package] = sizes.get(package, 0) + len(source.text)
-        found: dict[str, list[int]] = {}
-        for test, name in enumerate(self._tests):
-            found.setdefault(_package(name), []).append(test)
-        return [found[package] for package in sorted(found, key=sizes.__getitem__, reverse=True)]
+    def results(self) -> Iterator[Any]:
+        """None, and then the results. Raises CompileError."""
+        names = [test.entrypoint for _, test in self._tests]
+        suite = Suite(self._modules, self._data, names, self._seconds_each)
+        yield None
+        failed: list[tuple[int, TestResult]] = []
+        for place, answer in _answers(suite):
+            number, test = self._tests[place]
+            yield {"test": number, **asdict(replace(test, **answer))}
+            if answer["outcome"] == "failed":
+                failed.append((number, replace(test, **answer)))
+        for number, result in self._explained(failed[:_EXPLAINED]):
+            yield {"test": number, **asdict(result)}
 
-    def run(self, test: int) -> Answer:
-        """The outcome of a test."""
-        name = self._tests[test]
-        started = time.perf_counter()
-        try:
-            with time_limit(self._seconds_each):
-                holds = self._plan_for(_package(name)).holds(name)
-            outcome, message = "passed" if holds else "failed", ""
-        except EngineError as error:
-            outcome, message = "error", str(error)
-        seconds = time.perf_counter() - started
-        return {"outcome": outcome, "seconds": seconds, "message": message}
-
-    def lost(self, status: int) -> Answer:
-        """The outcome of a test whose process ended with this exit code or signal."""
-        late = -status in OUT_OF_TIME
-        message = f"took longer than {self._seconds_each:g} s" if late else ending(status)
-        return {"outcome": "error", "seconds": 0.0, "message": message}
-
-    def _plan_for(self, package: str) -> LoadedPlan:
-        # The engine goes over the whole plan for each query, so each package gets one of its own.
-        if package not in self._loaded:
-            tests = [name for name in self._tests if _package(name) == package]
-            starts = ["g0.data." + name.replace("/", ".") for name in tests]
-            needed = sorted(self._plan.reachable(*starts))
-            self._loaded[package] = LoadedPlan(self._encoder.encode(tests, needed))
-        return self._loaded[package]
+    def _explained(self, failed: Tests) -> Iterator[tuple[int, TestResult]]:
+        """Those of the failures of which the expression that did it is known, with that."""
+        modules: Mapping[str, str] = self._modules
+        probes: list[tuple[int, TestResult, Probe]] = []
+        for number, result in failed:
+            modules, added = add_probes(modules, result.file, result.rule, number)
+            probes += [(number, result, probe) for probe in added]
+        if not probes:
+            return
+        names = [probe.entrypoint for _, _, probe in probes]
+        # The prefix of a body may lack what binds a variable: that is no finding here.
+        suite = Suite(modules, self._data, names, self._seconds_each, strict=False)
+        broken = {place for place, answer in _answers(suite) if answer["outcome"] != "passed"}
+        seen: set[int] = set()
+        for place in sorted(broken):
+            number, result, probe = probes[place]
+            if number not in seen:
+                seen.add(number)
+                yield number, replace(result, line=probe.line, expression=probe.expression)
 
 
-def _package(entrypoint: str) -> str:
-    return entrypoint.rpartition("/")[0]
-
-
-def _with_places(lowered: Lowered, entrypoints: Sequence[str]) -> list[Finding]:
-    plan = Plan(compile_plan(lowered.modules, entrypoints), lowered.modules)
-    return [
-        replace(finding, line=lowered.line(finding.file, finding.line))
-        for finding in broken_references(plan)
-    ]
+def _answers(suite: Suite) -> Iterator[tuple[int, Answer]]:
+    return run_forked(suite.groups(), suite.run, suite.lost)

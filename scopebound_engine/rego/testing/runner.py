@@ -1,18 +1,18 @@
 """Runs the tests of a policy. The gate and the author's workbench share it.
 
 OPA's convention: a rule whose name begins with `test_` is a test and passes if it is true, one that
-begins with `todo_test_` is skipped. Tests run in child processes; one that crashes or hangs its own
-is an error of that test alone.
+begins with `todo_test_` is skipped. All of it happens in child processes, the reading of the source
+too; a test that crashes or hangs its own is an error of that test alone.
 """
 
-import time
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Final, Self
 
-from scopebound_engine.errors import CompileError
-from scopebound_engine.rego.testing.batch import Batch, Terms
-from scopebound_engine.rego.testing.cases import TestResult, find_tests
+from scopebound_engine.errors import CompileError, EngineError, EvaluatorCrashedError
+from scopebound_engine.rego.sandbox import decode_record, started
+from scopebound_engine.rego.testing.cases import TestResult, compile_pattern, find_tests
 
 __all__ = ["TestResult", "TestRun", "find_tests", "run_tests"]
 
@@ -20,6 +20,7 @@ SECONDS: Final = 60.0
 # Of wall time, on machines that are busy with other things: no test of the shipped policies takes
 # more than a twentieth.
 SECONDS_EACH: Final = 10.0
+_JOB: Final = "scopebound_engine.rego.testing.job:run_all"
 
 
 def run_tests(
@@ -46,7 +47,7 @@ class TestRun:
     A context manager, whose end is that of the run.
     """
 
-    __test__ = False
+    __test__ = False  # pytest collects classes that are named like tests
 
     def __init__(
         self,
@@ -58,48 +59,48 @@ class TestRun:
         seconds_each: float = SECONDS_EACH,
     ) -> None:
         """Starts the run. Raises InputError, and EngineError where no process can be started."""
-        terms = Terms(modules, data, time.monotonic() + seconds, seconds_each)
-        self._found = find_tests(modules, pattern)
-        wanted = [test for test in self._found if not test.is_skipped]
-        self._batches = [Batch(terms, tests) for tests in _batches(wanted)]
-        for batch in self._batches[:1]:
-            batch.begin()
+        compile_pattern(pattern)
+        arguments = (dict(modules), dict(data), pattern, seconds_each)
+        self._exit = ExitStack()
+        self._values = self._exit.enter_context(started(_JOB, *arguments, seconds=seconds))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for batch in self._batches:
-            batch.close()
+        self._exit.close()
 
     def results(self) -> list[TestResult]:
         """A result for each test, in the order of the files. Raises as `run_tests` does."""
-        ran: dict[tuple[str, str], TestResult] = {}
-        refused: list[CompileError] = []
-        for batch in self._batches:
-            try:
-                ran |= {(result.name, result.file): result for result in batch.results()}
-            except CompileError as error:
-                refused.append(error)
-        if refused:
-            findings = dict.fromkeys(finding for error in refused for finding in error.findings)
-            raise CompileError(refused[0].summary, tuple(findings))
-        return [test if test.is_skipped else ran[test.name, test.file] for test in self._found]
+        found = _listed(next(self._values, None))
+        results: dict[int, TestResult] = {}
+        compiled, why = False, "was not run"
+        try:
+            for value in self._values:
+                compiled = True
+                if value is not None:
+                    results |= _numbered(value, found)
+        except CompileError:
+            raise
+        except EngineError as error:
+            if not compiled:
+                raise
+            why = str(error)
+        return [
+            results.get(number)
+            or (test if test.is_skipped else replace(test, outcome="error", message=why))
+            for number, test in enumerate(found)
+        ]
 
 
-def _batches(tests: Sequence[TestResult]) -> list[list[TestResult]]:
-    """The tests of as many files together as have no name twice.
+def _listed(value: Any) -> list[TestResult]:
+    if not isinstance(value, list):
+        raise EvaluatorCrashedError("the child process does not say which tests there are")
+    return [decode_record(TestResult, item) for item in value]
 
-    Two files of one package may use a name twice. Compiled together they would be one rule, which
-    is true if either is.
-    """
-    batches: list[list[TestResult]] = []
-    for _, group in groupby(tests, key=lambda test: test.file):
-        new = list(group)
-        names = {test.name for test in new}
-        fitting = [batch for batch in batches if names.isdisjoint(test.name for test in batch)]
-        if fitting:
-            fitting[0].extend(new)
-        else:
-            batches.append(new)
-    return batches
+
+def _numbered(value: Any, found: list[TestResult]) -> dict[int, TestResult]:
+    number = value.pop("test", None) if isinstance(value, dict) else None
+    if type(number) is not int or not 0 <= number < len(found):
+        raise EvaluatorCrashedError("the child process answered out of turn")
+    return {number: decode_record(TestResult, value)}

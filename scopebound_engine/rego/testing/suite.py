@@ -1,0 +1,98 @@
+"""Tests compiled together, which answer one by one. In a child process only."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from scopebound_engine.errors import CompileError, EngineError, Finding
+from scopebound_engine.rego import frames
+from scopebound_engine.rego.binary import Encoder
+from scopebound_engine.rego.checks.references import broken_references
+from scopebound_engine.rego.compiler import LoadedPlan, compile_fast, compile_plan
+from scopebound_engine.rego.plan import Plan
+from scopebound_engine.rego.sandbox import OUT_OF_TIME, ending, time_limit
+from scopebound_engine.rego.testing.lowering import Lowered, lower
+from scopebound_engine.rego.testing.overrides import wrap
+from scopebound_engine.rego.testing.workers import Answer
+
+
+class Suite:
+    """Compiled entrypoints. An outcome is "passed", "failed" or "error".
+
+    With it come the seconds taken and the error's message. It is an error, too, to take longer than
+    `seconds_each`, which ends the process.
+    """
+
+    def __init__(
+        self,
+        modules: Mapping[str, str],
+        data: Mapping[str, Any],
+        entrypoints: Sequence[str],
+        seconds_each: float,
+        *,
+        strict: bool = True,
+    ) -> None:
+        """Raises CompileError; with `strict` also for references to what is not there."""
+        self._tests, self._seconds_each = entrypoints, seconds_each
+        lowered = lower(modules)
+        document, frame = compile_fast(lowered.modules, entrypoints, data)
+        self._plan = Plan(document, lowered.modules)
+        if strict and any(True for _ in broken_references(self._plan)):
+            found = _with_places(lowered, entrypoints)
+            raise CompileError("the tests refer to what is not there", found)
+        wrap(document, lowered.helpers)
+        places = frames.pack(document, self._plan.callees)
+        self._encoder = Encoder(document, replace(frame, locals=places or frame.locals))
+        self._loaded: dict[str, LoadedPlan] = {}
+
+    def groups(self) -> list[list[int]]:
+        """The tests by package, those of the most source first, which take longest."""
+        sizes: dict[str, int] = {}
+        for source in self._plan.sources.values():
+            package = "/".join(source.package)
+            sizes[package] = sizes.get(package, 0) + len(source.text)
+        found: dict[str, list[int]] = {}
+        for test, name in enumerate(self._tests):
+            found.setdefault(_package(name), []).append(test)
+        return [found[package] for package in sorted(found, key=sizes.__getitem__, reverse=True)]
+
+    def run(self, test: int) -> Answer:
+        """The outcome of a test, by its index among the entrypoints."""
+        name = self._tests[test]
+        started = time.perf_counter()
+        try:
+            with time_limit(self._seconds_each):
+                holds = self._plan_for(_package(name)).holds(name)
+            outcome, message = "passed" if holds else "failed", ""
+        except EngineError as error:
+            outcome, message = "error", str(error)
+        seconds = time.perf_counter() - started
+        return {"outcome": outcome, "seconds": seconds, "message": message}
+
+    def lost(self, status: int) -> Answer:
+        """The outcome of a test whose process ended with this exit code or signal."""
+        late = -status in OUT_OF_TIME
+        message = f"took longer than {self._seconds_each:g} s" if late else ending(status)
+        return {"outcome": "error", "seconds": 0.0, "message": message}
+
+    def _plan_for(self, package: str) -> LoadedPlan:
+        # The engine goes over the whole plan for each query, so each package gets one of its own.
+        if package not in self._loaded:
+            tests = [name for name in self._tests if _package(name) == package]
+            starts = ["g0.data." + name.replace("/", ".") for name in tests]
+            needed = sorted(self._plan.reachable(*starts))
+            self._loaded[package] = LoadedPlan(self._encoder.encode(tests, needed))
+        return self._loaded[package]
+
+
+def _package(entrypoint: str) -> str:
+    return entrypoint.rpartition("/")[0]
+
+
+def _with_places(lowered: Lowered, entrypoints: Sequence[str]) -> list[Finding]:
+    plan = Plan(compile_plan(lowered.modules, entrypoints), lowered.modules)
+    return [
+        replace(finding, line=lowered.line(finding.file, finding.line))
+        for finding in broken_references(plan)
+    ]
