@@ -40,7 +40,7 @@ from scopebound_engine.bundle.signature import (
     verify,
 )
 from scopebound_engine.bundle.trusted_key import TIME_UNKNOWN
-from scopebound_engine.errors import BundleError, ManifestError, SignatureError
+from scopebound_engine.errors import BundleError, Finding, ManifestError, SignatureError
 
 OTHER = SigningKey.generate("es256")
 RSA = SigningKey.generate("rs256")
@@ -167,6 +167,54 @@ def test_a_kid_that_points_to_another_trusted_key_is_refused() -> None:
 def test_a_kid_is_a_name_and_not_a_path(kid: str) -> None:
     with pytest.raises(SignatureError):
         verify(with_token(jws(payload(), kid=kid)), trust(KEY))
+
+
+def finding(data: bytes, keys: TrustedKeys) -> Finding:
+    with pytest.raises(SignatureError) as caught:
+        verify(data, keys, at=NOON)
+    (one,) = caught.value.findings
+    assert (one.step, one.file) == ("signature", SIGNATURES)
+    return one
+
+
+def test_each_signature_that_will_not_do_has_a_finding_of_its_own() -> None:
+    other = f"release1 ({OTHER.key_id})"
+    who = f"the key release0 ({KEY.key_id}), which made the signature,"
+    wrong = with_token(jws(payload(), OTHER, kid=KEY.key_id))
+    cases = {
+        "missing": finding(archive.write(files()), trusted(KEY)),
+        "wrong": finding(wrong, trusted(KEY, OTHER)),
+        "foreign": finding(SIGNED, trust(OTHER)),
+        "early": finding(SIGNED, trusted(KEY, OTHER, not_before=NOON + HOUR)),
+        "expired": finding(SIGNED, trusted(KEY, OTHER, not_after=NOON)),
+        "revoked": finding(SIGNED, trusted(KEY, OTHER, revoked=NOON, revoked_reason="stolen")),
+    }
+    assert {case: (found.message, found.remedy) for case, found in cases.items()} == {
+        "missing": (
+            "the bundle is not signed",
+            "scopebound-engine bundle sign FILE --key KEY",
+        ),
+        "wrong": (
+            'the signature, by "ES256", was made by no trusted key; tried release0 (ES256)',
+            "sign with a key whose public half is trusted here, by that key's algorithm",
+        ),
+        "foreign": (
+            f'no trusted key is called "{KEY.key_id}"',
+            f"trusted are: release0 ({OTHER.key_id})",
+        ),
+        "early": (
+            f"{who} is not valid before 2026-05-04T13:00:00Z",
+            f"sign with a key that is valid here: {other}",
+        ),
+        "expired": (
+            f"{who} expired at 2026-05-04T12:00:00Z",
+            f"sign with a key that is valid here: {other}",
+        ),
+        "revoked": (
+            f"{who} was revoked at 2026-05-04T12:00:00Z: stolen",
+            f"sign with a key that is valid here: {other}",
+        ),
+    }
 
 
 # For how long a key is trusted
@@ -398,8 +446,8 @@ def test_no_flipped_byte_of_the_archive_changes_what_is_verified() -> None:
 def test_no_flipped_byte_of_a_tar_that_was_packed_anew_changes_it(data: st.DataObject) -> None:
     tar = bytearray(gzip.decompress(SIGNED))
     tar[data.draw(st.integers(0, len(tar) - 1))] ^= data.draw(st.integers(1, 255))
-    # Free is what lies behind a file's end in its last block.
-    same_bundle_or_refused(gzip.compress(tar, 1))
+    # Free is what a tar does not say, such as the bytes behind a file's end in its last block.
+    same_bundle_or_refused(gzip.compress(tar, 1, mtime=0))
 
 
 SIGNED = signed(KEY)
