@@ -1,30 +1,49 @@
 """A running server, as the commands that talk to one find and ask it."""
 
 import http.client
+import ipaddress
 import json
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from scopebound_engine.config import Config
-from scopebound_engine.errors import ScopeboundError
+from scopebound_engine.errors import Finding, ScopeboundError
 
 TIMEOUT_SECONDS: Final = 5.0
+_BYTES: Final = "application/octet-stream"
 
 
 class RemoteError(ScopeboundError):
     """The server cannot be used."""
 
 
-class RefusedError(RemoteError):
-    """The server answered with a problem; `detail` is its sentence."""
+class LostAnswerError(RemoteError):
+    """The server took a request and did not answer: what became of it is unknown."""
 
-    def __init__(self, method: str, path: str, status: int, detail: str) -> None:
-        super().__init__(f"{method} {path} answered {status}: {detail}")
+
+class RefusedError(RemoteError):
+    """The server answered with a problem; `detail` is its sentence, `findings` what it lists."""
+
+    def __init__(self, method: str, path: str, status: int, problem: Any) -> None:
+        self.problem: Mapping[str, Any] = problem if isinstance(problem, dict) else {}
         self.status = status
-        self.detail = detail
+        self.detail = str(self.problem.get("detail", problem))
+        self.findings = tuple(map(finding_of, self.problem.get("findings", ())))
+        super().__init__(f"{method} {path} answered {status}: {self.detail}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whatever its status. The names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,70 +55,126 @@ class Server:
 
     def call(self, method: str, path: str, document: Any = None) -> tuple[int, Any]:
         """Status and JSON of an answer. Raises RemoteError when there is none."""
+        body = None if document is None else json.dumps(document).encode()
+        answer = self._ask(method, path, body, "application/json", TIMEOUT_SECONDS)
+        return answer.status, self._json(answer)
+
+    def done(self, method: str, path: str, document: Any = None) -> Any:
+        """The JSON of a 2xx answer. Raises RefusedError for another one, RemoteError for none."""
+        status, answer = self.call(method, path, document)
+        if status >= 300:
+            raise RefusedError(method, path, status, answer)
+        return answer
+
+    def change(self, method: str, path: str, data: bytes | None = None, *, seconds: float) -> Any:
+        """Like `done`, for what takes its time: sends bytes, waits that long for the answer."""
+        return self._json(self._accepted(method, path, data, seconds))
+
+    def fetch(self, path: str) -> Answer:
+        """A 2xx answer that is no JSON. Raises RefusedError for another one, RemoteError."""
+        return self._accepted("GET", path, None, TIMEOUT_SECONDS)
+
+    def _accepted(self, method: str, path: str, data: bytes | None, seconds: float) -> Answer:
+        answer = self._ask(method, path, data, _BYTES, seconds)
+        if answer.status >= 300:
+            raise RefusedError(method, path, answer.status, self._json(answer))
+        return answer
+
+    def _ask(
+        self, method: str, path: str, body: bytes | None, media_type: str, seconds: float
+    ) -> Answer:
         request = urllib.request.Request(  # noqa: S310  # the address is the operator's own
             self.url + path,
             method=method,
-            data=None if document is None else json.dumps(document).encode(),
-            headers={
-                "X-Scopebound-API-Key": self.api_key,
-                "Content-Type": "application/json",
-            },
+            data=body,
+            headers={"X-Scopebound-API-Key": self.api_key, "Content-Type": media_type},
         )
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            return error.code, self._problem(error)
-        except (OSError, http.client.HTTPException) as error:
+            with _OPENER.open(request, timeout=seconds) as got:
+                headers = {name.lower(): value for name, value in got.headers.items()}
+                answer = Answer(got.status, headers, got.read())
+        except urllib.error.URLError as error:
             raise RemoteError(
-                f"no server answers at {self.url} ({error}); start one with `make run`, "
+                f"no server answers at {self.url} ({error.reason}); start one with `make run`, "
                 "or set SCOPEBOUND_BASE_URL to where it is"
             ) from error
-        except ValueError as error:
-            raise self._foreign() from error
-
-    def done(self, method: str, path: str, document: Any = None) -> Any:
-        """The JSON of a 2xx answer. Raises RefusedError for another one."""
-        status, answer = self.call(method, path, document)
-        if status >= 300:
-            detail = answer.get("detail", answer) if isinstance(answer, dict) else answer
-            raise RefusedError(method, path, status, str(detail))
+        except (OSError, http.client.HTTPException) as error:
+            raise LostAnswerError(
+                f"{self.url} took {method} {path} and did not answer ({error or 'it hung up'}), "
+                "so what became of it is not known; ask what is there, then try again"
+            ) from error
+        if 300 <= answer.status < 400:
+            raise RemoteError(
+                f"{self.url} sends callers on to {answer.headers.get('location')}; set "
+                "SCOPEBOUND_BASE_URL to the address that answers"
+            )
         return answer
 
-    def _problem(self, answer: urllib.error.HTTPError) -> Any:
+    def _json(self, answer: Answer) -> Any:
         try:
-            return json.load(answer)
+            return json.loads(answer.body)
         except ValueError as error:
-            raise self._foreign() from error
-
-    def _foreign(self) -> RemoteError:
-        return RemoteError(
-            f"what answers at {self.url} does not speak JSON; check SCOPEBOUND_BASE_URL"
-        )
+            raise RemoteError(
+                f"what answers at {self.url} does not speak JSON; check SCOPEBOUND_BASE_URL"
+            ) from error
 
 
-def find_server(config: Config) -> Server:
-    """The server at SCOPEBOUND_BASE_URL, or where this configuration would serve.
+class _AsAnswered(urllib.request.HTTPErrorProcessor):
+    """Hands on every answer as it is.
 
-    Its key is SCOPEBOUND_API_KEY, the bootstrap key, or the one in the data folder. Raises
-    RemoteError when there is no key.
+    A redirect is not followed: the key would go along, to a host that nobody named.
     """
-    url = os.environ.get("SCOPEBOUND_BASE_URL") or f"http://{config.authority}"
+
+    def http_response(self, request: Any, response: Any) -> Any:  # noqa: ARG002  # urllib's names
+        """The response, whatever its status."""
+        return response
+
+    https_response = http_response
+
+
+_OPENER: Final = urllib.request.build_opener(_AsAnswered)
+
+
+def finding_of(told: Mapping[str, Any]) -> Finding:
+    """A finding as an answer has it; a server of another version may say more, or less."""
+    return Finding(**{name: told[name] for name in Finding.__slots__ if name in told})
+
+
+def find_server(config: Config, url: str | None = None, api_key: str | None = None) -> Server:
+    """The server at `url`, or SCOPEBOUND_BASE_URL, or where this configuration would serve.
+
+    Its key is `api_key`, or SCOPEBOUND_API_KEY; of a server on this machine the bootstrap key, or
+    the one in the data folder. Raises RemoteError when there is no key.
+    """
+    url = url or os.environ.get("SCOPEBOUND_BASE_URL") or f"http://{config.authority}"
     if not url.startswith(("http://", "https://")):
-        raise RemoteError(f"SCOPEBOUND_BASE_URL is {url!r}; begin it with http:// or https://")
-    return Server(url.rstrip("/"), _api_key(config))
+        raise RemoteError(f"the server's address is {url!r}; begin it with http:// or https://")
+    key = api_key or os.environ.get("SCOPEBOUND_API_KEY") or _own_key(config, url)
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise RemoteError("the API key has blanks or characters that no key has; check it")
+    return Server(url.rstrip("/"), key)
 
 
-def _api_key(config: Config) -> str:
-    key = os.environ.get("SCOPEBOUND_API_KEY", "")
-    if not key and config.bootstrap_api_key is not None:
-        key = config.bootstrap_api_key.get_secret_value()
+def _own_key(config: Config, url: str) -> str:
+    """The key of this machine's server, which is for no other."""
+    if not _is_here(config, url):
+        raise RemoteError(f"no API key for {url}; set SCOPEBOUND_API_KEY")
+    if config.bootstrap_api_key is not None:
+        return config.bootstrap_api_key.get_secret_value()
     file = config.api_key_file
-    if not key and file.exists():
-        try:
-            key = file.read_text().strip()
-        except OSError as error:
-            raise RemoteError(f"{file} cannot be read: {error.strerror}") from error
-    if not key:
+    if not file.exists():
         raise RemoteError(f"no API key: {file} is not there; set SCOPEBOUND_API_KEY")
-    return key
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise RemoteError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _is_here(config: Config, url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host in {"localhost", config.host}:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

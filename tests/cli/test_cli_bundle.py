@@ -1,238 +1,31 @@
-"""`bundle` makes keys and bundles that a server accepts, and says in one sentence what is wrong."""
+"""`bundle` as a whole: its help, its usage errors, and how its commands end."""
 
 import json
-import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from scopebound_engine.bundle import archive
-from scopebound_engine.bundle.keys import TrustedKeys
-from scopebound_engine.bundle.signature import SIGNATURES, verify
-from scopebound_engine.cli.bundle import bundle
-from scopebound_engine.errors import (
-    ArchiveError,
-    BundleError,
-    ConfigError,
-    ManifestError,
-    SignatureError,
-)
+from tests.cli.bundle_commands import done, failed, refused, run
 
-MANIFEST = {
-    "name": "sample",
-    "version": "1.2.0",
-    "entrypoint": "scopebound/decision",
-    "deny_codes": [{"code": "SCOPE_VIOLATION", "severity": "medium", "description": "not granted"}],
-}
+COMMANDS = [
+    *("keygen", "build", "sign", "stage", "verify", "inspect", "push", "diff", "list", "show"),
+    *("activate", "rollback", "delete", "download", "events"),
+]
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(bundle, [str(argument) for argument in arguments])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    assert f"Example: scopebound-engine bundle {command}" in done(command, "--help")
 
 
-def done(*arguments: object) -> str:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.exception or result.output
-    return result.output
-
-
-def fails(error: type[Exception], *arguments: object) -> str:
-    result = run(*arguments)
-    assert isinstance(result.exception, error), result.output
-    return str(result.exception)
-
-
-@pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "policies/scopebound/config").mkdir(parents=True)
-    (tmp_path / "policies/scopebound/main.rego").write_text("package scopebound\n")
-    (tmp_path / "policies/scopebound/config/data.json").write_text('{"alpha": 0.001}')
-    (tmp_path / "manifest.json").write_text(json.dumps(MANIFEST))
-    monkeypatch.chdir(tmp_path)
-    done("keygen", "--out", "keys")
-    return tmp_path
-
-
-# keygen
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "names"),
-    [
-        ("es256", {"mine.key", "mine.pem"}),
-        ("rs256", {"mine.key", "mine.pem"}),
-        ("ps256", {"mine.ps256.key", "mine.ps256.pem"}),
-        ("eddsa", {"mine.key", "mine.pem"}),
-    ],
-)
-def test_a_generated_pair_signs_and_is_trusted(work: Path, algorithm: str, names: set[str]) -> None:
-    said = done("keygen", "--out", "new/keys", "--name", "mine", "--algorithm", algorithm)
-    folder = work / "new/keys"
-    assert {file.name for file in folder.iterdir()} == names
-    (private,) = folder.glob("*.key")
-    assert stat.S_IMODE(private.stat().st_mode) == 0o600
-    assert TrustedKeys.read(folder).keys[0].key_id in said
-    done("build", "policies", "--key", private, "--out", "b.tgz")
-    assert "by the trusted key" in done("verify", "b.tgz", "--trust", folder, "--signature-only")
-
-
-@pytest.mark.parametrize("left", ["bundle.key", "bundle.pem"])
-def test_no_key_is_overwritten(work: Path, left: str) -> None:
-    for file in (work / "keys").iterdir():
-        if file.name != left:
-            file.unlink()
-    before = (work / "keys" / left).read_bytes()
-    assert "is not overwritten" in fails(ConfigError, "keygen", "--out", "keys")
-    assert (work / "keys" / left).read_bytes() == before
-
-
-def test_a_folder_that_cannot_be_made_is_one_sentence(work: Path) -> None:
-    (work / "file").write_text("")
-    assert "cannot be written" in fails(ConfigError, "keygen", "--out", "file/keys")
-
-
-# build
-
-
-def test_a_signed_build_is_named_after_its_manifest(work: Path) -> None:
-    said = done("build", "policies", "--key", "keys/bundle.key")
-    data = (work / "bundles/sample-1.2.0.tar.gz").read_bytes()
-    bundle_read = verify(data, TrustedKeys.read(work / "keys"))
-    assert bundle_read.checksum in said
-    assert bundle_read.identity in said
-    assert "sample 1.2.0" in said
-
-
-def test_an_unsigned_build_is_reproducible_and_warns(work: Path) -> None:
-    result = run("build", "policies", "--out", "one.tar.gz")
-    assert "no server will accept it" in result.stderr
-    done("build", "policies", "--out", "other.tar.gz")
-    assert (work / "one.tar.gz").read_bytes() == (work / "other.tar.gz").read_bytes()
-    assert SIGNATURES not in archive.read((work / "one.tar.gz").read_bytes())
-
-
-def test_the_manifest_is_found_in_the_folder_beside_it_or_where_it_is_named(work: Path) -> None:
-    other = {**MANIFEST, "version": "2.0.0"}
-    (work / "other.json").write_text(json.dumps(other))
-    assert "sample 2.0.0" in done("build", "policies", "--manifest", "other.json")
-    (work / "policies/manifest.json").write_text(json.dumps({**MANIFEST, "version": "3.0.0"}))
-    assert "sample 3.0.0" in done("build", "policies")
-
-
-def test_a_build_that_fails_leaves_nothing(work: Path) -> None:
-    (work / "policies/notes.txt").write_text("")
-    text = fails(BundleError, "build", "policies", "--out", "out")
-    assert "notes.txt: a file that has no place" in text
-    assert not (work / "out").exists()
-
-
-def test_a_missing_manifest_is_an_error(work: Path) -> None:
-    (work / "manifest.json").unlink()
-    assert "cannot be read: No such file" in fails(BundleError, "build", "policies")
-
-
-# stage
-
-
-def test_a_staged_folder_packed_by_tar_is_a_bundle(work: Path) -> None:
-    said = done("stage", "policies", "rules", "--key", "keys/bundle.key")
-    command = said.splitlines()[-1]
-    assert command == "tar -czf bundle.tar.gz -C rules ."
-    subprocess.run(command.split(), check=True)
-    read = verify((work / "bundle.tar.gz").read_bytes(), TrustedKeys.read(work / "keys"))
-    assert read.manifest.version == "1.2.0"
-    done("build", "policies", "--key", "keys/bundle.key", "--out", "built.tgz")
-    built = verify((work / "built.tgz").read_bytes(), TrustedKeys.read(work / "keys"))
-    assert built.identity == read.identity
-
-
-def test_staging_needs_an_empty_place(work: Path) -> None:
-    assert "not an empty folder" in fails(
-        ConfigError, "stage", "policies", "policies", "--key", "keys/bundle.key"
-    )
-    assert "not an empty folder" in fails(
-        ConfigError, "stage", "policies", "manifest.json", "--key", "keys/bundle.key"
-    )
-
-
-# sign
-
-
-def test_signing_puts_the_signature_in_and_replaces_another(work: Path) -> None:
-    done("build", "policies", "--out", "b.tgz")
-    done("keygen", "--out", "other")
-    done("sign", "b.tgz", "--key", "other/bundle.key")
-    done("sign", "b.tgz", "--key", "keys/bundle.key", "--out", "signed.tgz")
-    assert verify((work / "b.tgz").read_bytes(), TrustedKeys.read(work / "other"))
-    assert verify((work / "signed.tgz").read_bytes(), TrustedKeys.read(work / "keys"))
-
-
-def test_what_is_no_bundle_is_not_signed(work: Path) -> None:
-    (work / "b.tgz").write_bytes(b"zip")
-    assert "not gzip" in fails(ArchiveError, "sign", "b.tgz", "--key", "keys/bundle.key")
-    (work / "c.tgz").write_bytes(archive.write({"a.rego": b"package a"}))
-    assert "no manifest" in fails(ManifestError, "sign", "c.tgz", "--key", "keys/bundle.key")
-    assert SIGNATURES not in archive.read((work / "c.tgz").read_bytes())
-    done("build", "policies", "--out", "d.tgz")
-    before = (work / "d.tgz").read_bytes()
-    assert "holds no private key" in fails(ConfigError, "sign", "d.tgz", "--key", "keys/bundle.pem")
-    assert (work / "d.tgz").read_bytes() == before
-    files = archive.read(before) | {"scopebound/data.json": b"{"}
-    (work / "e.tgz").write_bytes(archive.write(files))
-    assert "scopebound/data.json: not JSON" in fails(
-        BundleError, "sign", "e.tgz", "--key", "keys/bundle.key"
-    )
-
-
-# verify and inspect
-
-
-def test_verify_says_what_was_checked_and_refuses_other_keys(work: Path) -> None:
-    done("build", "policies", "--key", "keys/bundle.key", "--out", "b.tgz")
-    said = done("verify", "b.tgz", "--trust", "keys/bundle.pem", "--signature-only")
-    assert [line.split()[0] for line in said.splitlines()] == [
-        "archive",
-        "signature",
-        "manifest",
-        "checksum",
-        "identity",
-    ]
-    done("keygen", "--out", "other")
-    text = fails(SignatureError, "verify", "b.tgz", "--trust", "other")
-    assert "no trusted key is called" in text
-
-
-def test_inspect_shows_what_is_there_and_that_nothing_is_verified(work: Path) -> None:
-    done("build", "policies", "--key", "keys/bundle.key", "--out", "b.tgz")
-    said = done("inspect", "b.tgz")
-    assert "ES256; not verified" in said
-    assert "SCOPE_VIOLATION  medium    not granted" in said
-    assert "scopebound/main.rego" in said
-    content = json.loads(done("inspect", "b.tgz", "--json"))
-    assert content["version"] == "1.2.0"
-    assert content["signature"]["key_id"] == TrustedKeys.read(work / "keys").keys[0].key_id
-    assert {"name": "scopebound/main.rego", "bytes": 19} in content["files"]
-
-
-def test_inspect_shows_an_unsigned_bundle_as_such(work: Path) -> None:
-    done("build", "policies", "--out", "b.tgz")
-    assert "no server will accept the bundle" in done("inspect", "b.tgz")
-    assert json.loads(done("inspect", "b.tgz", "--json"))["signature"] is None
-
-
-def test_foreign_text_cannot_drive_the_terminal(work: Path) -> None:
-    evil = {"code": "MY_CODE", "severity": "low", "description": "\x1b[2J\x9b2J"}
-    (work / "manifest.json").write_text(json.dumps({**MANIFEST, "deny_codes": [evil]}))
-    done("build", "policies", "--out", "b.tgz")
-    said = done("inspect", "b.tgz")
-    assert "\\x1b[2J\\x9b2J" in said
-    assert "\x1b" not in said
-
-
-# The command line itself
+def test_help_lists_the_commands_in_the_order_of_their_use_and_the_exit_codes() -> None:
+    said = done("--help")
+    listed = [line.split()[0] for line in said.splitlines() if line.startswith("  ")]
+    assert [command for command in listed if command in COMMANDS] == COMMANDS
+    assert "1  refused" in said
+    assert "..." not in said.partition("\n")[2]
 
 
 @pytest.mark.parametrize(
@@ -246,19 +39,49 @@ def test_foreign_text_cannot_drive_the_terminal(work: Path) -> None:
         ["keygen", "--out", "k", "--algorithm", "hs256"],
         ["stage", "policies"],
         ["inspect", "policies"],
+        ["inspect", "nowhere"],
+        ["push", "nowhere"],
+        ["diff", "policies"],
+        ["diff", "policies", "nowhere"],
+        ["rollback"],
+        ["events", "--limit", "0"],
     ],
 )
 def test_wrong_usage_exits_with_2(work: Path, arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 2
 
 
-@pytest.mark.parametrize("command", ["keygen", "stage", "build", "sign", "verify", "inspect"])
-def test_every_command_has_help_with_an_example(command: str) -> None:
-    said = done(command, "--help")
-    assert f"Example: scopebound-engine bundle {command} " in said
+def test_what_is_refused_exits_with_1_and_a_line_for_each_finding(work: Path) -> None:
+    (work / "policies/notes.txt").write_text("")
+    (work / "policies/Upper.rego").write_text("")
+    summary, *findings = refused("build", "policies", "--out", "out").splitlines()
+    assert summary == "scopebound-engine: policies cannot be made a bundle"
+    assert [line.split(":")[0] for line in findings] == [
+        "policies/Upper.rego",
+        "policies/notes.txt",
+    ]
+    assert not (work / "out").exists()
 
 
-def test_an_error_is_a_sentence_on_stderr_and_exit_code_1(work: Path) -> None:
+def test_what_cannot_be_done_exits_with_2_and_one_sentence(work: Path) -> None:
+    done("build", "policies", "--out", "b.tgz")
+    said = failed("sign", "b.tgz", "--key", "keys/bundle.pem")
+    assert "holds no private key" in said
+    assert said.count("\n") == 1
+
+
+def test_what_is_refused_is_json_where_json_is_asked_for(work: Path) -> None:
+    (work / "b.tgz").write_bytes(b"zip")
+    result = run("inspect", "b.tgz", "--json")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert told["detail"] == "the archive is not a bundle"
+    (finding,) = told["findings"]
+    assert finding["step"] == "bytes"
+    assert finding["message"] in result.stderr
+
+
+def test_as_a_program_it_ends_alike(work: Path) -> None:
     (work / "b.tgz").write_bytes(b"zip")
     result = subprocess.run(
         [sys.executable, "-m", "scopebound_engine", "bundle", "inspect", "b.tgz"],
