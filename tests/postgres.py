@@ -22,6 +22,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
+from tests.processes import children, wait_until_gone
+
 TEST_DATABASE_URL = "SCOPEBOUND_TEST_DATABASE_URL"
 
 # The shell outlives whoever started it: however a test run ends, its end of the pipe is closed,
@@ -89,6 +91,25 @@ class PostgresServer:
         """Stop at once, as a crash would: unlogged tables are empty afterwards."""
         self._end(b"keep\n")
 
+    def kill(self) -> None:
+        """Kill its first process with SIGKILL; the others end when they notice."""
+        postmaster = self._postmaster()
+        family = {postmaster, *children(postmaster)}
+        os.kill(postmaster, signal.SIGKILL)
+        self._end(b"keep\n")
+        if alive := wait_until_gone(family, 20):
+            raise RuntimeError(f"processes of the killed server live on: {alive}")
+
+    def kill_connection(self, number: int) -> None:
+        """Kill one of the processes that serve connections; the server then recovers by itself."""
+        with psycopg.connect(self.url()) as connection:
+            rows = connection.execute(
+                "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' "
+                "AND pid <> pg_backend_pid() ORDER BY pid"
+            ).fetchall()
+        if rows:
+            os.kill(rows[number % len(rows)][0], signal.SIGKILL)
+
     def close(self) -> None:
         """Stop for good and remove what it left."""
         self._end(b"")
@@ -99,8 +120,7 @@ class PostgresServer:
         with psycopg.connect(self.url()) as connection:
             rows = connection.execute("SELECT pid FROM pg_stat_activity").fetchall()
             me = connection.info.backend_pid
-        postmaster = int((self._data / "postmaster.pid").read_text().split()[0])
-        pids = [postmaster, *(pid for (pid,) in rows if pid != me)]
+        pids = [self._postmaster(), *(pid for (pid,) in rows if pid != me)]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
@@ -108,6 +128,9 @@ class PostgresServer:
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
+
+    def _postmaster(self) -> int:
+        return int((self._data / "postmaster.pid").read_text().split()[0])
 
     def _end(self, word: bytes) -> None:
         if self._guard is not None:

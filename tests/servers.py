@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from scopebound_engine.config import Config
 from scopebound_engine.preparation import prepare
 
 API_KEY = "sb-test-key-for-the-servers-of-tests"
+_STATUSES = frozenset({"ok", "degraded", "down"})
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,12 @@ def _template() -> Path:
 
 @contextlib.contextmanager
 def serving(
-    data_dir: Path, *, first_start: bool = False, **settings: object
+    data_dir: Path, *, first_start: bool = False, sound: bool = True, **settings: object
 ) -> Iterator[RunningServer]:
     """`scopebound-engine serve` until the block ends; 2 workers unless told otherwise.
 
-    The data folder is prepared beforehand, unless a first start is asked for or needed.
+    The data folder is prepared beforehand, unless a first start is asked for or needed. One that
+    is not `sound` need not become healthy: it is enough that it answers.
     """
     if not (first_start or data_dir.exists() or {"database_url", "policies"} & settings.keys()):
         make_prepared(data_dir)
@@ -89,20 +91,22 @@ def serving(
         )
     server = RunningServer(f"http://127.0.0.1:{port}", process, data_dir, log)
     try:
-        wait_until_healthy(server)
+        wait_until_healthy(server, statuses=frozenset({"ok"}) if sound else _STATUSES)
         yield server
     finally:
         stop(process)
 
 
-def wait_until_healthy(server: RunningServer, seconds: float = 30.0) -> None:
-    """Return when the server answers its health check; fail with its log otherwise."""
+def wait_until_healthy(
+    server: RunningServer, seconds: float = 30.0, statuses: Set[str] = frozenset({"ok"})
+) -> None:
+    """Return when the server's health is one of `statuses`; fail with its log otherwise."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
             break
         with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{server.url}/healthz", timeout=1).json()["status"] == "ok":
+            if httpx.get(f"{server.url}/healthz", timeout=1).json()["status"] in statuses:
                 return
         time.sleep(0.05)
     raise AssertionError(f"the server did not start:\n{server.log.read_text()}")
