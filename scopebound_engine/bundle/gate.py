@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from scopebound_engine.bundle import inspection
 from scopebound_engine.bundle.inspection import Candidate
+from scopebound_engine.bundle.manifest import Manifest
 from scopebound_engine.bundle.signature import VerifiedBundle
 from scopebound_engine.errors import (
     CompileError,
@@ -33,6 +34,7 @@ GATE: Final[Mapping[str, Step]] = {
     "6 built-ins": inspection.trusted_builtins,
     "7 shapes": inspection.safe_shapes,
     "8 denials": inspection.declared_denials,
+    "8 matchers": inspection.handled_matchers,
     "9 costs": inspection.bearable_costs,
     "10 empty input": inspection.denied_emptiness,
 }
@@ -86,9 +88,11 @@ def check(
         data=bundle.data(),
         entrypoint=bundle.manifest.entrypoint,
         codes={code.code: code.severity for code in bundle.manifest.deny_codes},
+        matchers={name: spec.steps for name, spec in bundle.manifest.matchers.items()},
         acknowledge_floor=acknowledge_floor,
     )
     findings, timings = _inspected(candidate, seconds)
+    findings += unfit_patterns(bundle.manifest)
     if inspection.can_run(findings):
         started = time.perf_counter()
         findings += failing_tests(candidate)
@@ -124,6 +128,16 @@ def _decoded(answer: Any) -> tuple[list[Finding], float]:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise EvaluatorCrashedError("the child process answered out of turn") from error
+
+
+def unfit_patterns(manifest: Manifest) -> list[Finding]:
+    """What is to be said of the patterns of matchers. In this process, since it takes RE2."""
+    if not manifest.matchers:
+        return []
+    # RE2 and the Rego engine abort in one process, and the tests of the gate load the latter.
+    from scopebound_engine.decision.matchers import problems
+
+    return list(problems(manifest))
 
 
 def failing_tests(candidate: Candidate) -> list[Finding]:

@@ -6,7 +6,7 @@ The parent knows them by name only: what they call loads the Rego engine.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from scopebound_engine.rego.checks import (
     denials,
     documents,
     equalities,
+    matchers,
     references,
     shapes,
     sources,
@@ -34,8 +35,8 @@ NOT_COMPILED: Final = frozenset({"source", "parse", "compile", "sandbox"})
 class Candidate:
     """What the checks look at. `modules` holds tests too, `rule_files` names those without.
 
-    `codes` gives each declared deny code its severity. `acknowledge_floor` makes what the floor
-    finds a warning.
+    `codes` gives each declared deny code its severity, `matchers` each declared matcher the steps
+    of its path. `acknowledge_floor` makes what the floor finds a warning.
     """
 
     modules: Mapping[str, str]
@@ -43,6 +44,7 @@ class Candidate:
     data: Mapping[str, Any]
     entrypoint: str
     codes: Mapping[str, str]
+    matchers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     acknowledge_floor: bool = False
 
     @property
@@ -139,6 +141,11 @@ def safe_shapes(candidate: Candidate) -> Iterator[Finding]:
 def declared_denials(candidate: Candidate) -> Iterator[Finding]:
     """Each violation is whole and declared, each declared code is used."""
     yield from denials.check(candidate.values, candidate.entrypoint, candidate.codes)
+
+
+def handled_matchers(candidate: Candidate) -> Iterator[Finding]:
+    """Each matcher that rules read is declared, and what it cannot judge is denied."""
+    yield from matchers.check(candidate.values, candidate.entrypoint, candidate.matchers)
 
 
 def bearable_costs(candidate: Candidate) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ class Element:
 Path = tuple["str | Local", tuple["str | Element", ...]]
 # The statements that put an element into an array or a set, with the field that names the latter.
 _FILLS: Final = {"ArrayAppend": "array", "SetAdd": "set"}
+_READ: Final = ("source", "a", "b")
 
 
 class Plan:
@@ -66,6 +67,18 @@ class Plan:
         if statement.kind == "Scan":
             return statement.fields["key"], statement.fields["value"]
         return () if statement.target is None else (statement.target,)
+
+    @cached_property
+    def readers(self) -> Mapping[int, Sequence[Statement]]:
+        """The statements that read a variable, by its number."""
+        result: dict[int, list[Statement]] = {}
+        for statement in self.statements:
+            operands = {item.number for item in statement.reads if isinstance(item, Local)}
+            # Statements without operands name what they read by its number alone.
+            named = {item for item in map(statement.fields.get, _READ) if type(item) is int}
+            for number in operands | named:
+                result.setdefault(number, []).append(statement)
+        return result
 
     @cached_property
     def calls(self) -> Mapping[str, Sequence[Statement]]:

@@ -37,7 +37,7 @@ def check(values: Values, entrypoint: str, codes: Mapping[str, str]) -> Iterator
     """All that is wrong with the violations; `codes` gives each declared code its severity."""
     found: set[str] = set()
     calls = _Calls(values, entrypoint)
-    for statement, fields in _objects(values.plan):
+    for statement, fields in objects(values.plan):
         yield from _wrong_fields(statement.place, fields)
         for violation in calls.violations(statement, fields):
             found |= violation.code
@@ -48,7 +48,7 @@ def check(values: Values, entrypoint: str, codes: Mapping[str, str]) -> Iterator
         yield Finding(_STEP, message, "manifest.json", remedy=remedy)
 
 
-def _objects(plan: Plan) -> Iterator[tuple[Statement, Mapping[str, Operand]]]:
+def objects(plan: Plan) -> Iterator[tuple[Statement, Mapping[str, Operand]]]:
     """Object literals that are meant to be a violation, with their fields."""
     inserts: dict[int, dict[str, Operand]] = {}
     for statement in plan.statements:

@@ -117,12 +117,12 @@ def _paths_read(plan: Plan, statement: Statement) -> Iterator[Path]:
         source, key, _ = statement.reads
         root, steps = plan.path(source.number) if isinstance(source, Local) else ("", ())
         # A default is how a bundle has settings that may be left out; the input has none such.
-        for step in _steps(plan, key) if root == "input" else ():
+        for step in steps_of_get(plan, key) if root == "input" else ():
             steps = (*steps, step)
             yield root, steps
 
 
-def _steps(plan: Plan, key: Operand) -> Iterator[str | Element]:
+def steps_of_get(plan: Plan, key: Operand) -> Iterator[str | Element]:
     """The steps that object.get takes: one, or those of an array."""
     step = plan.step(key)
     fills = plan.fills(step.number) if isinstance(step, Element) else ()

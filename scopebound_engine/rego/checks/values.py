@@ -61,13 +61,13 @@ class Values:
 
     def literals(self, operand: Operand) -> frozenset[str]:
         """All literal strings that an operand can be; empty where it can be anything else."""
-        origins = self._origins(operand)
+        origins = self.origins(operand)
         found = frozenset(origin for origin in origins if isinstance(origin, str))
         return found if len(found) == len(origins) else frozenset()
 
     def elements(self, operand: Operand) -> Sequence[Statement] | None:
         """The statements that put the elements into an array or a set; None where unknown."""
-        makers = [self._maker(origin) for origin in self._origins(operand)]
+        makers = [self._maker(origin) for origin in self.origins(operand)]
         if not makers or None in makers:
             return None
         return [fill for maker in makers if maker is not None for fill in self.plan.fills(maker)]
@@ -80,7 +80,7 @@ class Values:
         made = {*writers} - {"ResetLocal"}
         return operand.number if made and made <= {"MakeArray", "MakeSet"} else None
 
-    def _origins(self, operand: Operand) -> Sequence[Operand]:
+    def origins(self, operand: Operand) -> Sequence[Operand]:
         """All that an operand can have been before it was passed on, from rules as well."""
         found: list[Operand] = []
         waiting, seen = [operand], {operand}
