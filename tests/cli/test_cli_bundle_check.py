@@ -8,10 +8,8 @@ import pytest
 from scopebound_engine.bundle.gate import GATE
 from scopebound_engine.bundle.keys import TrustedKeys
 from scopebound_engine.config import SHIPPED
-from tests.cli.bundle_commands import MANIFEST, done, failed, refused, run, work
+from tests.cli.bundle_commands import MANIFEST, done, failed, refused, run
 from tests.policies import with_rule
-
-__all__ = ["work"]
 
 UNSEEN = """package scopebound.deny
 import rego.v1
