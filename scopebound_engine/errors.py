@@ -22,6 +22,7 @@ ScopeboundError
 │   └── EvaluationError        one evaluation gave no verdict
 │       ├── EvaluatorTimeoutError   past its deadline; the evaluator was killed
 │       ├── EvaluatorCrashedError   the evaluator's process ended
+│       ├── EvaluatorsClosedError   its bundle was let go of; another one is in force
 │       └── OverloadError           no evaluator was free in time
 └── BundleError                a bundle is refused; carries findings
     ├── ArchiveError           its bytes are not an archive we read
@@ -159,6 +160,10 @@ class EvaluatorTimeoutError(EvaluationError):
 
 class EvaluatorCrashedError(EvaluationError):
     """An evaluator's process ended in mid-evaluation."""
+
+
+class EvaluatorsClosedError(EvaluationError):
+    """The evaluators were closed before one could be asked: their bundle was let go of."""
 
 
 class OverloadError(EvaluationError):

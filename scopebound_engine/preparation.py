@@ -2,11 +2,13 @@
 
 import os
 import time
+import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from scopebound_engine import whole_file
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.model import ADMIN
 from scopebound_engine.bundle import archive, gate
@@ -19,7 +21,7 @@ from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.database.lockfile import alone
 from scopebound_engine.errors import ConfigError, ConflictError, SignatureError
 from scopebound_engine.session.keys import SigningKeys
-from scopebound_engine.wiring import database_url
+from scopebound_engine.wiring import NODE_ID_FILE, database_url
 
 BUNDLE_KEY_FILE: Final = "bundle-keys/signing.pem"
 
@@ -35,7 +37,7 @@ class Prepared:
 
 
 def prepare(config: Config) -> Prepared:
-    """Make what is missing: folder, tables, keys, an API key, an active bundle.
+    """Make what is missing: folder, tables, keys, an API key, a name, an active bundle.
 
     Safe to call from several processes at once. Raises ConfigError, DatabaseUnavailableError,
     BundleError.
@@ -46,6 +48,7 @@ def prepare(config: Config) -> Prepared:
         migrate(engine)
         SigningKeys.open(engine, config.data_dir, time.time)
         api_key_file = _api_key(config, ApiKeyStore(engine, time.time))
+        _node_id(config.data_dir)
         _bundle(config, Registry(engine, time.time))
         engine.dispose()
     return Prepared(api_key_file)
@@ -88,6 +91,11 @@ def _api_key(config: Config, store: ApiKeyStore) -> Path | None:
             write_private(file, secret + "\n")
             return file
     return file if file.exists() else None
+
+
+def _node_id(data_dir: Path) -> None:
+    if not (data_dir / NODE_ID_FILE).exists():
+        whole_file.write(data_dir / NODE_ID_FILE, f"{uuid.uuid4()}\n".encode(), mode=0o600)
 
 
 def _bundle(config: Config, registry: Registry) -> None:

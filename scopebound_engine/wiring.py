@@ -3,16 +3,23 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.doorkeeper import Doorkeeper
+from scopebound_engine.bundle.activation import Activator
+from scopebound_engine.bundle.fleet import Fleet
+from scopebound_engine.bundle.history import History
 from scopebound_engine.bundle.keys import TrustedKeys
+from scopebound_engine.bundle.lifecycle import Bundles
 from scopebound_engine.bundle.registry import Registry
-from scopebound_engine.bundle.signature import verify
 from scopebound_engine.config import Config
-from scopebound_engine.database.engine import answers, open_database
-from scopebound_engine.decision.active import ActiveBundle, BundleRef
+from scopebound_engine.database.engine import open_database
+from scopebound_engine.decision.active import ActiveBundle
+from scopebound_engine.decision.follower import Follower
 from scopebound_engine.decision.pdp import DecisionPoint
+from scopebound_engine.errors import ConfigError
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.keys import SigningKeys
 from scopebound_engine.session.provision import Provisioner
@@ -21,36 +28,42 @@ from scopebound_engine.session.state_postgres import PostgresState
 from scopebound_engine.session.state_sqlite import SqliteState
 from scopebound_engine.session.tokens import Tokens
 
+NODE_ID_FILE: Final = "node-id"
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything that a process which serves the API holds."""
 
     config: Config
+    clock: Callable[[], float]
     roles: RoleStore
     api_keys: ApiKeyStore
     doorkeeper: Doorkeeper
     keys: SigningKeys
     state: SessionState
     tokens: Tokens
+    bundles: Bundles
+    fleet: Fleet
     active: ActiveBundle
+    follower: Follower
     decisions: DecisionPoint
     provisioner: Provisioner
-    database_answers: Callable[[], bool]
     started: float
-    loaded_at: float
 
     def close(self) -> None:
-        """End the evaluators and the thread of last uses, and let go of the session state."""
+        """End the threads and the evaluators, leave the fleet, let go of the session state."""
         self.doorkeeper.close()
+        self.follower.close()
         self.active.close()
         self.state.close()
 
 
 def build_services(config: Config, clock: Callable[[], float] = time.time) -> Services:
-    """All parts, wired, with the active bundle verified again and its evaluators warm.
+    """All parts, wired, with the bundle in force verified again and its evaluators warm.
 
-    Expects what `preparation.prepare` makes. Raises BundleError, EngineError, ConfigError.
+    Where that bundle will not do, the parts deny and say why. Expects what `preparation.prepare`
+    makes. Raises ConfigError, DatabaseUnavailableError.
     """
     engine = open_database(database_url(config), config.data_dir)
     keys = SigningKeys.open(engine, config.data_dir, clock)
@@ -61,33 +74,60 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
     active = ActiveBundle(
         evaluators=config.evaluators, evaluation_seconds=config.evaluation_deadline_ms / 1000
     )
-    registry = Registry(engine, clock)
-    version = registry.active()
-    if version is not None:
-        bundle = verify(registry.data(version.id), TrustedKeys.read(config.trusted_keys_dir))
-        active.load(BundleRef(version.id, version.version, version.checksum), bundle)
+    registry, fleet = Registry(engine, clock), Fleet(engine)
+    history = History(config.data_dir)
+
+    def trusted_keys() -> TrustedKeys:
+        return TrustedKeys.read(config.trusted_keys_dir)
+
+    follower = Follower(
+        active,
+        registry,
+        fleet,
+        history,
+        trusted_keys,
+        node_id=node_id(config.data_dir),
+        clock=clock,
+    )
+    follower.start()
     return Services(
         config=config,
+        clock=clock,
         roles=roles,
         api_keys=api_keys,
         doorkeeper=Doorkeeper(api_keys, clock),
         keys=keys,
         state=state,
         tokens=tokens,
+        bundles=Bundles(
+            registry, Activator(registry, fleet), history, trusted_keys, config.data_dir, clock
+        ),
+        fleet=fleet,
         active=active,
+        follower=follower,
         decisions=DecisionPoint(
-            tokens, state, active, clock=clock, waiting=config.threads * 3 // 8
+            tokens, state, follower, clock=clock, waiting=config.threads * 3 // 8
         ),
         provisioner=Provisioner(roles, tokens, state, clock=clock),
-        database_answers=lambda: answers(engine),
         started=time.monotonic(),
-        loaded_at=clock(),
     )
 
 
 def database_url(config: Config) -> str | None:
     """The configured database, None for the embedded one."""
     return config.database_url.get_secret_value() if config.database_url else None
+
+
+def node_id(data_dir: Path) -> str:
+    """What names this node among all of its database. Raises ConfigError where nothing does yet."""
+    file = data_dir / NODE_ID_FILE
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise ConfigError(
+            f"{file} cannot be read: {error.strerror}. A start of `scopebound-engine serve` makes "
+            "it; the data folder has to be readable for this user."
+        ) from error
 
 
 def open_state(config: Config) -> SessionState:

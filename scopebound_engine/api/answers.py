@@ -60,6 +60,7 @@ def answer_decision(req: falcon.Request, resp: falcon.Response, decision: Decisi
         document["bundle_id"] = bundle.id
         document["bundle_version"] = bundle.version
         document["bundle_checksum"] = bundle.checksum
+        document["bundle_generation"] = bundle.generation
     answer_json(resp, document)
 
 

@@ -45,10 +45,11 @@ def create_app(services: Services) -> App:
         "/healthz",
         Health(
             services.active,
+            services.follower,
+            services.fleet,
             config.evaluators,
-            services.database_answers,
-            services.loaded_at,
             services.started,
+            services.clock,
         ),
     )
     app.add_route("/.well-known/jwks.json", Jwks(services.keys))

@@ -1,37 +1,49 @@
 """GET /healthz and /.well-known/jwks.json: what anyone may know of this node."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import falcon
 
 from scopebound_engine.api.answers import answer_json
+from scopebound_engine.bundle.fleet import Fleet, WorkerReport
 from scopebound_engine.decision.active import ActiveBundle
+from scopebound_engine.decision.follower import REPORT_SECONDS, Follower
+from scopebound_engine.errors import DatabaseUnavailableError
 from scopebound_engine.session.keys import SigningKeys
 from scopebound_engine.times import moment, timestamp
 
 # The reference's letter: clients read it as an interface version.
 SPRINT: Final = "7"
+# A worker that says nothing for so long is stopped or starved.
+SILENT_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Can this node decide? "down" (503) when not, "degraded" when something is missing."""
+    """Can this node decide? "down" (503) when not, "degraded" when something is amiss."""
 
     active: ActiveBundle
+    follower: Follower
+    fleet: Fleet
     evaluators: int
-    database_answers: Callable[[], bool]
-    loaded_at: float
     started: float
+    clock: Callable[[], float]
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """The node's health; no API key is needed."""
-        database, ready = self.database_answers(), self.active.evaluators
-        status = "ok" if database and ready == self.evaluators else "degraded"
-        if self.active.ref is None or not ready or not database:
+        own, loaded, ready = self.follower.report(), self.active.current, self.active.evaluators
+        try:
+            others = [one for one in self.fleet.workers() if _is_beside(own, one)]
+            database = True
+        except DatabaseUnavailableError:
+            others, database = [], False
+        problems = [*self.follower.problems, *self._problems_of(others, own)]
+        status = "degraded" if problems or ready != self.evaluators else "ok"
+        if not (self.follower.is_sound and ready and database):
             status = "down"
         answer_json(
             resp,
@@ -39,12 +51,49 @@ class Health:
                 "status": status,
                 "sprint": SPRINT,
                 "uptime_seconds": int(time.monotonic() - self.started),
-                "bundle_version": self.active.ref.version if self.active.ref else None,
-                "bundle_last_synced_at": timestamp(moment(self.loaded_at)),
+                "bundle_version": loaded.ref.version if loaded else None,
+                "bundle_last_synced_at": timestamp(moment(self.follower.synced_at)),
                 "db_status": "ok" if database else "down",
+                "bundle_generation": own.generation,
+                "bundle_checksum": own.checksum,
+                "node_id": own.node_id,
+                "workers": [self._worker(one) for one in (own, *others)],
+                "problems": problems,
             },
             HTTPStatus.SERVICE_UNAVAILABLE if status == "down" else HTTPStatus.OK,
         )
+
+    def _worker(self, report: WorkerReport) -> dict[str, Any]:
+        age = None
+        if report.loaded_at is not None:
+            age = round(max(0.0, self.clock() - report.loaded_at.timestamp()), 1)
+        return {
+            "pid": report.pid,
+            "generation": report.generation,
+            "checksum": report.checksum,
+            "age_seconds": age,
+            "silent_seconds": round(report.silent_seconds, 1),
+            "last_error": report.error or None,
+        }
+
+    def _problems_of(self, others: list[WorkerReport], own: WorkerReport) -> Iterator[str]:
+        """What is wrong with the other workers now, but for what is wrong with this one too."""
+        for report in others:
+            if report.silent_seconds > SILENT_SECONDS:
+                yield f"worker {report.pid} was last heard of {report.silent_seconds:.0f} s ago"
+            elif self._is_troubled(report) and report.error != own.error:
+                yield f"worker {report.pid}: {report.error}"
+
+    def _is_troubled(self, report: WorkerReport) -> bool:
+        """Whether its last error was not yet over at its last report, which renews the time."""
+        if report.error_at is None:
+            return False
+        reported_at = self.clock() - report.silent_seconds
+        return reported_at - report.error_at.timestamp() < REPORT_SECONDS
+
+
+def _is_beside(own: WorkerReport, other: WorkerReport) -> bool:
+    return own.node_id == other.node_id and own.worker_id != other.worker_id
 
 
 @dataclass(frozen=True, slots=True)

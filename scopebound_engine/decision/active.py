@@ -1,12 +1,14 @@
-"""The bundle in force in this process, and the evaluators that hold it."""
+"""The bundle in force in this process, those that could be at once, and the evaluators they hold.
 
-from collections.abc import Mapping
+Three bundles at most have warm evaluators: the one in force, the one that was in force before it,
+so that going back is a matter of one reference, and the candidate of an activation under way.
+"""
+
+import threading
 from dataclasses import dataclass
-from typing import Any
 
 from scopebound_engine.bundle.signature import VerifiedBundle
-from scopebound_engine.decision.verdict import Verdict
-from scopebound_engine.errors import EvaluationError
+from scopebound_engine.decision.matchers import Matchers
 from scopebound_engine.rego.pool.evaluators import EvaluatorPool
 from scopebound_engine.rego.program import Program
 
@@ -16,11 +18,35 @@ START_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class BundleRef:
-    """Which bytes decided; every decision carries it."""
+    """Which bytes decided, and as which generation they were in force; every decision carries it.
+
+    `id` and `version` are the stored version's, `checksum` is the SHA-256 of its archive in hex.
+    """
 
     id: str
     version: str
     checksum: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A verified bundle whose evaluators are warm; `key_id` names the key that signed it."""
+
+    checksum: str
+    key_id: str
+    pool: EvaluatorPool
+    matchers: Matchers
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What decides: a ready bundle and the generation it is in force as."""
+
+    ref: BundleRef
+    key_id: str
+    pool: EvaluatorPool
+    matchers: Matchers
 
 
 def program_of(bundle: VerifiedBundle) -> Program:
@@ -33,17 +59,85 @@ def program_of(bundle: VerifiedBundle) -> Program:
 
 
 class ActiveBundle:
-    """Evaluates with the bundle in force. Without one, every evaluation is an EvaluationError."""
+    """Holds warm bundles and says which is in force. Safe for many threads; one of them prepares.
+
+    Nothing here waits for a running evaluation: a bundle that is let go of is closed by a thread of
+    its own, which lets them finish.
+    """
 
     def __init__(self, *, evaluators: int, evaluation_seconds: float) -> None:
         self._size, self._seconds = evaluators, evaluation_seconds
-        self._current: tuple[BundleRef, EvaluatorPool] | None = None
+        self._lock = threading.Lock()
+        self._current: Loaded | None = None
+        # The one in force first, then the standby.
+        self._kept: tuple[Ready, ...] = ()
+        self._candidate: Ready | None = None
 
-    def load(self, ref: BundleRef, bundle: VerifiedBundle) -> None:
-        """Start and warm evaluators of this bundle, then let them decide.
+    @property
+    def current(self) -> Loaded | None:
+        """The bundle in force here, if there is one."""
+        return self._current
 
-        Raises CompileError or EngineError; what was in force stays in force.
+    @property
+    def generation(self) -> int:
+        """The generation in force here; 0 before the first."""
+        current = self._current
+        return current.ref.generation if current else 0
+
+    @property
+    def evaluators(self) -> int:
+        """How many evaluators of the bundle in force are ready."""
+        current = self._current
+        return current.pool.alive() if current else 0
+
+    def prepare(self, bundle: VerifiedBundle) -> None:
+        """Have evaluators of this bundle warm; those that are already stay as they are.
+
+        The candidate before it is let go. Raises BundleError, CompileError or EngineError.
         """
+        if self._find(bundle.checksum) is None:
+            self._set_candidate(self._started(bundle))
+
+    def promote(self, ref: BundleRef) -> bool:
+        """Put a warm bundle in force, unless a newer generation is; false where it is not warm."""
+        with self._lock:
+            if ref.generation <= self.generation:
+                return True
+            ready = self._find(ref.checksum)
+            if ready is None:
+                return False
+            if ready is self._candidate:
+                self._candidate = None
+            kept = (ready, *(one for one in self._kept if one is not ready))
+            self._kept, surplus = kept[:2], kept[2:]
+            self._current = Loaded(ref, ready.key_id, ready.pool, ready.matchers)
+        _close(*surplus)
+        return True
+
+    def discard(self) -> None:
+        """Let go of the candidate."""
+        self._set_candidate(None)
+
+    def close(self) -> None:
+        """End all evaluators, once those that are busy have answered."""
+        with self._lock:
+            ended = (*self._kept, *([self._candidate] if self._candidate else []))
+            self._kept, self._candidate, self._current = (), None, None
+        for ready in ended:
+            ready.pool.close()
+
+    def _find(self, checksum: str) -> Ready | None:
+        warm = (*self._kept, self._candidate)
+        return next((one for one in warm if one and one.checksum == checksum), None)
+
+    def _set_candidate(self, ready: Ready | None) -> None:
+        with self._lock:
+            former, self._candidate = self._candidate, ready
+        if former is not None:
+            _close(former)
+
+    def _started(self, bundle: VerifiedBundle) -> Ready:
+        matchers = Matchers.of(bundle.manifest)
         pool = EvaluatorPool(
             program_of(bundle),
             size=self._size,
@@ -55,36 +149,9 @@ class ActiveBundle:
         except BaseException:
             pool.close()
             raise
-        former, self._current = self._current, (ref, pool)
-        if former is not None:
-            former[1].close()
+        return Ready(bundle.checksum, bundle.key_id, pool, matchers)
 
-    @property
-    def ref(self) -> BundleRef | None:
-        """The bundle in force, if there is one."""
-        return self._current[0] if self._current else None
 
-    @property
-    def evaluators(self) -> int:
-        """How many evaluators are ready."""
-        return self._current[1].alive() if self._current else 0
-
-    def evaluate(self, facts: Mapping[str, Any], deadline: float) -> tuple[Verdict, BundleRef]:
-        """The verdict on these facts and the bundle that gave it.
-
-        `deadline` is a time of `time.monotonic()`. Raises EvaluationError.
-        """
-        current = self._current
-        if current is None:
-            raise EvaluationError(
-                "no policy bundle is active; activate one: `scopebound-engine serve` does so at "
-                "its first start"
-            )
-        ref, pool = current
-        return pool.evaluate(facts, deadline), ref
-
-    def close(self) -> None:
-        """End the evaluators."""
-        current, self._current = self._current, None
-        if current is not None:
-            current[1].close()
+def _close(*surplus: Ready) -> None:
+    for ready in surplus:
+        threading.Thread(target=ready.pool.close, name="bundle-close", daemon=True).start()

@@ -3,25 +3,26 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol
 
 import structlog
 
 from scopebound_engine.decision import facts
-from scopebound_engine.decision.active import ActiveBundle, BundleRef
+from scopebound_engine.decision.active import BundleRef, Loaded
 from scopebound_engine.decision.facts import Call
 from scopebound_engine.decision.verdict import RetryGuidance, Severity, Verdict, Violation
 from scopebound_engine.errors import (
     EvaluationError,
+    EvaluatorsClosedError,
     OverloadError,
     ScopeboundError,
     StateUnavailableError,
     TokenError,
 )
-from scopebound_engine.session.state import SessionState
+from scopebound_engine.session.state import SessionFacts, SessionState
 from scopebound_engine.session.tokens import Tokens
 
 EVALUATIONS_PER_SESSION: Final = 2
@@ -76,6 +77,13 @@ def undecided(error: Exception) -> Decision:
     return policy_error(f"the engine failed ({type(error).__name__}); its log has the details")
 
 
+class Bundles(Protocol):
+    """Where the bundle comes from that decides; see `decision/follower.py`."""
+
+    def at_least(self, generation: int, deadline: float) -> Loaded:
+        """The bundle of this generation or a newer one. Raises EvaluationError."""
+
+
 class DecisionPoint:
     """Decides tool calls. Safe for use by many threads."""
 
@@ -83,13 +91,13 @@ class DecisionPoint:
         self,
         tokens: Tokens,
         state: SessionState,
-        active: ActiveBundle,
+        bundles: Bundles,
         *,
         clock: Callable[[], float],
         waiting: int = 24,
     ) -> None:
         """`waiting` calls of one session may be in line; keep it well below the threads."""
-        self._tokens, self._state, self._active, self._clock = tokens, state, active, clock
+        self._tokens, self._state, self._bundles, self._clock = tokens, state, bundles, clock
         self._slots = SessionSlots(EVALUATIONS_PER_SESSION, waiting)
 
     def decide(self, call: Call, token: str, deadline: float) -> Decision:
@@ -117,12 +125,25 @@ class DecisionPoint:
                 claims["rate_limit_per_hour"],
             )
             entered = time.perf_counter()
-            document = facts.build(call, claims, int(self._clock() * 1000), session)
+            bundle, document = self._prepared(call, claims, session, deadline)
             built = time.perf_counter()
-            verdict, bundle = self._active.evaluate(document, deadline)
+            try:
+                verdict = bundle.pool.evaluate(document, deadline)
+            except EvaluatorsClosedError:
+                # Activations came between; what is in force now was so even later.
+                bundle, document = self._prepared(call, claims, session, deadline)
+                verdict = bundle.pool.evaluate(document, deadline)
         judged = time.perf_counter()
         stages = Stages(verified - started, entered - verified, built - entered, judged - built)
-        return Decision(verdict, bundle, stages)
+        return Decision(verdict, bundle.ref, stages)
+
+    def _prepared(
+        self, call: Call, claims: Mapping[str, Any], session: SessionFacts, deadline: float
+    ) -> tuple[Loaded, dict[str, Any]]:
+        """What decides the call, and the facts as that bundle asks for them."""
+        bundle = self._bundles.at_least(session.generation, deadline)
+        now_ms = int(self._clock() * 1000)
+        return bundle, facts.build(call, claims, now_ms, session, matchers=bundle.matchers)
 
 
 class SessionSlots:

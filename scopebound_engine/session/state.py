@@ -1,8 +1,9 @@
 """Per-session state: the seam, and the arithmetic of token buckets that its implementations share.
 
 One round trip tells a call what may have changed since its token was signed: what is left in the
-session's buckets, and whether its role is still in force. So a role that is suspended or deleted
-stops its sessions with the very next call on every node.
+session's buckets, whether its role is still in force, and which generation of bundle is. So a role
+that is suspended or deleted stops its sessions with the very next call on every node, and from an
+activation's commit on no call is decided by the bundle before it.
 
 A session has two buckets, one per minute and one per hour, each as large as its limit and refilled
 continuously. A call takes a token from both, or from none if either is empty.
@@ -35,11 +36,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """What a call needs to know of its session. `revoked_reason`: why it may do nothing more."""
+    """What a call needs to know of its session. `revoked_reason`: why it may do nothing more.
+
+    `generation` is that of the bundle in force when the call entered, 0 where none ever was.
+    """
 
     minute: Window
     hour: Window
     revoked_reason: str | None = None
+    generation: int = 0
 
     @property
     def granted(self) -> bool:
@@ -48,7 +53,7 @@ class SessionFacts:
 
 
 class SessionState(Protocol):
-    """Buckets, shared by all workers of a host or all nodes of a database, and the roles beside.
+    """Buckets, shared by all workers of a host or all nodes of a database, and what stands beside.
 
     Buckets may be lost with a crash of the machine or the database server. They come back empty,
     never full: only `open` fills them, and a session that is not known has none.
@@ -61,10 +66,11 @@ class SessionState(Protocol):
         """
 
     def enter(self, session_id: str, role_id: str, per_minute: int, per_hour: int) -> SessionFacts:
-        """Take a token from both buckets, or none, and see whether the role is in force.
+        """Take a token from both buckets, or none, and see what is in force: the role, the bundle.
 
-        Only the session's own role counts: to suspend a parent stops the parent's own sessions, not
-        those of its children, which are roles of their own. Raises StateUnavailableError.
+        Whatever was committed before the call is seen. Only the session's own role counts: to
+        suspend a parent stops the parent's own sessions, not those of its children, which are roles
+        of their own. Raises StateUnavailableError.
         """
 
     def close(self) -> None:
@@ -92,13 +98,14 @@ def facts(
     minute_units: int,
     hour_units: int,
     revoked: str | None = None,
+    generation: int = 0,
 ) -> SessionFacts:
     """What a call finds in buckets that hold so many units, before it takes any."""
     minute = _window(per_minute, minute_units, MINUTE_US)
     hour = _window(per_hour, hour_units, HOUR_US)
     if minute.granted and hour.granted:
         minute, hour = _less_one(minute), _less_one(hour)
-    return SessionFacts(minute, hour, revoked)
+    return SessionFacts(minute, hour, revoked, generation)
 
 
 def _window(limit: int, units: int, window_us: int) -> Window:

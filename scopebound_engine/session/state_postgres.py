@@ -1,7 +1,7 @@
 """Session state of all nodes: a function in the shared PostgreSQL, one round trip a call.
 
 Time is the database server's clock, the same for every node. The functions and their unlogged
-table come from the migrations `session_state` and `role_suspension`.
+table come from the migrations `session_state`, `role_suspension` and `generation_in_enter`.
 """
 
 import os
@@ -22,7 +22,8 @@ POOL_SIZE: Final = 8
 
 _OPEN: Final = "SELECT scopebound_open(%s, %s, %s, %s)"
 _ENTER: Final = (
-    "SELECT minute_found, hour_found, role_found, suspended FROM scopebound_enter(%s, %s, %s, %s)"
+    "SELECT minute_found, hour_found, role_found, suspended, generation "
+    "FROM scopebound_admit(%s, %s, %s, %s)"
 )
 
 
@@ -41,11 +42,11 @@ class PostgresState:
 
     def enter(self, session_id: str, role_id: str, per_minute: int, per_hour: int) -> SessionFacts:
         """See SessionState."""
-        minute, hour, role_found, suspended = self._call(
+        minute, hour, role_found, suspended, generation = self._call(
             _ENTER, session_id, role_id, per_minute, per_hour
         )
         revoked = revoked_reason(role_found, suspended)
-        return facts(per_minute, per_hour, minute, hour, revoked)
+        return facts(per_minute, per_hour, minute, hour, revoked, generation)
 
     def close(self) -> None:
         """See SessionState."""

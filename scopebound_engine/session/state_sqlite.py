@@ -6,8 +6,9 @@ boot could be whole, rolled back or torn. So it is never looked at again; the ne
 new file, in which no session is known and every bucket is empty. Time is the clock since that
 boot, which nobody can set.
 
-The roles are read where they are kept: the same connection attaches the database file, read-only.
-A transaction on the state file then holds a snapshot of both, and waits for no writer of the roles.
+Roles and activations are read where they are kept: the same connection attaches the database file,
+read-only. A transaction on the state file then holds a snapshot of both, and waits for no writer of
+the database.
 """
 
 import os
@@ -62,7 +63,12 @@ _UPDATE: Final = (
     "UPDATE session_buckets SET minute_units = ?, hour_units = ?, touched_us = ? "
     "WHERE session_id = ?"
 )
-_ROLE: Final = "SELECT suspended_reason FROM stored.roles WHERE id = ?"
+# Always one row; `role` is null where there is no such role.
+_IN_FORCE: Final = (
+    "SELECT bundle.generation, role.id, role.suspended_reason FROM "
+    "(SELECT coalesce(max(generation), 0) AS generation FROM stored.activations) AS bundle "
+    "LEFT JOIN stored.roles AS role ON role.id = ?"
+)
 _SWEEP: Final = (
     "DELETE FROM session_buckets WHERE session_id IN "
     "(SELECT session_id FROM session_buckets WHERE expires_at < ? LIMIT ?)"
@@ -173,11 +179,11 @@ class SqliteState:
         """See SessionState."""
         minute = hour = 0
         with self._transaction() as execute:
-            role = execute(_ROLE, (role_id,)).fetchone()
+            generation, role, suspended = execute(_IN_FORCE, (role_id,)).fetchone()
             if per_minute or per_hour:
                 minute, hour = self._take(execute, session_id, per_minute, per_hour)
-        revoked = revoked_reason(role is not None, role[0] if role else None)
-        return facts(per_minute, per_hour, minute, hour, revoked)
+        revoked = revoked_reason(role is not None, suspended)
+        return facts(per_minute, per_hour, minute, hour, revoked, generation)
 
     def _take(
         self, execute: _Execute, session_id: str, per_minute: int, per_hour: int

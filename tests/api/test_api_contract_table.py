@@ -1,8 +1,10 @@
 """What answers with which status: the table of the contract, row by row, on the real app."""
 
 import json
+import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,8 @@ import pytest
 from scopebound_engine import strict_json
 from scopebound_engine.api.app import create_app
 from scopebound_engine.config import Config
-from scopebound_engine.decision.active import ActiveBundle, BundleRef
+from scopebound_engine.decision.active import Loaded
 from scopebound_engine.decision.pdp import DecisionPoint
-from scopebound_engine.decision.verdict import Verdict
 from scopebound_engine.errors import StateUnavailableError
 from scopebound_engine.preparation import prepare
 from scopebound_engine.session.state import SessionFacts
@@ -39,6 +40,18 @@ def services(
         make_prepared(folder)
     config = Config.model_validate(settings)
     prepare(config)
+    built = build_services(config)
+    yield built
+    built.close()
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """A service in which no bundle was ever activated."""
+    config = Config.model_validate({"data_dir": tmp_path_factory.mktemp("bare") / "data"})
+    make_prepared(config.data_dir)
+    with closing(sqlite3.connect(config.data_dir / "scopebound.db")) as connection, connection:
+        connection.execute("DELETE FROM activations")
     built = build_services(config)
     yield built
     built.close()
@@ -85,7 +98,7 @@ def test_an_allow(http: falcon.testing.TestClient, token: str, path: str) -> Non
     assert answer.json["call_id"] == "abc123"
     assert set(answer.json) == {
         *("decision", "call_id", "latency_ms"),
-        *("bundle_id", "bundle_version", "bundle_checksum"),
+        *("bundle_id", "bundle_version", "bundle_checksum", "bundle_generation"),
     }
 
 
@@ -106,13 +119,13 @@ def test_a_token_that_cannot_be_believed(
     assert "bundle_id" not in decision
 
 
-class Replaced(ActiveBundle):
-    """Evaluators that fail in a given way."""
+class NoBundle:
+    """No bundle to decide by, for a given reason."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def evaluate(self, facts: Mapping[str, Any], deadline: float) -> tuple[Verdict, BundleRef]:
+    def at_least(self, generation: int, deadline: float) -> Loaded:
         raise self._error
 
 
@@ -130,12 +143,12 @@ class AwayState:
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
-def test_without_an_active_bundle(services: Services, token: str, path: str) -> None:
-    empty = ActiveBundle(evaluators=1, evaluation_seconds=0.25)
-    decisions = DecisionPoint(services.tokens, services.state, empty, clock=time.time)
-    http = client(replace(services, decisions=decisions))
+def test_without_an_active_bundle(bare: Services, path: str) -> None:
+    http = client(bare)
+    http.simulate_post("/mgmt/v1/roles", json={"name": "table", "allowed_tools": ["read"]})
+    token = http.simulate_post("/v1/provision", json={"role_id": "table"}).json["jwt"]
     decision = assert_denied(http.simulate_post(path, json=call(token)), "POLICY_ERROR", "critical")
-    assert "bundle" in decision["reason"]
+    assert "no policy bundle is active" in decision["reason"]
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
@@ -149,7 +162,7 @@ def test_with_session_state_out_of_reach(services: Services, token: str, path: s
 @pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize("error", [KeyError("x"), MemoryError(), ZeroDivisionError(), OSError(5)])
 def test_an_uncaught_exception(services: Services, token: str, path: str, error: Exception) -> None:
-    decisions = DecisionPoint(services.tokens, services.state, Replaced(error), clock=time.time)
+    decisions = DecisionPoint(services.tokens, services.state, NoBundle(error), clock=time.time)
     http = client(replace(services, decisions=decisions))
     assert_denied(http.simulate_post(path, json=call(token)), "POLICY_ERROR", "critical")
 
@@ -331,12 +344,10 @@ def test_with_state_out_of_reach_provision_is_503(services: Services, token: str
     assert_problem(answer, 503, "unavailable")
 
 
-def test_health_is_down_without_a_bundle(services: Services) -> None:
-    http = client(services)
-    healthy = http.simulate_get("/healthz")
+def test_health_is_down_without_a_bundle(services: Services, bare: Services) -> None:
+    healthy = client(services).simulate_get("/healthz")
     assert (healthy.status_code, healthy.json["status"], healthy.json["sprint"]) == (200, "ok", "7")
-    empty = ActiveBundle(evaluators=1, evaluation_seconds=0.25)
-    down = client(replace(services, active=empty)).simulate_get("/healthz")
+    down = client(bare).simulate_get("/healthz")
     assert (down.status_code, down.json["status"]) == (503, "down")
 
 

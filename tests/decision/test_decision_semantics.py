@@ -36,7 +36,9 @@ def active() -> Iterator[ActiveBundle]:
     files = build_bundle(SHIPPED / "policies", SHIPPED / "manifest.json")
     data = archive.write(files | {SIGNATURES: sign(files, key)})
     made = ActiveBundle(evaluators=1, evaluation_seconds=1.0)
-    made.load(BundleRef("b", "1", "c"), verify(data, TrustedKeys((trusted,))))
+    bundle = verify(data, TrustedKeys((trusted,)))
+    made.prepare(bundle)
+    assert made.promote(BundleRef("b", "1", bundle.checksum, 1))
     yield made
     made.close()
 
@@ -72,8 +74,8 @@ def document(
 
 
 def judged(active: ActiveBundle, facts: Mapping[str, Any]) -> Verdict:
-    verdict, _ = active.evaluate(facts, time.monotonic() + 5)
-    return verdict
+    assert active.current is not None
+    return active.current.pool.evaluate(facts, time.monotonic() + 5)
 
 
 def codes(active: ActiveBundle, facts: Mapping[str, Any]) -> list[str]:

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from scopebound_engine import strict_json
 from scopebound_engine.api.app import create_app
 from scopebound_engine.config import SHIPPED, Config
-from scopebound_engine.decision.active import ActiveBundle, BundleRef
+from scopebound_engine.decision.active import Loaded
+from scopebound_engine.decision.follower import Follower
 from scopebound_engine.decision.pdp import DecisionPoint
 from scopebound_engine.decision.verdict import Verdict
+from scopebound_engine.rego.pool.evaluators import EvaluatorPool
 from scopebound_engine.wiring import Services, build_services
 from tests.differential.oracle import PRECEDENCE, Situation, codes
 from tests.servers import API_KEY, make_prepared
@@ -145,23 +147,27 @@ class Clock:
         return self.now
 
 
-class Recording(ActiveBundle):
+class Recording(EvaluatorPool):
     """The real thing, which also remembers the facts it was asked about."""
 
-    def __init__(self, active: ActiveBundle) -> None:
-        self._active = active
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
         self.facts: Mapping[str, Any] = {}
 
-    def evaluate(self, facts: Mapping[str, Any], deadline: float) -> tuple[Verdict, BundleRef]:
+    def at_least(self, generation: int, deadline: float) -> Loaded:
+        self._loaded = self._follower.at_least(generation, deadline)
+        return replace(self._loaded, pool=self)
+
+    def evaluate(self, facts: Mapping[str, Any], deadline: float) -> Verdict:
         self.facts = facts
-        return self._active.evaluate(facts, deadline)
+        return self._loaded.pool.evaluate(facts, deadline)
 
 
 class Judges:
     """The service and the second engine."""
 
     def __init__(self, services: Services, clock: Clock) -> None:
-        self.clock, self.recording = clock, Recording(services.active)
+        self.clock, self.recording = clock, Recording(services.follower)
         decisions = DecisionPoint(services.tokens, services.state, self.recording, clock=clock)
         self.http = falcon.testing.TestClient(
             create_app(replace(services, decisions=decisions)),

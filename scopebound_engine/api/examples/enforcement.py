@@ -7,6 +7,7 @@ _BUNDLE: Final = {
     "bundle_id": "feed6359-c16c-4d1c-910d-6440c8b95b60",
     "bundle_version": "1.0.0",
     "bundle_checksum": "e47bc950ffd3a8c362ded5e5f7b6d988706acd94991340b1f0c7da4c9bcddd55",
+    "bundle_generation": 1,
 }
 _SCOPE_VIOLATION: Final = {
     "severity": "medium",

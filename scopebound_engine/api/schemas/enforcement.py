@@ -90,6 +90,7 @@ class _Decided(TypedDict):
     bundle_id: NotRequired[Uuid]
     bundle_version: NotRequired[str]
     bundle_checksum: NotRequired[str]
+    bundle_generation: NotRequired[int]
 
 
 @with_config(EXACT)

@@ -9,8 +9,28 @@ from scopebound_engine.api.schemas.values import EXACT, Timestamp
 
 
 @with_config(EXACT)
+class NodeWorker(TypedDict):
+    """What a worker process of the node runs: generation 0 and no checksum are nothing.
+
+    `age_seconds` since the bundle came in force there, `silent_seconds` since the worker was last
+    heard of. `last_error` may be over: what is wrong now stands in `problems`.
+    """
+
+    pid: int
+    generation: int
+    checksum: str | None
+    age_seconds: float | None
+    silent_seconds: float
+    last_error: str | None
+
+
+@with_config(EXACT)
 class NodeHealth(TypedDict):
-    """Can this node decide? `down` when not, `degraded` when something is missing."""
+    """Can this node decide? `down` when not, `degraded` when something is missing or amiss.
+
+    `bundle_last_synced_at` is when the worker that answers last saw which bundle is in force. Where
+    the database is down it speaks for itself alone.
+    """
 
     status: Literal["ok", "degraded", "down"]
     sprint: str
@@ -18,6 +38,11 @@ class NodeHealth(TypedDict):
     bundle_version: str | None
     bundle_last_synced_at: Timestamp
     db_status: Literal["ok", "down"]
+    bundle_generation: int
+    bundle_checksum: str | None
+    node_id: str
+    workers: list[NodeWorker]
+    problems: list[str]
 
 
 @with_config(EXACT)

@@ -61,7 +61,8 @@ class EvaluatorPool:
         """The policy's verdict on these facts, by the deadline, a time of `time.monotonic()`.
 
         Raises OverloadError where no evaluator was free in time, EvaluatorTimeoutError,
-        EvaluatorCrashedError, and EvaluationError where the policy gave no well-formed verdict.
+        EvaluatorCrashedError, EvaluatorsClosedError where the pool was closed before one was free,
+        and EvaluationError where the policy gave no well-formed verdict.
         """
         request = _encode(facts)
         while True:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from scopebound_engine.errors import EvaluationError, OverloadError
+from scopebound_engine.errors import EvaluatorsClosedError, OverloadError
 from scopebound_engine.rego.pool.children import Evaluator, Spawner
 
 # An evaluation begun closer to its deadline would likely be killed in its midst, and with its
@@ -53,7 +53,7 @@ class Roster:
         """A free evaluator, for this thread alone.
 
         Waits until shortly before the deadline, a time of `time.monotonic()`. Raises OverloadError
-        when none is free by then, EvaluationError when the roster is closed.
+        when none is free by then, EvaluatorsClosedError when the roster is closed.
         """
         seconds = deadline - LEAST_SECONDS - time.monotonic()
         with self._lock:
@@ -145,7 +145,7 @@ class Roster:
 
     def _check_open(self) -> None:
         if self.closed:
-            raise EvaluationError("the evaluators of this bundle have been closed")
+            raise EvaluatorsClosedError("the evaluators of this bundle have been closed")
 
     def _overload(self) -> OverloadError:
         if self._ready:
