@@ -22,7 +22,7 @@ BOTH: Final[Ways] = TOWARDS | AWAY
 _NONE: Final[Ways] = frozenset()
 
 # What stands before the value of a `default`, or of an `else` without conditions.
-_SURE: Final = frozenset({"Block", "IsUndefined", "ResetLocal"})
+_SURE: Final = frozenset({"AssignVar", "Block", "IsUndefined", "ResetLocal"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,13 +98,13 @@ def _told(item: Comparison, unsure: bool, silent: bool) -> tuple[str, str]:
             "compare it in the body of a violation, or in a rule or function that is true or "
             "undefined; let an else for a reason end with a literal",
         )
-    words = " and ".join(f'"{word}"' for word in sorted(item.holds & _JUDGED))
+    words = ", ".join(f'"{word}"' for word in sorted(item.holds & _JUDGED))
     if silent:
         return (
-            f'this denies {words} of {item.subject} and lets "unfit" pass',
-            f'what cannot be judged must be denied: add "unfit", as in … in [{words}, "unfit"]',
+            f'this denies {words} of {item.subject} but not "unfit"',
+            f'what cannot be judged must be denied here as well: … in [{words}, "unfit"]',
         )
     return (
-        f'this spares "unfit" of {item.subject} a denial',
-        'what cannot be judged must be denied: let it hold for "yes" or "no" alone, with ==',
+        f'this spares "unfit" of {item.subject} a denial that others get',
+        "what cannot be judged must be denied: compare with == what is known to be fine",
     )
