@@ -11,11 +11,11 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from scopebound_engine.bundle.manifest import FILE, Manifest
 from scopebound_engine.bundle.matcher_specs import MatcherSpec, glob_regex, network
-from scopebound_engine.decision.anchoring import warnings_for
+from scopebound_engine.decision.anchoring import anchored
 from scopebound_engine.decision.matching import Budget, compile_pattern
 from scopebound_engine.errors import BundleError, Finding, InputError
 
@@ -64,30 +64,27 @@ EMPTY: Final = Matchers({})
 def problems(manifest: Manifest) -> Iterator[Finding]:
     """What RE2 does not accept, and warnings of patterns that let more through than it may seem."""
     for name, spec in manifest.matchers.items():
-        if spec.operator == "regex":
-            for pattern in spec.patterns:
-                yield from _regex_problems(name, pattern)
+        for pattern in spec.patterns:
+            if spec.operator == "regex":
+                yield from _refused(name, pattern) or _loose(name, pattern)
+            elif spec.operator == "glob":
+                yield from _refused(name, glob_regex(pattern))
 
 
-class _Regex(NamedTuple):
-    """A pattern in the shape that the warnings of constraints are told for."""
-
-    field: str
-    value: str
-    operator: str = "regex"
-
-
-def _regex_problems(name: str, pattern: str) -> Iterator[Finding]:
-    place = f"matchers.{name}"
+def _refused(name: str, pattern: str) -> list[Finding]:
     try:
         compile_pattern(pattern)
     except InputError as error:
-        what, _, remedy = error.detail.partition(": ")
-        yield Finding(_STEP, f"{place}: {what}", FILE, remedy=remedy)
-        return
-    for warning in warnings_for([_Regex(place, pattern)]):
-        what, _, remedy = warning.partition("; ")
-        yield Finding(_STEP, what, FILE, remedy=remedy, level="warning")
+        return [Finding(_STEP, f"matchers.{name}: {error.detail}", FILE)]
+    return []
+
+
+def _loose(name: str, pattern: str) -> list[Finding]:
+    if all(anchored(pattern)):
+        return []
+    message = f'matchers.{name}: "{pattern}" says yes too where more stands around what it matches'
+    remedy = "where the whole value is meant, tie it to both ends: ^(?:…)$"
+    return [Finding(_STEP, message, FILE, remedy=remedy, level="warning")]
 
 
 def _found(document: Mapping[str, Any], steps: Sequence[str]) -> Any:

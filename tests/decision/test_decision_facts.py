@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scopebound_engine import strict_json
+from scopebound_engine.bundle.matcher_specs import MatcherSpec
 from scopebound_engine.decision.facts import Call, build
+from scopebound_engine.decision.matchers import Matchers
 from scopebound_engine.decision.matching import MAX_MATCHING_STEPS
 from scopebound_engine.session.state import SessionFacts, Window
 
@@ -110,6 +112,21 @@ def test_a_delegation_carries_the_child() -> None:
     assert document["child"] == child
     assert document["tool_name"] is None
     assert document["constraints"] == []
+
+
+def test_what_the_bundles_matchers_say_is_a_fact() -> None:
+    specs = {
+        "tool": MatcherSpec("/tool_name", "prefix", ("pa",)),
+        "server": MatcherSpec("/mcp_server", "suffix", ("x",)),
+        "child": MatcherSpec("/child/role", "glob", ("read*",)),
+        "amount": MatcherSpec("/call_args/amount", "regex", ("^1",)),
+    }
+    call = Call("tool_call", "pay", {"amount": 1}, "c")
+    child = {"role": "reader", "allowed_tools": ["read"], "ttl_seconds": 60}
+    facts = build(call, CLAIMS, WEDNESDAY_MS, SESSION, child, Matchers(specs))
+
+    answers = {"tool": "yes", "server": "absent", "child": "yes", "amount": "unfit"}
+    assert facts["matches"] == answers
 
 
 def test_an_unconstrained_tool_has_no_constraints() -> None:
