@@ -110,8 +110,9 @@ bundles = Table(
     Column("uploaded_at", Timestamp, nullable=False),
     Column("uploaded_by", Text, nullable=False, server_default=""),
     Column("warnings", JSON, nullable=False, server_default="[]"),
-    Column("bytes", LargeBinary),
     Column("removed_at", Timestamp),
+    # Last: SQLite reads through it to what comes after it.
+    Column("bytes", LargeBinary),
     Index(
         "uq_bundles_kept_identity",
         "identity",
@@ -182,4 +183,47 @@ workers = Table(
     Column("error_at", Timestamp),
     Column("loaded_at", Timestamp),
     Column("seen_us", BigInteger, nullable=False),
+)
+
+# What must be known of a session whatever crashes; buckets and counts of calls are session state.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", _UUID, primary_key=True),
+    Column("role_id", _UUID, nullable=False, index=True),
+    Column("role_revision", BigInteger, nullable=False),
+    Column("api_key_id", _UUID, index=True),
+    Column("parent_id", _UUID, index=True),
+    Column("created_at", Timestamp, nullable=False),
+    Column("expires_at", Timestamp, nullable=False, index=True),
+    Column("claims", JSON, nullable=False),
+    Column("revoked_at", Timestamp),
+    Column("revoked_reason", Text),
+    Column("baseline_id", ForeignKey("baselines.id")),
+    # When it was first denied for drift; null before, and again once an operator cleared it.
+    Column("latched_at", Timestamp),
+    # When its counts of calls were taken over into ended_sessions, or found unfit for that.
+    Column("ended_at", Timestamp),
+)
+
+# What sessions of a role did, fitted; the newest of a role is pinned by its new sessions.
+baselines = Table(
+    "baselines",
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("role_id", _UUID, nullable=False, index=True),
+    Column("fitted_at", Timestamp, nullable=False),
+    Column("document", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Calls by tool of sessions that ran to their end without being revoked or found drifting.
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    Column("session_id", _UUID, primary_key=True),
+    Column("role_id", _UUID, nullable=False),
+    Column("ended_at", Timestamp, nullable=False),
+    Column("counts", JSON, nullable=False),
+    Index("ix_ended_sessions_role_id_ended_at", "role_id", "ended_at"),
 )
