@@ -79,12 +79,14 @@ def _require_new(folder: Path, key: TrustedKey) -> None:
 
 
 def _find(keys: TrustedKeys, label: str) -> TrustedKey:
-    """The key of this id or name, or of a file of this name. Raises NotFoundError."""
+    """The key of this id or name, or of a PEM file of this name. Raises NotFoundError."""
     for key in keys.keys:
         if label in key.labels:
             return key
     for key in keys.keys:
-        if key.file is not None and label in {key.file.name, key.file.stem}:
+        file = key.file
+        # A set's file has many keys, so that its name means none of them.
+        if file and file.suffix == PEM and label in {file.name, file.stem}:
             return key
     names = ", ".join(map(str, keys.keys))
     raise NotFoundError(f"no trusted key is called {strict_json.quote(label)}; there are: {names}.")

@@ -173,6 +173,20 @@ def test_a_key_of_a_set_is_revoked_in_the_set(folder: Path) -> None:
     }
 
 
+def test_a_key_is_revoked_by_the_name_of_its_file_whatever_its_id(folder: Path) -> None:
+    (folder / "release.toml").write_text('id = "default"\n')
+    assert trust_folder.revoke(folder, "release", reason="x", at=NOON).name == "default"
+
+
+def test_a_set_is_not_revoked_by_the_name_of_its_file(folder: Path) -> None:
+    x = b64(SigningKey.generate("eddsa").private.public_key().public_bytes_raw())
+    jwk = {"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": x}
+    (folder / "set.jwks.json").write_text(json.dumps({"keys": [jwk]}))
+    for label in ("set.jwks.json", "set.jwks", "set"):
+        with pytest.raises(NotFoundError):
+            trust_folder.revoke(folder, label, reason="x", at=NOON)
+
+
 def test_an_unknown_key_is_not_revoked(folder: Path) -> None:
     with pytest.raises(NotFoundError, match=r'is called "other"; there are: release \('):
         trust_folder.revoke(folder, "other", reason="x", at=NOON)
