@@ -138,7 +138,7 @@ def _tell(answer: dict[str, Any], *, as_json: bool) -> None:
     elif answer.get("dry_run"):
         fields(
             ("version", answer["version"]),
-            ("checksum", answer["checksum"]),
+            ("identity", answer["identity"]),
             ("signed by", answer["key_id"]),
             ("state", f"{_TRIED[answer['outcome']]}; a dry run changes nothing"),
         )

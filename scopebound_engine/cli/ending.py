@@ -57,18 +57,24 @@ def warn(findings: Sequence[Finding]) -> None:
 
 def _told(error: ScopeboundError, *, as_json: bool) -> int:
     """Say what went wrong; the exit code for it."""
-    summary = error.summary if isinstance(error, FindingsError) else str(error)
     findings = error.findings if isinstance(error, FindingsError | RefusedError) else ()
-    if isinstance(error, RefusedError) and findings:
-        # Their first one is what the sentence says.
-        summary = "the server refuses it"
-    click.echo(printable(f"scopebound-engine: {summary}"), err=True)
+    click.echo(printable(f"scopebound-engine: {_summary(error)}"), err=True)
     warn(findings)
     if as_json:
         problem = error.problem if isinstance(error, RefusedError) else None
-        told = {"detail": summary, "findings": [asdict(finding) for finding in findings]}
+        told = {"detail": _summary(error), "findings": [asdict(finding) for finding in findings]}
         json_document(problem or told)
-    refused = isinstance(error, BundleError) or (
-        isinstance(error, RefusedError) and error.status in _REFUSALS
-    )
-    return REFUSED if refused else FAILED
+    return REFUSED if isinstance(error, BundleError) or _is_refusal(error) else FAILED
+
+
+def _summary(error: ScopeboundError) -> str:
+    if isinstance(error, FindingsError):
+        return error.summary
+    if isinstance(error, RefusedError) and _is_refusal(error):
+        # The sentence of a problem is that of its first finding.
+        return "the server refuses it" + ("" if error.findings else f": {error.detail}")
+    return str(error)
+
+
+def _is_refusal(error: ScopeboundError) -> bool:
+    return isinstance(error, RefusedError) and error.status in _REFUSALS

@@ -1,8 +1,11 @@
 """`bundle` commands for tests, run in the test's process."""
 
+from typing import Any
+
 from click.testing import CliRunner, Result
 
 from scopebound_engine.cli.bundle import bundle
+from tests.servers import RunningServer
 
 MANIFEST = {
     "name": "sample",
@@ -31,6 +34,14 @@ def refused(*arguments: object) -> str:
 def failed(*arguments: object) -> str:
     """The errors of a command that cannot do its work."""
     return _ended(2, *arguments)
+
+
+def active(server: RunningServer) -> dict[str, Any]:
+    """The version in force, as the list has it."""
+    with server.client() as http:
+        versions = http.get("/mgmt/v1/bundles").json()["versions"]
+    found: dict[str, Any] = next(version for version in versions if version["is_active"])
+    return found
 
 
 def _ended(code: int, *arguments: object) -> str:
