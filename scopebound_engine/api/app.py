@@ -9,6 +9,7 @@ from scopebound_engine import strict_json
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import body, problems
 from scopebound_engine.api.api_keys import ApiKeyCollection, ApiKeyItem
+from scopebound_engine.api.bundles import BundleCollection, BundleItem
 from scopebound_engine.api.docs import PAGE_HEADERS, page
 from scopebound_engine.api.enforce import Enforce
 from scopebound_engine.api.health import Health, Jwks
@@ -17,6 +18,7 @@ from scopebound_engine.api.operations import OPERATIONS, TAGS
 from scopebound_engine.api.provision import Provision
 from scopebound_engine.api.published import Published
 from scopebound_engine.api.roles import RoleCollection, RoleItem
+from scopebound_engine.api.seats import Seats
 from scopebound_engine.config import from_env
 from scopebound_engine.logs import configure
 from scopebound_engine.preparation import prepare
@@ -39,6 +41,7 @@ def create_app(services: Services) -> App:
     app.add_route("/mgmt/v1/roles/{role_id}", role)
     app.add_route("/mgmt/v1/roles/{role_id}/suspend", role, suffix="suspend")
     app.add_route("/mgmt/v1/roles/{role_id}/resume", role, suffix="resume")
+    _route_bundles(app, services)
     app.add_route("/mgmt/v1/api-keys", ApiKeyCollection(services.api_keys))
     app.add_route("/mgmt/v1/api-keys/{key_id}", ApiKeyItem(services.api_keys))
     app.add_route(
@@ -57,6 +60,22 @@ def create_app(services: Services) -> App:
     app.add_route("/openapi.json", Published(strict_json.dumps(description), JSON))
     app.add_route("/docs", Published(page(description), HTML, PAGE_HEADERS))
     return app
+
+
+def _route_bundles(app: App, services: Services) -> None:
+    root, threads = "/mgmt/v1/bundles", services.config.threads
+    # With those that one flooded session may keep waiting (see wiring.py) they leave threads free.
+    seats, rollback_seats = Seats(max(1, threads * 3 // 8)), Seats(max(1, threads // 16))
+    versions = BundleCollection(services.bundles, seats)
+    app.add_route(root, versions)
+    app.add_route(f"{root}/upload", versions, suffix="upload")
+    app.add_route(f"{root}/events", versions, suffix="events")
+    version = BundleItem(services.bundles, seats, rollback_seats)
+    app.add_route(f"{root}/rollback/{{bundle_id}}", version, suffix="rollback")
+    app.add_route(f"{root}/{{bundle_id}}", version)
+    app.add_route(f"{root}/{{bundle_id}}/activate", version, suffix="activate")
+    app.add_route(f"{root}/{{bundle_id}}/download", version, suffix="download")
+    app.add_route(f"{root}/{{bundle_id}}/diff/{{other_id}}", version, suffix="diff")
 
 
 def get_app() -> App:

@@ -32,7 +32,7 @@ UPLOAD_SECONDS: Final = 60.0
 LONGEST_TEXT: Final = 500
 MOST_EVENTS: Final = 1000
 _EVENTS: Final = 100
-_LAST_EVENT: Final = (1 << 63) - 1
+LAST_EVENT: Final = (1 << 63) - 1
 _READING: Final = (BUNDLES, ROLLBACK, AUDIT)
 
 
@@ -87,7 +87,7 @@ class BundleCollection:
         require(req, *_READING)
         queries.only(req, {"limit", "before"})
         limit = queries.number(req, "limit", _EVENTS, MOST_EVENTS)
-        before = queries.number(req, "before", _LAST_EVENT, _LAST_EVENT)
+        before = queries.number(req, "before", LAST_EVENT, LAST_EVENT)
         found = [
             bundle_answers.event(event) for event in self.bundles.events(limit=limit, before=before)
         ]

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,25 @@ import falcon.inspect
 import falcon.testing
 import openapi_spec_validator
 import pytest
+from bundle_api import small_files
 from sqlalchemy import Engine
 
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.api.app import create_app
+from scopebound_engine.api.examples import bundles
 from scopebound_engine.api.examples.api_keys import API_KEY_ID
 from scopebound_engine.api.examples.roles import ROLE, ROLE_ID
 from scopebound_engine.api.operations import OPERATIONS
+from scopebound_engine.bundle.keys import TrustedKeys
+from scopebound_engine.bundle.registry import Actor, Registry
+from scopebound_engine.bundle.signature import verify
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import open_database
 from scopebound_engine.parsing import parse
 from scopebound_engine.role.model import RoleFields
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.wiring import Services, build_services
+from tests.bundles import packed, server_key
 from tests.description import DESCRIBED, DOCUMENT, NAMES, assert_valid
 from tests.servers import API_KEY, make_prepared
 
@@ -109,6 +115,24 @@ def with_ids_of_the_examples(services: Services, engine: Engine) -> Services:
     return replace(services, roles=roles, api_keys=keys)
 
 
+def store_bundles_of_the_examples(services: Services, engine: Engine) -> None:
+    """One in force, one that was, and two that never were: all of the shipped bundle's version."""
+    ids = [bundles.BASELINE_ID, bundles.BUNDLE_ID, bundles.STORED_ID, bundles.OLD_ID]
+    registry, actor = Registry(engine, time.time, new_id=iter(ids).__next__), Actor("test")
+    trusted = TrustedKeys.read(services.config.trusted_keys_dir)
+    for bundle_id in ids:
+        data = small_bundle(services, bundle_id)
+        registry.store(data, verify(data, trusted), description="", actor=actor)
+    for bundle_id in (bundles.BASELINE_ID, bundles.BUNDLE_ID):
+        registry.activate(bundle_id, actor=actor)
+
+
+def small_bundle(services: Services, note: str) -> bytes:
+    """A bundle that differs from others by its note."""
+    files = small_files("1.0.0") | {"note/data.json": json.dumps({"note": note}).encode()}
+    return packed(server_key(services.config.data_dir), files)
+
+
 def turn(described: tuple[str, str, Any]) -> tuple[bool, int]:
     """What makes things comes first; the rest as the table has it, which ends with deletions."""
     _, _, operation = described
@@ -121,9 +145,11 @@ def test_examples_are_answered_as_documented(tmp_path: Path) -> None:
     settings = {"data_dir": tmp_path / "data", "bootstrap_api_key": API_KEY}
     services = build_services(Config.model_validate(settings))
     engine = open_database(None, tmp_path / "data")
+    store_bundles_of_the_examples(services, engine)
     http = falcon.testing.TestClient(create_app(with_ids_of_the_examples(services, engine)))
+    files = {bundles.FILE: small_bundle(services, "uploaded")}
     for path, method, operation in sorted(DESCRIBED, key=turn):
-        answer = send_example(http, path, method, operation)
+        answer = send_example(http, path, method, operation, files)
         (success,) = {"200", "201"} & operation["responses"].keys()
         assert str(answer.status_code) == success, f"{method} {path}: {answer.text}"
         described = operation["responses"][success]
@@ -137,11 +163,17 @@ def test_examples_are_answered_as_documented(tmp_path: Path) -> None:
 
 
 def send_example(
-    http: falcon.testing.TestClient, path: str, method: str, operation: Any
+    http: falcon.testing.TestClient,
+    path: str,
+    method: str,
+    operation: Any,
+    files: Mapping[str, bytes],
 ) -> falcon.testing.Result:
     for parameter in operation.get("parameters", ()):
         path = path.replace(f"{{{parameter['name']}}}", parameter.get("example", ""))
     headers = {} if operation.get("security") == [] else {"X-Scopebound-API-Key": API_KEY}
-    content = operation.get("requestBody", {}).get("content", {})
-    example = content["application/json"]["example"] if content else None
-    return http.simulate_request(method.upper(), path, headers=headers, json=example)
+    for media_type, content in operation.get("requestBody", {"content": {}})["content"].items():
+        example = content["example"]
+        body = json.dumps(example) if media_type == "application/json" else files[example]
+        return http.simulate_request(method.upper(), path, headers=headers, body=body)
+    return http.simulate_request(method.upper(), path, headers=headers)

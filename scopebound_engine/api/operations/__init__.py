@@ -5,17 +5,19 @@ A test holds these tables against the routes of the app: each is described, and 
 
 from typing import Final
 
-from scopebound_engine.api.operations import api_keys, enforcement, node, roles
+from scopebound_engine.api.operations import api_keys, bundles, enforcement, node, roles
 
 TAGS: Final = {
     "enforcement": "What an agent's program asks: sessions and decisions.",
     "roles": "What agents of a kind may do.",
+    "bundles": "The policies in force, those that were, and how they change.",
     "api-keys": "Who may call this API, and for what.",
     "node": "What anyone may know of this node.",
 }
 OPERATIONS: Final = (
     *enforcement.OPERATIONS,
     *roles.OPERATIONS,
+    *bundles.OPERATIONS,
     *api_keys.OPERATIONS,
     *node.OPERATIONS,
 )

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from scopebound_engine.api.bundles import (
     GZIP,
+    LAST_EVENT,
     LONGEST_TEXT,
     MOST_EVENTS,
     BundleCollection,
@@ -107,7 +108,13 @@ OPERATIONS: Final = (
         responder=BundleCollection.on_get_events,
         parameters=(
             _query("limit", "At most so many.", type="integer", minimum=1, maximum=MOST_EVENTS),
-            _query("before", "Only those with a lower id.", type="integer", minimum=1),
+            _query(
+                "before",
+                "Only those before this id.",
+                type="integer",
+                minimum=1,
+                maximum=LAST_EVENT,
+            ),
         ),
         answers={
             OK: Answer("Events.", schemas.BundleEventList, {"all": examples.BUNDLE_EVENTS}),
