@@ -95,8 +95,8 @@ def _told(item: Comparison, unsure: bool, silent: bool) -> tuple[str, str]:
     if unsure:
         return (
             f'whether {item.subject} denies "unfit" here cannot be told',
-            "compare it in the body of a violation, or in a rule or function that is true or "
-            "undefined; let an else for a reason end with a literal",
+            "compare it in the body of a violation, or in a rule or function that such a body "
+            "asks and that is true or undefined; let an else for a reason end with a literal",
         )
     words = ", ".join(f'"{word}"' for word in sorted(item.holds & _JUDGED))
     if silent:
