@@ -12,6 +12,7 @@ from scopebound_engine.bundle.activation import Activator
 from scopebound_engine.bundle.fleet import Fleet
 from scopebound_engine.bundle.history import History
 from scopebound_engine.bundle.keys import TrustedKeys
+from scopebound_engine.bundle.lanes import Lanes
 from scopebound_engine.bundle.lifecycle import Bundles
 from scopebound_engine.bundle.registry import Registry
 from scopebound_engine.config import Config
@@ -100,7 +101,12 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
         state=state,
         tokens=tokens,
         bundles=Bundles(
-            registry, Activator(registry, fleet), history, trusted_keys, config.data_dir, clock
+            registry,
+            Activator(registry, fleet),
+            history,
+            trusted_keys,
+            Lanes(config.data_dir),
+            clock,
         ),
         fleet=fleet,
         active=active,

@@ -7,9 +7,8 @@ refusal is an event that names its actor. The order of changes is that of the re
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
 import structlog
@@ -19,14 +18,13 @@ from scopebound_engine.bundle.activation import Activator, Convergence
 from scopebound_engine.bundle.diff import Diff, compare
 from scopebound_engine.bundle.history import History
 from scopebound_engine.bundle.keys import TrustedKeys
+from scopebound_engine.bundle.lanes import Lanes
 from scopebound_engine.bundle.registry import ActivationKind, Actor, BundleVersion, Event, Registry
 from scopebound_engine.bundle.signature import VerifiedBundle, verify
-from scopebound_engine.database.lockfile import alone
 from scopebound_engine.errors import (
     ActivationError,
     BusyError,
     ConflictError,
-    DatabaseUnavailableError,
     Finding,
     FindingsError,
 )
@@ -34,12 +32,6 @@ from scopebound_engine.times import moment
 
 log = structlog.get_logger()
 
-# One gate at a time keeps the processor for those who decide. Rollbacks have a lane of their own:
-# a mistake is undone without waiting for the uploads that stand in line.
-_UPLOADS: Final = "gate.lock"
-_ROLLBACKS: Final = "rollback.lock"
-_LANE_SECONDS: Final = 120.0
-_RETRY_SECONDS: Final = 10
 _FLOOR: Final = "floor"
 # An archive can be wrong in thousands of ways at once. The answer has them all.
 _MOST_RECORDED: Final = 100
@@ -78,12 +70,12 @@ class Bundles:
         activator: Activator,
         history: History,
         trusted: Callable[[], TrustedKeys],
-        data_dir: Path,
+        lanes: Lanes,
         clock: Callable[[], float],
     ) -> None:
         """`trusted` reads the keys anew, which may change; `clock` gives epoch seconds."""
         self._registry, self._activator, self._history = registry, activator, history
-        self._trusted, self._data_dir, self._clock = trusted, data_dir, clock
+        self._trusted, self._lanes, self._clock = trusted, lanes, clock
 
     def upload(
         self,
@@ -104,7 +96,7 @@ class Bundles:
             known |= {"version": bundle.manifest.version, "key_id": bundle.key_id}
             if self._registry.admit(bundle) == "unchanged":
                 return self._unchanged(bundle.identity)
-            with self._lane(_UPLOADS):
+            with self._lanes.uploads():
                 # Whoever was before us in the lane may have changed the answer.
                 if self._registry.admit(bundle) == "unchanged":
                     return self._unchanged(bundle.identity)
@@ -124,13 +116,13 @@ class Bundles:
         bundle = self._verify(data)
         if self._registry.admit(bundle) == "unchanged":
             return Trial("unchanged", bundle, ())
-        with self._lane(_UPLOADS):
+        with self._lanes.uploads():
             warnings = gate.require(bundle, acknowledge_floor=acknowledge_floor).warnings
         return Trial("activate" if activate else "store", bundle, warnings)
 
     def activate(self, bundle_id: str, *, actor: Actor) -> Outcome:
         """Put a version in force that was stored and never activated."""
-        with self._changing(bundle_id, actor, _UPLOADS) as version:
+        with self._changing(bundle_id, actor, self._lanes.uploads()) as version:
             bundle = self._verified(version)
             if self._registry.admit(bundle) == "unchanged":
                 return self._unchanged(bundle.identity)
@@ -138,7 +130,7 @@ class Bundles:
 
     def rollback(self, bundle_id: str, *, actor: Actor, reason: str = "") -> Outcome:
         """Put a version in force again, verified like an upload: its key may be trusted no more."""
-        with self._changing(bundle_id, actor, _ROLLBACKS) as version:
+        with self._changing(bundle_id, actor, self._lanes.rollbacks()) as version:
             if version.is_active:
                 return self._unchanged(version.identity)
             if version.activated_at is None:
@@ -206,23 +198,12 @@ class Bundles:
         return gate.require(bundle, acknowledge_floor=acknowledged).warnings
 
     @contextmanager
-    def _lane(self, name: str) -> Iterator[None]:
-        with ExitStack() as held:
-            try:
-                held.enter_context(alone(self._data_dir / name, seconds=_LANE_SECONDS))
-            except DatabaseUnavailableError as error:
-                raise BusyError(
-                    f"the bundles before this one were being checked for {_LANE_SECONDS:.0f} s; "
-                    "try again",
-                    _RETRY_SECONDS,
-                ) from error
-            yield
-
-    @contextmanager
-    def _changing(self, bundle_id: str, actor: Actor, lane: str) -> Iterator[BundleVersion]:
+    def _changing(
+        self, bundle_id: str, actor: Actor, lane: AbstractContextManager[None]
+    ) -> Iterator[BundleVersion]:
         """The version as it is once nobody else in the lane changes it."""
         self._registry.get(bundle_id)  # a wrong id is told at once
-        with self._lane(lane):
+        with lane:
             version = self._registry.get(bundle_id)
             known = {
                 "bundle_id": version.id,
