@@ -75,6 +75,7 @@ def test_a_condition_of_a_violation_that_holds_for_unfit_passes(condition: str) 
         'not input.tool_name; input.matches.a in {"yes"}',
         'm := input.matches.a; m == "no"',
         'm := input.matches; m.a == "no"',
+        '[m] := [input.matches.a]; m == "no"',
         'object.get(input.matches, "a", "unfit") == "no"',
         '"no" in [input.matches.a, input.matches.b]',
         'some m in {input.matches.a, input.matches.b}; m == "no"',
@@ -150,8 +151,9 @@ def test_what_turns_round_twice_is_followed(helper: str) -> None:
         ([denies("count(s) > 0"), 's contains 1 if input.matches.a != "yes"'], "cannot be told"),
         ([denies('count({1 | input.matches.a == "yes"}) > 0')], "cannot be told"),
         ([denies("some x in s"), 's := [1 | input.matches.a == "yes"]'], "cannot be told"),
-        # Nobody calls it by its name.
-        ([denies("data.t[input.tool_name]"), 's if input.matches.a == "no"'], "cannot be told"),
+        # Nobody calls it, or not by its name.
+        (['s if input.matches.a == "no"'], "cannot be told"),
+        ([denies("data.t[input.tool_name]"), 's if input.matches.a == "no"'], "be followed"),
         # What is done with an answer is no comparison with literals.
         ([denies("s"), 's := input.matches.a == "yes"'], "cannot be followed"),
         ([denies("input.matches.a == input.matches.b")], "cannot be followed"),
@@ -170,6 +172,15 @@ def test_what_turns_round_twice_is_followed(helper: str) -> None:
         ([denies('some x in [input.matches]; x.a == "no"')], "cannot be followed"),
         ([denies("s([input.matches.a])"), 's(l) if "no" in l'], "cannot be followed"),
         ([denies('"a", "no" in input.matches')], "cannot be followed"),
+        ([denies('[input.matches.a][0] == "no"')], "cannot be followed"),
+        ([denies('some l in [[input.matches.a]]; "no" in l')], "cannot be followed"),
+        ([denies('s["no"]'), "s contains input.matches.a"], "cannot be followed"),
+        ([denies('object.get({"k": input.matches}, "k", 1).a == "no"')], "cannot be followed"),
+        ([denies('object.filter(input.matches, ["a"]).a == "no"')], "cannot be followed"),
+        ([denies('object.remove(input, ["x"]).matches.a == "no"')], "input here cannot be"),
+        ([denies('some k, v in input; k == "matches"; v.a == "no"')], "input here cannot be"),
+        ([denies('input[input.tool_name].a == "no"'), denies("input.matches.b")], "input here"),
+        ([denies('[input][0].matches.a == "no"')], "input here cannot be followed"),
     ],
 )
 def test_what_cannot_be_known_is_found(rules: list[str], message: str) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from scopebound_engine.rego.checks.documents import INPUT_SCHEMA
 from scopebound_engine.rego.checks.texts import Texts
-from scopebound_engine.rego.checks.traces import Tracer
+from scopebound_engine.rego.checks.traces import INPUT_ITSELF, MATCHES, Tracer
 from scopebound_engine.rego.checks.values import Values
 from scopebound_engine.rego.statements import Local, Operand, Place, Statement
 
@@ -19,11 +19,9 @@ _ANSWERS: Final = frozenset(INPUT_SCHEMA["properties"]["matches"]["additionalPro
 _EQUALITIES: Final = frozenset({"eq", "equal", "neq"})
 # These hold for every answer, or for none: "unfit" is not told from the others by them.
 _BLIND: Final = frozenset({"is_string", "is_null", "is_boolean", "is_number", "is_array"})
-# What passes an answer, or a list of them, on to where it is looked at again.
 _FILLS: Final = {"ArrayAppend": "array", "SetAdd": "set"}
-_PASSING: Final = frozenset({"AssignVar", "AssignVarOnce", "Scan", *_FILLS})
-# What the compiler writes to take an object apart by a pattern.
-_APART: Final = frozenset({"IsObject", "Len", "Dot"})
+# What the compiler writes beside it to take an object apart by a pattern.
+_APART: Final = frozenset({"IsObject", "Len"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +46,14 @@ class Comparisons:
                 self._look_at(statement, subject)
 
     def _subject(self, statement: Statement) -> str:
-        """What of input.matches a statement reads; empty for nothing."""
-        names, everything = set[str](), False
+        """What of the matchers a statement reads, as rules write it; empty for nothing."""
+        names, wholes = set[str](), set[str]()
         for operand in statement.reads:
             names |= self._tracer.answers(operand, statement.block)
             names |= self._tracer.listed(operand)
-            everything |= self._tracer.is_all(operand, statement.block)
-        if not names:
-            return "input.matches" if everything else ""
-        return " or ".join(f"input.matches.{name}" for name in sorted(names))
+            wholes.add(self._tracer.whole(operand, statement.block))
+        named = " or ".join(f"{MATCHES}.{name}" for name in sorted(names))
+        return named or max(wholes, key=len, default="")
 
     def _look_at(self, statement: Statement, subject: str) -> None:
         if self._passes_on(statement):
@@ -71,21 +68,24 @@ class Comparisons:
     def _passes_on(self, statement: Statement) -> bool:
         """Whether nothing is decided by what a statement reads."""
         reads = [item for item in statement.reads if isinstance(item, Local)]
-        if statement.callee in _BLIND or statement.reads[1:] == (False,):
+        if statement.kind.startswith("AssignVar") or statement.reads[1:] == (False,):
             return True
-        if statement.callee in self._plan.functions:
-            return not any(map(self._tracer.listed, reads))
-        if statement.kind in _APART or statement.callee == "object.get":
-            # An answer as the key of a table decides by what is in the table.
-            return not any(self._tracer.answers(key, statement.block) for key in reads[1:])
-        if statement.kind in _PASSING and not self._hides(statement):
+        if all(self._texts.shows(statement, item.number) for item in reads):
             return True
-        return all(self._texts.shows(statement, item.number) for item in reads)
+        wholes = {self._tracer.whole(item, statement.block) for item in reads}
+        if statement.kind == "Scan":
+            return INPUT_ITSELF not in wholes
+        return not any(map(self._tracer.listed, reads)) and self._keeps(statement, wholes)
 
-    def _hides(self, statement: Statement) -> bool:
-        """Whether input.matches as a whole is put into a list, out of which it is not traced."""
-        value = statement.reads[0]
-        return statement.kind in _FILLS and self._tracer.is_all(value, statement.block)
+    def _keeps(self, statement: Statement, wholes: set[str]) -> bool:
+        """Whether an answer, or a document with answers, can be followed from a statement on."""
+        if statement.kind in _FILLS:
+            return wholes == {""}
+        if steps := self._tracer.steps(statement):
+            # Of all matches a computed key is told elsewhere; in a table it may be an answer.
+            return MATCHES in wholes or all(isinstance(step, str) for step in steps)
+        passing = statement.kind in _APART or statement.callee in _BLIND
+        return passing or statement.callee in self._plan.functions
 
     def _words(self, statement: Statement) -> frozenset[str]:
         """The literals that an answer is compared with; empty where that is not all there is."""

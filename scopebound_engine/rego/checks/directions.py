@@ -52,7 +52,6 @@ class Directions:
         self._entrypoint = "g0.data." + entrypoint.replace("/", ".")
         self._effects = Effects(values.plan)
         self._texts = Texts(values.plan)
-        self._dynamic = any(item.kind == "CallDynamic" for item in values.plan.statements)
         self._uses: dict[str, _Use] = {}
         self._solve({subject.block.function for subject in subjects})
 
@@ -121,7 +120,7 @@ class Directions:
             function = self._plan.functions[name]
             results = [s for s in self._plan.writers[function.result] if s.kind != "ResetLocal"]
             return _Use(defined=AWAY, value=len(results) > 1)
-        return _ANY_USE if self._dynamic or not self._plan.calls.get(name) else _Use()
+        return _ANY_USE if not self._plan.calls.get(name) else _Use()
 
     def _use(self, name: str) -> _Use:
         use = self._first_use(name)

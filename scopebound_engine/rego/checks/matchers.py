@@ -60,7 +60,7 @@ def _names(values: Values, tracer: Tracer, declared: Collection[str]) -> Iterato
                 message = f"the manifest declares no matcher {name}: this is never anything"
                 remedy = f"it declares {', '.join(sorted(declared)) or 'none'}"
             yield statement.place.finding(_STEP, message, remedy)
-        if any(tracer.is_all(operand, statement.block) for operand in _looked_through(statement)):
+        if any(tracer.whole(operand, statement.block) for operand in _looked_through(statement)):
             used |= {*declared}
     for name in sorted({*declared} - used):
         message = f"matchers.{name}: no rule reads input.matches.{name}"

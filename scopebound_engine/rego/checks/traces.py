@@ -4,7 +4,7 @@ Wider than `Plan.path`, which gives up where a variable may be one thing or anot
 here is whether it may be an answer at all.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from scopebound_engine.rego.checks.documents import steps_of_get
@@ -16,8 +16,11 @@ from scopebound_engine.rego.statements import INPUT, Block, Local, Operand, Stat
 Trace = tuple[str, ...]
 Traces = frozenset[Trace]
 NOWHERE: Final[Traces] = frozenset()
-MATCHES: Final[Trace] = ("matches",)
+_MATCHES: Final[Trace] = ("matches",)
 ANY: Final = "*"
+# How rules write the two documents.
+INPUT_ITSELF: Final = "input"
+MATCHES: Final = "input.matches"
 
 
 class Tracer:
@@ -30,12 +33,13 @@ class Tracer:
     def answers(self, operand: Operand, block: Block) -> frozenset[str]:
         """The matchers whose answer an operand may be where this block reads it."""
         return frozenset(
-            trace[1] for trace in self._traces(operand, block) if len(trace) > len(MATCHES)
+            trace[1] for trace in self._traces(operand, block) if len(trace) > len(_MATCHES)
         )
 
-    def is_all(self, operand: Operand, block: Block) -> bool:
-        """Whether an operand may be all of input.matches."""
-        return MATCHES in self._traces(operand, block)
+    def whole(self, operand: Operand, block: Block) -> str:
+        """Which document an operand may be, INPUT_ITSELF or MATCHES; empty for neither."""
+        traces = self._traces(operand, block)
+        return MATCHES if _MATCHES in traces else INPUT_ITSELF if () in traces else ""
 
     def listed(self, operand: Operand) -> frozenset[str]:
         """The matchers whose answers may be among the elements of an array or a set."""
@@ -83,18 +87,23 @@ class Tracer:
 
     def _scanned(self, scan: Statement) -> Traces:
         source = scan.reads[0]
-        found = {(*MATCHES, name) for name in self.listed(source)}
+        found = {(*_MATCHES, name) for name in self.listed(source)}
         return frozenset(found | _steps(self._traces(source, scan.block), [Element(0)]))
 
     def _looked_up(self, statement: Statement) -> Traces:
         """What is looked up in the input, or in input.matches."""
-        if statement.kind == "Dot":
-            steps = [self._plan.step(statement.reads[1])]
-        elif statement.callee == "object.get" and len(statement.reads) > 1:
-            steps = [*steps_of_get(self._plan, statement.reads[1])]
-        else:
+        steps = self.steps(statement)
+        if not steps:
             return NOWHERE
         return frozenset(_steps(self._traces(statement.reads[0], statement.block), steps))
+
+    def steps(self, statement: Statement) -> Sequence[str | Element]:
+        """The keys by which a statement looks something up; none where it does not."""
+        if statement.kind == "Dot":
+            return [self._plan.step(statement.reads[1])]
+        if statement.callee == "object.get" and len(statement.reads) > 1:
+            return [*steps_of_get(self._plan, statement.reads[1])]
+        return ()
 
 
 def _writes(statement: Statement) -> bool:
@@ -107,4 +116,4 @@ def _steps(traces: Iterable[Trace], steps: Iterable[str | Element]) -> set[Trace
     for step in steps:
         named = step if isinstance(step, str) else ANY
         found = {(*trace, named) for trace in found}
-    return {trace for trace in found if trace[:1] == MATCHES and len(trace) <= len(MATCHES) + 1}
+    return {trace for trace in found if trace[:1] == _MATCHES and len(trace) <= len(_MATCHES) + 1}
