@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from scopebound_engine import strict_json
 from scopebound_engine.bundle import content
 from scopebound_engine.bundle.manifest import OPA_FILE, Manifest
-from scopebound_engine.rego.source.normal import Definition, definitions, layout
+from scopebound_engine.rego.source.normal import Definition, definitions, layout, package
 from scopebound_engine.rego.source.syntax import Module
 from scopebound_engine.rego.source.tokens import Source
 
@@ -133,10 +133,10 @@ def _defined(files: Mapping[str, bytes], *, tests: bool) -> dict[_Rule, list[_Pl
         if (file in rules) == tests:
             continue
         module = Module(Source(file, text))
-        package = ".".join(module.source.package)
+        path = package(module)
         for definition in definitions(module):
             placed = (Place(file, definition.line), definition)
-            found.setdefault((package, definition.name), []).append(placed)
+            found.setdefault((path, definition.name), []).append(placed)
     return found
 
 
@@ -147,9 +147,8 @@ def _rules(
         before, after = old.get(rule, []), new.get(rule, [])
         gone, come = _only(before, after), _only(after, before)
         if gone or come:
-            package, name = rule
             places = tuple(place for place, _ in come or gone)
-            yield RuleChange(_kind(before, after), package, name, places, _unified(gone, come))
+            yield RuleChange(_kind(before, after), *rule, places, _unified(gone, come))
 
 
 def _only(these: Sequence[_Placed], others: Sequence[_Placed]) -> list[_Placed]:

@@ -46,6 +46,12 @@ class EndingGroup(click.Group):
             return super().invoke(ctx)
         except ScopeboundError as error:
             ctx.exit(_told(error, as_json=ctx.meta.get(_JSON, False)))
+        except KeyboardInterrupt:
+            # click's own exit code for it would say that nothing was changed.
+            click.echo(
+                "\nscopebound-engine: interrupted; `bundle list` tells what a server did", err=True
+            )
+            ctx.exit(FAILED)
 
 
 def warn(findings: Sequence[Finding]) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import regorus
 
-from scopebound_engine.rego.source.normal import definitions, layout
+from scopebound_engine.rego.source.normal import definitions, layout, package
 from scopebound_engine.rego.source.syntax import Module
 from scopebound_engine.rego.source.tokens import Source
 
@@ -78,6 +78,12 @@ def test_definitions_have_the_name_of_their_head_and_its_line() -> None:
     text = "package t\n\np.q.r := 1\ndefault p := 2\nf(x) if x\nd contains 1\np[x] := 1 if x"
     found = [(each.name, each.line) for each in definitions(module(text))]
     assert found == [("p.q.r", 3), ("p", 4), ("f", 5), ("d", 6), ("p", 7)]
+
+
+def test_the_package_is_the_whole_path() -> None:
+    assert package(module("# c\npackage\n  a.b\np := 1")) == "a.b"
+    assert package(module('package a["b"]\np := 1')) == 'a["b"]'
+    assert package(module("p := 1")) == ""
 
 
 def test_a_body_has_a_line_for_each_expression() -> None:

@@ -56,6 +56,11 @@ def definitions(module: Module) -> Iterator[Definition]:
         )
 
 
+def package(module: Module) -> str:
+    """The path after `package`, as it is written but for blanks; empty where there is none."""
+    return next(("".join(words[1:]) for words in _clauses(module, "package")), "")
+
+
 def layout(tokens: Sequence[str]) -> list[str]:
     """The tokens of a definition as lines of Rego; the same tokens give the same lines."""
     return "\n".join(_Layout(tokens).lines()).split("\n")
@@ -64,13 +69,18 @@ def layout(tokens: Sequence[str]) -> list[str]:
 def _aliases(module: Module) -> Mapping[str, tuple[str, ...]]:
     """The imports of values, as tokens, by the name they go by in the module."""
     found = {}
-    for span in module.statements:
-        words = _normal(module, span)
-        if words[0] == "import" and words[1:2] in (("input",), ("data",)):
-            # The last name, unless that is in brackets: import data.a["b"] is b.
-            alias = next((w for w in reversed(words) if w not in _CLOSING), "")
+    for words in _clauses(module, "import"):
+        if words[1:2] in (("input",), ("data",)):
+            # The last name, which may be in brackets: import data.a["b"] is b.
+            alias = next(word for word in reversed(words) if word not in _CLOSING)
             found[alias.strip('"`')] = words
     return found
+
+
+def _clauses(module: Module, keyword: str) -> Iterator[tuple[str, ...]]:
+    for span in module.statements:
+        if module.source.tokens[span.start].text == keyword:
+            yield _normal(module, span)
 
 
 def _name(module: Module, index: int) -> str:
