@@ -125,7 +125,11 @@ class Directions:
     def _use(self, name: str) -> _Use:
         use = self._first_use(name)
         for call in self._plan.calls.get(name, ()):
-            use |= _Use(defined=self.of(call)) | self._use_of(call.target or 0, call, set())
+            use |= self._use_of(call.target or 0, call, set())
+            # What has to be true has to be there as well; of other values that is to be said.
+            readers = self._plan.readers.get(call.target or 0)
+            if not readers or not all(map(_tests, readers)):
+                use |= _Use(defined=self.of(call))
         return use
 
     def _use_of(self, number: int, call: Statement, seen: set[int]) -> _Use:
@@ -145,11 +149,16 @@ class Directions:
     def _use_by(self, reader: Statement, number: int, call: Statement, seen: set[int]) -> _Use:
         if reader.kind.startswith("AssignVar") and reader.target is not None:
             return self._use_of(reader.target, call, seen)
-        if reader.kind == "NotEqual" and reader.reads[1] is False:
+        if _tests(reader):
             return _Use(truth=self.of(reader))
         if reader.reads == ("allow", Local(number)) and reader.block.function == self._entrypoint:
             return _Use(truth=AWAY)
         return _Use(value=True)
+
+
+def _tests(statement: Statement) -> bool:
+    """Whether a statement is a condition that a variable is true, or anything but false."""
+    return statement.kind == "NotEqual" and statement.reads[1] is False
 
 
 def _turned(ways: Ways) -> Ways:
