@@ -148,6 +148,54 @@ OFFICE_HOURS: dict[str, Any] = json.loads(r"""
 }
 """)
 
+BUNDLE_LIST: dict[str, Any] = json.loads(r"""
+{
+  "count": 2,
+  "versions": [
+    {
+      "id": "feed6359-c16c-4d1c-910d-6440c8b95b60",
+      "version": "1.0.0",
+      "checksum": "e47bc950ffd3a8c362ded5e5f7b6d988706acd94991340b1f0c7da4c9bcddd55",
+      "bundle_path": "rules/bundle-history/bundle-20260429-172000.tar.gz",
+      "is_active": false,
+      "uploaded_at": "2026-04-29T17:20:00Z",
+      "activated_at": "2026-04-29T17:20:00Z",
+      "description": "add rate limit rule"
+    },
+    {
+      "id": "8ddcf3ca-1281-4668-9333-f067b989337f",
+      "version": "1.0.0",
+      "checksum": "a1b2c3d4...",
+      "bundle_path": "rules/bundle-history/bundle-20260429-171340.tar.gz",
+      "is_active": true,
+      "uploaded_at": "2026-04-29T17:13:40Z",
+      "activated_at": "2026-04-29T17:21:00Z",
+      "description": "baseline v1"
+    }
+  ]
+}
+""")
+
+UPLOAD_RESPONSE: dict[str, Any] = json.loads(r"""
+{
+  "id": "feed6359-c16c-4d1c-910d-6440c8b95b60",
+  "version": "1.0.0",
+  "checksum": "e47bc950...",
+  "is_active": true,
+  "uploaded_at": "2026-04-29T17:20:00Z",
+  "description": "add new rule"
+}
+""")
+
+ROLLBACK_RESPONSE: dict[str, Any] = json.loads(r"""
+{
+  "message": "rollback successful",
+  "version_id": "8ddcf3ca-1281-4668-9333-f067b989337f",
+  "version": "1.0.0",
+  "checksum": "a1b2c3d4..."
+}
+""")
+
 CREATE_THE_ROLE = r"""
 curl -X POST https://your-partner.api.scopebound.ai/mgmt/v1/roles \
   -H "X-Scopebound-API-Key: sb-your-key" \
