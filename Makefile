@@ -4,10 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-long lint format bench policy-test bundle clean
+.PHONY: help run demo test test-long faults-bundles lint format bench policy-test bundle clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name another with: make PYTHON=python3.12 ...")'
@@ -36,6 +36,9 @@ test: $(VENV)/.dev ## the whole suite; what touches the database runs on SQLite 
 
 test-long: $(VENV)/.dev ## the differential campaign with 50,000 examples
 	SCOPEBOUND_TEST_EXAMPLES=50000 $(BIN)/pytest tests/differential
+
+faults-bundles: $(VENV)/.dev ## 200 kills and 200 activations under load, while bundles change
+	SCOPEBOUND_TEST_FAULTS=200 SCOPEBOUND_TEST_ACTIVATIONS=100 $(BIN)/pytest -s tests/live/test_live_bundle_faults.py tests/live/test_live_activation.py
 
 lint: $(VENV)/.dev ## ruff, mypy strict and the layers
 	$(BIN)/ruff check .
