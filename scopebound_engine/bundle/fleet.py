@@ -111,7 +111,7 @@ class Fleet:
 
     def withdraw(self, proposal_id: int) -> None:
         """End a proposal before its lease does; one that has ended stays so."""
-        with transaction(self._engine) as connection:
+        with transaction(self._engine, lock="proposals") as connection:
             connection.execute(delete(proposals).where(proposals.c.id == proposal_id))
 
 

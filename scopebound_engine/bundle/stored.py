@@ -47,7 +47,7 @@ def generation(connection: Connection) -> int:
 
 def active(connection: Connection) -> BundleVersion | None:
     """The version in force."""
-    return _first(connection, _VERSIONS.where(activations.c.generation == _IN_FORCE))
+    return _first(connection, _VERSIONS.where(bundles.c.id == _ACTIVE_ID))
 
 
 def kept(connection: Connection) -> list[BundleVersion]:
@@ -68,7 +68,7 @@ def require(connection: Connection, bundle_id: str) -> BundleVersion:
 
 
 def find(connection: Connection, digest: str) -> BundleVersion | None:
-    """The kept version of this identity, or else the newest of this checksum."""
+    """The kept version of this identity or checksum, of which there is at most one."""
     same = (bundles.c.identity == digest) | (bundles.c.checksum == digest)
     return _first(connection, _KEPT.where(same))
 
@@ -89,13 +89,18 @@ def was_activated(connection: Connection, bundle_id: str) -> bool:
 def highest_activated(connection: Connection) -> BundleVersion | None:
     """The highest version that was ever in force, removed ones too; of equal ones the last."""
     ever = select(bundles.c.id, bundles.c.version).join_from(bundles, activations)
-    rows = connection.execute(ever.order_by(activations.c.generation.desc()))
-    highest = max(rows, key=lambda row: Version.parse(row.version), default=None)
+    ever = ever.group_by(bundles.c.id).order_by(func.max(activations.c.generation).desc())
+    highest = max(
+        connection.execute(ever), key=lambda row: Version.parse(row.version), default=None
+    )
     return highest and _first(connection, _VERSIONS.where(bundles.c.id == highest.id))
 
 
 _ALL: Final = activations.alias("all_activations")
 _IN_FORCE: Final = select(func.max(_ALL.c.generation)).scalar_subquery()
+_ACTIVE_ID: Final = (
+    select(_ALL.c.bundle_id).order_by(_ALL.c.generation.desc()).limit(1).scalar_subquery()
+)
 _LAST: Final = (
     select(func.max(_ALL.c.generation))
     .where(_ALL.c.bundle_id == bundles.c.id)

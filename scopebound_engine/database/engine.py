@@ -89,12 +89,13 @@ def transaction(
     """One writing transaction, committed at the end of the block.
 
     All transactions with the same `lock` run one after the other, on all nodes. (SQLite has one
-    writer at a time anyway.) `seconds` bounds each statement. Raises DatabaseUnavailableError.
+    writer at a time anyway.) `seconds` bounds each statement, and with it the wait for that lock.
+    Raises DatabaseUnavailableError.
     """
     with (
         errors_named(engine),
         engine.connect() as connection,
-        _patience(connection, seconds),
+        _patience(connection, seconds, in_turn=bool(lock)),
         connection.begin(),
     ):
         if engine.dialect.name == "postgresql":
@@ -145,16 +146,22 @@ def _connect_postgres(
 
 
 @contextmanager
-def _patience(connection: Connection, seconds: float) -> Iterator[None]:
+def _patience(connection: Connection, seconds: float, *, in_turn: bool) -> Iterator[None]:
     driver = connection.connection.dbapi_connection
-    if not isinstance(driver, postgres.PatientConnection):
+    if isinstance(driver, postgres.PatientConnection):
+        driver.patience_seconds = seconds
+        try:
+            yield
+        finally:
+            driver.patience_seconds = READ_SECONDS
+    elif isinstance(driver, sqlite3.Connection) and in_turn:
+        sqlite.wait_for_writers(driver, seconds)
+        try:
+            yield
+        finally:
+            sqlite.wait_for_writers(driver, _SQLITE_BUSY_SECONDS)
+    else:
         yield
-        return
-    driver.patience_seconds = seconds
-    try:
-        yield
-    finally:
-        driver.patience_seconds = READ_SECONDS
 
 
 def _close_idle_connections() -> None:

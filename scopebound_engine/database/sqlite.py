@@ -42,6 +42,11 @@ def prepare(engine: Engine) -> None:
     event.listen(engine, "begin", _begin)
 
 
+def wait_for_writers(connection: sqlite3.Connection, seconds: float) -> None:
+    """Let a transaction of this connection wait so long until it may write."""
+    connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+
 def _connected(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
     # The driver's own transactions begin as readers, and a reader that turns writer may fail.
     connection.isolation_level = None

@@ -153,6 +153,25 @@ def test_a_bundle_that_is_not_stored_cannot_be_proposed(fleet: Fleet) -> None:
     assert fleet.look().proposal is None
 
 
+def test_proposals_are_made_one_after_the_other(
+    fleet: Fleet, database: Engine, bundle: BundleVersion
+) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        with transaction(database, lock="proposals"):
+            made = thread.submit(fleet.propose, bundle.id, lease_seconds=10)
+            time.sleep(0.1)
+            assert not made.done()
+        assert made.result() is not None
+
+
+def test_asking_for_a_turn_again_and_again_holds_up_nobody_who_writes(
+    fleet: Fleet, database: Engine, bundle: BundleVersion
+) -> None:
+    fleet.propose(bundle.id, lease_seconds=10)
+    with transaction(database, lock="proposals"):
+        assert fleet.propose(bundle.id, lease_seconds=10) is None
+
+
 def test_of_many_who_propose_at_once_one_succeeds(
     fleet: Fleet, bundle: BundleVersion, database_url: str | None, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from scopebound_engine.bundle.registry import RETAINED, Actor, BundleVersion, Event, Registry
 from scopebound_engine.bundle.signature import VerifiedBundle, verify
 from scopebound_engine.database.engine import open_database, reading
-from scopebound_engine.database.schema import activations
+from scopebound_engine.database.schema import activations, bundles
 from scopebound_engine.errors import ConflictError, Finding, NotFoundError
 
 NOON = 1_777_483_420.5  # 2026-04-29 17:23:40.5 UTC
@@ -202,6 +202,13 @@ def test_where_its_version_was_in_force_the_hint_names_the_way_back(registry: Re
         registry.admit(bundle("1.0.0", "x := 1")[1])
 
 
+def test_the_hint_names_no_version_that_was_never_in_force(registry: Registry) -> None:
+    stored, _ = store(registry, "1.0.0"), activate(registry, "1.1.0")
+    with pytest.raises(ConflictError, match=r"rollback/\{id\}") as error:
+        registry.admit(bundle("1.0.0", "x := 1")[1])
+    assert stored.id not in str(error.value)
+
+
 def test_a_version_that_was_only_stored_makes_none_lower(registry: Registry) -> None:
     store(registry, "9.0.0")
     assert registry.admit(bundle("1.0.0")[1]) == "new"
@@ -280,6 +287,14 @@ def test_a_removed_version_is_gone_and_its_identity_may_come_again(registry: Reg
     assert again.id != first.id
     assert again.bundle_path != first.bundle_path
     assert registry.events(bundle_id=first.id)[0].kind == "bundle.deleted"
+
+
+def test_a_removed_version_keeps_its_row_and_no_bytes(registry: Registry, database: Engine) -> None:
+    version = registry.remove(store(registry).id, actor=ALICE)
+    with reading(database) as connection:
+        (row,) = connection.execute(select(bundles)).all()
+    assert (row.id, row.bytes) == (version.id, None)
+    assert row.removed_at == datetime.fromtimestamp(NOON, UTC)
 
 
 def test_the_version_in_force_cannot_be_removed(registry: Registry) -> None:
@@ -377,11 +392,11 @@ def test_uploads_and_activations_at_once_have_one_order(
 ) -> None:
     other = open_database(database_url, tmp_path)  # another process
     registries = [Registry(engine, lambda: NOON) for engine in (database, other)]
-    bundles = [bundle("1.0.0", f"x := {index}") for index in range(20)]
+    uploads = [bundle("1.0.0", f"x := {index}") for index in range(20)]
 
     def upload(index: int) -> int | None:
         registry = registries[index % 2]
-        version = registry.store(*bundles[index], description="", actor=ALICE)
+        version = registry.store(*uploads[index], description="", actor=ALICE)
         try:
             return registry.activate(version.id, actor=ALICE).generation
         except NotFoundError:  # pruned by the uploads after it
@@ -404,14 +419,14 @@ def test_uploads_and_activations_at_once_have_one_order(
 
 
 def test_one_bundle_uploaded_at_once_is_one_version(registry: Registry) -> None:
-    bundles = [bundle() for _ in range(20)]
+    uploads = [bundle() for _ in range(20)]
 
     def upload(each: tuple[bytes, VerifiedBundle]) -> BundleVersion:
         version = registry.store(*each, description="", actor=ALICE)
         return registry.activate(version.id, actor=ALICE)
 
     with ThreadPoolExecutor(20) as threads:
-        (version,) = set(threads.map(upload, bundles))
+        (version,) = set(threads.map(upload, uploads))
     assert registry.versions() == [version] == [registry.active()]
     assert len(registry.events()) == 2
 

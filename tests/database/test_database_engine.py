@@ -170,6 +170,25 @@ def test_a_busy_embedded_database_is_said_to_be_unavailable_in_time(tmp_path: Pa
     assert time.monotonic() - began < 0.9
 
 
+def test_a_change_that_has_its_turn_waits_longer_for_other_writers(tmp_path: Path) -> None:
+    engine, other = open_database(None, tmp_path), open_database(None, tmp_path)
+    migrate(engine)
+    writing = threading.Event()
+
+    def write() -> None:
+        with transaction(other):
+            writing.set()
+            time.sleep(0.8)
+
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(write)
+        writing.wait()
+        with transaction(engine, lock="test"):
+            assert done.done()
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 500
+
+
 def test_a_file_that_is_no_database_is_said_to_be_one(tmp_path: Path) -> None:
     (tmp_path / "scopebound.db").write_bytes(b"not a database" * 100)
     with pytest.raises(DatabaseUnavailableError, match="file is not a database"):

@@ -52,7 +52,9 @@ def upgrade() -> None:
 
 
 def _bundles() -> None:
-    with op.batch_alter_table("bundles") as batch:
+    # Bytes last: SQLite would read through them to what comes after.
+    last = ("key_id", "uploaded_by", "warnings", "removed_at", "bytes")
+    with op.batch_alter_table("bundles", partial_reordering=[last]) as batch:
         batch.drop_constraint("uq_bundles_checksum", type_="unique")
         batch.drop_index("ix_bundles_identity")
         batch.alter_column("bytes", existing_type=sa.LargeBinary, nullable=True)
