@@ -1,6 +1,8 @@
 """`bundle` as a whole: its help, its usage errors, and how its commands end."""
 
 import json
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -93,3 +95,21 @@ def test_as_a_program_it_ends_alike(work: Path) -> None:
     assert result.stdout == ""
     assert result.stderr.startswith("scopebound-engine: the archive is not a bundle\n")
     assert "Traceback" not in result.stderr
+
+
+def test_an_interrupted_command_does_not_say_that_nothing_was_changed(work: Path) -> None:
+    (work / "b.tgz").write_bytes(b"as it is")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = ["bundle", "push", "b.tgz", "--url", url, "--api-key", "sb-x"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scopebound_engine", *command],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        connection, _ = silent.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "`bundle list` tells what a server did" in told
