@@ -92,10 +92,12 @@ class History:
 
     def forget_all_but(self, kept: Iterable[BundleVersion]) -> None:
         """Remove the copies of all other versions, and what a killed process left half written."""
-        names = {Path(version.bundle_path).name for version in kept}
+        places = {place for version in kept for place in (version.id, version.bundle_path)}
+        with self._noting:
+            self._noted = {place: self._noted[place] for place in self._noted if place in places}
         folder = self._data_dir / _FOLDER
         for path in folder.glob("bundle-*.tar.gz"):
-            if path.name not in names:
+            if f"{_FOLDER}/{path.name}" not in places:
                 path.unlink(missing_ok=True)
         for path in folder.glob(_HALF_WRITTEN):
             with suppress(FileNotFoundError):

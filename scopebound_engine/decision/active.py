@@ -95,7 +95,9 @@ class ActiveBundle:
 
         The candidate before it is let go. Raises BundleError, CompileError or EngineError.
         """
-        if self._find(bundle.checksum) is None:
+        with self._lock:
+            is_warm = self._find(bundle.checksum) is not None
+        if not is_warm:
             self._set_candidate(self._started(bundle))
 
     def promote(self, ref: BundleRef) -> bool:
@@ -113,6 +115,11 @@ class ActiveBundle:
             self._current = Loaded(ref, ready.key_id, ready.pool, ready.matchers)
         _close(*surplus)
         return True
+
+    def suspend(self) -> None:
+        """Have none in force; those that are warm stay so."""
+        with self._lock:
+            self._current = None
 
     def discard(self) -> None:
         """Let go of the candidate."""

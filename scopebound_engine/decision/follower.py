@@ -1,17 +1,16 @@
 """Follows, in each worker, which bundle is in force: prepares candidates, swaps, and reports.
 
-One thread looks ten times a second at what is proposed and what is in force; another tells the
-fleet what this worker runs, so that a long compilation does not make it look dead. Both only hurry
-things along. What makes an activation atomic is `at_least`: every call knows the generation that
-was in force when it entered, and is decided by that one or a newer one, or not at all.
+A thread looks ten times a second at what is proposed and what is in force. It only hurries things
+along: what makes an activation atomic is `at_least`. Every call knows the generation that was in
+force when it entered, and is decided by that one or a newer one, or not at all.
 """
 
+import atexit
 import os
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -23,6 +22,7 @@ from scopebound_engine.bundle.registry import BundleVersion, Registry
 from scopebound_engine.bundle.signature import verify
 from scopebound_engine.decision.active import ActiveBundle, BundleRef, Loaded
 from scopebound_engine.decision.problems import Problems
+from scopebound_engine.decision.reports import Reports
 from scopebound_engine.decision.watch import Watch
 from scopebound_engine.errors import (
     BundleError,
@@ -37,7 +37,6 @@ from scopebound_engine.times import moment
 LOOK_SECONDS: Final = 0.1
 # While a proposal is open its commit is near.
 EAGER_SECONDS: Final = 0.02
-REPORT_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 2.0
 # So long a candidate stays warm that is proposed no more, and a refused one is named.
 CANDIDATE_SECONDS: Final = 10.0
@@ -48,6 +47,7 @@ _JOIN_SECONDS: Final = 2.0
 _UNFIT: Final = (BundleError, EngineError, ConfigError, NotFoundError)
 _IN_FORCE: Final = "bundle in force"
 _PROPOSED: Final = "proposed bundle"
+_FOLLOWING: Final = "following"
 
 log = structlog.get_logger()
 
@@ -72,36 +72,34 @@ class Follower:
         self._worker_id, self._node_id = str(uuid.uuid4()), node_id
         self._problems = Problems(clock, lambda: history.problems)
         self._watch = Watch(active, registry, history, trusted, self._problems, clock)
+        self._reports = Reports(fleet, self.report, self._problems)
         self._prepared = self._failed = 0
         self._proposed_at = self._retry_at = 0.0
         self._stuck = 0  # the generation that cannot be loaded
         self._loaded_at: float | None = None
         self._synced_at = clock()
         self._swapping, self._moved = threading.Lock(), threading.Condition()
-        self._wake, self._changed, self._closed = (threading.Event() for _ in range(3))
-        self._threads: list[threading.Thread] = []
+        self._wake, self._closed = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="bundle-follower", daemon=True)
 
     def start(self) -> None:
-        """Load the bundle in force, then follow in threads of this process.
+        """Load the bundle in force, then follow in a thread, until `close` or the process's end.
 
         Never raises: a worker without a sound bundle denies, says why, and tries again.
         """
-        for work in (self._bury, self._catch_up, self._tell):
-            self._attempt("start", work)
-        for name, work in (("bundle-follower", self._follow), ("bundle-reports", self._report)):
-            thread = threading.Thread(target=work, name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        self._problems.attempt(_FOLLOWING, self.catch_up)
+        self._reports.start()
+        self._thread.start()
+        atexit.register(self.close)
 
     def close(self) -> None:
         """End the threads and leave the fleet."""
+        atexit.unregister(self.close)
         self._closed.set()
         self._wake.set()
-        self._changed.set()
-        for thread in self._threads:
-            thread.join(_JOIN_SECONDS)
-        with suppress(DatabaseUnavailableError):
-            self._fleet.leave(self._worker_id)
+        if self._thread.is_alive():
+            self._thread.join(_JOIN_SECONDS)
+        self._reports.close()
 
     def at_least(self, generation: int, deadline: float) -> Loaded:
         """What decides a call that found this generation in force: that one, or a newer one.
@@ -121,6 +119,23 @@ class Follower:
         if loaded is None or loaded.ref.generation < generation:
             raise EvaluationError(self._excuse(generation))
         return loaded
+
+    def catch_up(self) -> None:
+        """Have in force here what is in force, loaded where it is not warm.
+
+        Raises DatabaseUnavailableError. What cannot be loaded is a problem, not an error.
+        """
+        version = self._registry.active()
+        if version is None or self._promote(version):
+            return
+        try:
+            self._load(version, in_force=True)
+        except _UNFIT as error:
+            self._problems.note(_IN_FORCE, f"the bundle in force cannot be loaded: {error}")
+            self._stuck, self._retry_at = version.generation or 0, time.monotonic() + RETRY_SECONDS
+            self._tell_waiting()
+        else:
+            self._promote(version)
 
     def report(self) -> WorkerReport:
         """What this worker runs and has prepared, and what is or was last wrong with it."""
@@ -154,35 +169,30 @@ class Follower:
         """Whether it has a bundle, and the one in force is none that it cannot load."""
         return 0 < self._active.generation >= self._stuck
 
-    def _follow(self) -> None:
+    def _run(self) -> None:
         while not self._closed.is_set():
             is_eager = time.monotonic() - self._proposed_at < LOOK_SECONDS
             self._wake.wait(EAGER_SECONDS if is_eager else LOOK_SECONDS)
             self._wake.clear()
-            self._attempt("following", self._step)
+            self._problems.attempt(_FOLLOWING, self._step)
 
     def _step(self) -> None:
+        former = self._active.generation
         pulse = self._fleet.look()
         self._synced_at = self._clock()
+        if pulse.generation < former:
+            self._start_over(former, pulse.generation)
         is_resting = self._stuck == pulse.generation and time.monotonic() < self._retry_at
         if pulse.generation > self._active.generation and not is_resting:
-            self._catch_up()
+            self.catch_up()
         self._consider(pulse.proposal)
         self._watch.look()
 
-    def _catch_up(self) -> None:
-        """Put in force here what is in force, and load it where it is not warm."""
-        version = self._registry.active()
-        if version is None or self._promote(version):
-            return
-        try:
-            self._load(version, in_force=True)
-        except _UNFIT as error:
-            self._problems.note(_IN_FORCE, f"the bundle in force cannot be loaded: {error}")
-            self._stuck, self._retry_at = version.generation or 0, time.monotonic() + RETRY_SECONDS
-            self._tell_waiting()
-        else:
-            self._promote(version)
+    def _start_over(self, former: int, generation: int) -> None:
+        """The database was set back to an earlier time: what it says is in force counts."""
+        log.error("generations were lost", former=former, generation=generation)
+        self._stuck = 0
+        self._active.suspend()
 
     def _consider(self, proposal: Proposal | None) -> None:
         """Prepare what is proposed; one that is warm is only verified again."""
@@ -202,7 +212,7 @@ class Follower:
         else:
             self._problems.clear(_PROPOSED)
             self._prepared = proposal.id
-        self._changed.set()
+        self._reports.changed()
 
     def _load(self, version: BundleVersion, *, in_force: bool) -> None:
         """Have the version's evaluators warm, its bytes checked and verified."""
@@ -238,7 +248,7 @@ class Follower:
         return max(self._active.generation, self._stuck) >= generation
 
     def _tell_waiting(self) -> None:
-        self._changed.set()
+        self._reports.changed()
         with self._moved:
             self._moved.notify_all()
 
@@ -254,42 +264,3 @@ class Follower:
             f"generation {generation} of the policy bundle is in force, and this worker still runs "
             f"{running}: {why}"
         )
-
-    def _report(self) -> None:
-        while not self._closed.is_set():
-            self._changed.wait(REPORT_SECONDS)
-            self._changed.clear()
-            self._attempt("reporting", self._tell)
-
-    def _tell(self) -> None:
-        if not self._closed.is_set():
-            self._fleet.report(self.report())
-
-    def _bury(self) -> None:
-        """Take workers of this node out of the fleet that ended without leaving it."""
-        for worker in self._fleet.workers():
-            if worker.node_id == self._node_id and not _lives(worker.pid):
-                self._fleet.leave(worker.worker_id)
-
-    def _attempt(self, what: str, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except DatabaseUnavailableError as error:
-            if what not in self._problems:
-                self._problems.note(what, str(error))
-        except Exception as error:  # a thread that ended would leave the worker behind for good
-            if what not in self._problems:
-                log.error("bundle follower failed", exc_info=error)
-                self._problems.note(what, f"{what} failed, see the log: {error!r}")
-        else:
-            self._problems.clear(what)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

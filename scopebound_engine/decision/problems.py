@@ -8,6 +8,8 @@ from typing import Final
 
 import structlog
 
+from scopebound_engine.errors import ScopeboundError
+
 _SEPARATOR: Final = "; "
 
 log = structlog.get_logger()
@@ -20,9 +22,12 @@ class Problems:
     """
 
     def __init__(
-        self, clock: Callable[[], float], elsewhere: Callable[[], tuple[str, ...]] = tuple
+        self,
+        clock: Callable[[], float],
+        elsewhere: Callable[[], tuple[str, ...]] = tuple,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._clock, self._elsewhere = clock, elsewhere
+        self._clock, self._elsewhere, self._monotonic = clock, elsewhere, monotonic
         self._lock = threading.Lock()
         self._until: dict[str, tuple[str, float]] = {}
         self._last = ("", 0.0)
@@ -31,7 +36,7 @@ class Problems:
         """There is this trouble, until it is cleared or for so many seconds."""
         with self._lock:
             former, _ = self._until.pop(kind, ("", 0.0))
-            self._until[kind] = (sentence, time.monotonic() + seconds)
+            self._until[kind] = (sentence, self._monotonic() + seconds)
             self._last = (sentence, self._clock())
         if former != sentence:
             log.error("worker in trouble", kind=kind, reason=sentence)
@@ -43,13 +48,28 @@ class Problems:
         if former is not None:
             log.info("worker out of trouble", kind=kind, was=former[0])
 
-    def __contains__(self, kind: str) -> bool:
-        return kind in self._until
+    def attempt(self, kind: str, work: Callable[[], None]) -> None:
+        """Do what a thread does again and again: what it raises is a trouble of this kind.
+
+        It ends with the first time that raises nothing.
+        """
+        try:
+            work()
+        except Exception as error:  # a thread that ended would leave its worker behind for good
+            if kind in self._until:
+                return
+            if isinstance(error, ScopeboundError):
+                self.note(kind, str(error))
+            else:
+                log.error("worker failed", kind=kind, exc_info=error)
+                self.note(kind, f"{kind} failed, the log has the details: {error!r}")
+        else:
+            self.clear(kind)
 
     def now(self) -> tuple[str, ...]:
         """What is wrong now, what began last first."""
         with self._lock:
-            at = time.monotonic()
+            at = self._monotonic()
             own = [sentence for sentence, until in self._until.values() if at < until]
         return (*reversed(own), *self._elsewhere())
 

@@ -4,6 +4,7 @@ Neither changes what decides. A bundle that is in force goes on being so althoug
 revoked or its copy was damaged: a node without one would deny every call. It is told instead.
 """
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,11 +35,13 @@ class Watch:
         trusted: Callable[[], TrustedKeys],
         problems: Problems,
         clock: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._active, self._registry, self._history = active, registry, history
-        self._trusted, self._problems, self._clock = trusted, problems, clock
+        self._trusted, self._problems = trusted, problems
+        self._clock, self._monotonic = clock, monotonic
         self._generation = 0
-        self._trust_at = self._audit_at = 0.0
+        self._trust_at = self._audit_at = -math.inf
 
     def look(self) -> None:
         """Do what is due: the key every 5 s, the bytes of all versions every minute.
@@ -47,7 +50,7 @@ class Watch:
         """
         is_new = self._generation != self._active.generation
         self._generation = self._active.generation
-        now = time.monotonic()
+        now = self._monotonic()
         if is_new or now >= self._trust_at:
             self._trust_at = now + TRUST_SECONDS
             self._judge_key()

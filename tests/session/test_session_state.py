@@ -3,14 +3,15 @@
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, insert, update
 
 from scopebound_engine.database.engine import transaction
-from scopebound_engine.database.schema import roles
+from scopebound_engine.database.schema import activations, bundles, roles
 from scopebound_engine.errors import StateUnavailableError
 from scopebound_engine.session.state import (
     HOUR_US,
@@ -28,6 +29,8 @@ from tests.roles import ROLE_ID, store_role
 
 FORK = get_context("fork")
 LATER = 4_000_000_000
+NOW = datetime(2026, 4, 29, tzinfo=UTC)
+BUNDLE_ID = "feed6359-c16c-4d1c-910d-6440c8b95b60"
 
 
 @pytest.fixture(autouse=True)
@@ -166,6 +169,59 @@ def test_a_call_of_a_suspended_role_takes_tokens_like_any_other(
     assert state.enter("s", ROLE_ID, 5, 0).minute == Window(5, True, 4, 0)
     suspend(database, None)
     assert state.enter("s", ROLE_ID, 5, 0).minute.remaining == 3
+
+
+def activate(database: Engine) -> int:
+    """A new generation."""
+    row = {"bundle_id": BUNDLE_ID, "activated_at": NOW, "actor": "me"}
+    with transaction(database) as connection:
+        added = insert(activations).values(row).returning(activations.c.generation)
+        return connection.execute(added).scalar_one()
+
+
+@pytest.fixture
+def _bundle(database: Engine) -> None:
+    row = {
+        "id": BUNDLE_ID,
+        "name": "b",
+        "version": "1.0.0",
+        "checksum": "",
+        "identity": "",
+        "bundle_path": "",
+        "description": "",
+        "uploaded_at": NOW,
+    }
+    with transaction(database) as connection:
+        connection.execute(insert(bundles).values(row))
+
+
+@LIMITS
+@pytest.mark.usefixtures("_bundle")
+def test_a_call_learns_the_generation_in_force_whatever_its_role_and_buckets(
+    limit: int, state: SessionState, database: Engine
+) -> None:
+    state.open("s", limit, limit, LATER)
+    assert state.enter("s", ROLE_ID, limit, limit).generation == 0
+    for _ in range(2):
+        generation = activate(database)
+        assert state.enter("s", ROLE_ID, limit, limit).generation == generation
+    suspend(database, "key leaked")
+    assert state.enter("s", ROLE_ID, limit, limit).generation == generation
+    assert state.enter("s", "another", limit, limit).generation == generation
+    assert state.enter("lost", ROLE_ID, limit, limit).generation == generation
+
+
+@pytest.mark.usefixtures("_bundle")
+def test_an_activation_counts_from_its_commit_and_is_not_waited_for(
+    state: SessionState, database: Engine
+) -> None:
+    row = {"bundle_id": BUNDLE_ID, "activated_at": NOW, "actor": "me"}
+    with transaction(database, lock="bundles") as connection:
+        connection.execute(insert(activations).values(row))
+        began = time.monotonic()
+        assert state.enter("s", ROLE_ID, 0, 0).generation == 0
+        assert time.monotonic() - began < 0.2
+    assert state.enter("s", ROLE_ID, 0, 0).generation == 1
 
 
 def test_a_call_does_not_wait_for_someone_who_changes_roles(

@@ -126,12 +126,20 @@ def test_what_every_call_changes_is_not_written_ahead(url: str) -> None:
     assert kind == ("u",)
 
 
-def test_a_node_of_the_former_program_finds_no_function_to_enter_by(url: str) -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        "scopebound_enter('s'::text, 5::bigint, 5::bigint)",
+        "scopebound_enter('s'::text, 'r'::text, 5::bigint, 5::bigint)",
+    ],
+    ids=["blind to suspensions", "blind to activations"],
+)
+def test_a_node_of_a_former_program_finds_no_function_to_enter_by(url: str, call: str) -> None:
     with (
         psycopg.connect(url) as connection,
         pytest.raises(psycopg.errors.UndefinedFunction),
     ):
-        connection.execute("SELECT * FROM scopebound_enter('s'::text, 5::bigint, 5::bigint)")
+        connection.execute(f"SELECT * FROM {call}")
 
 
 def test_a_url_of_another_kind_is_a_setting_to_mend() -> None:
