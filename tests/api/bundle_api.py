@@ -115,9 +115,9 @@ class BundleApi:
 
 
 @contextmanager
-def bundle_api(folder: Path, database_url: str | None) -> Iterator[BundleApi]:
+def bundle_api(folder: Path, database_url: str | None, **more: Any) -> Iterator[BundleApi]:
     """A node on this database until the block ends, with its first bundle in force."""
-    settings = {"data_dir": folder / "data", "bootstrap_api_key": API_KEY}
+    settings = {"data_dir": folder / "data", "bootstrap_api_key": API_KEY, **more}
     if database_url is None:
         make_prepared(folder / "data")
         config = Config.model_validate(settings)

@@ -2,19 +2,30 @@
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bundle_api import NOBODY, ROOT, RULE, BundleApi, on_database, problem, small_files
+from bundle_api import (
+    NOBODY,
+    ROOT,
+    RULE,
+    BundleApi,
+    bundle_api,
+    on_database,
+    problem,
+    small_files,
+)
 from sqlalchemy import update
 
 from scopebound_engine.api.bundles import MOST_BYTES
 from scopebound_engine.bundle import archive
 from scopebound_engine.bundle.fleet import Fleet, WorkerReport
 from scopebound_engine.bundle.keys import SigningKey
+from scopebound_engine.bundle.lanes import Lanes
 from scopebound_engine.database.engine import open_database, transaction
 from scopebound_engine.database.schema import bundles
 from scopebound_engine.errors import DatabaseUnavailableError
@@ -333,6 +344,31 @@ def test_a_worker_that_cannot_run_a_bundle_keeps_it_out_of_force(api: BundleApi)
             assert api.active()["id"] == active["id"]
     # The bytes may be sent again when the worker is mended.
     assert api.uploaded(data)["converged"] is True
+
+
+def test_uploads_in_line_keep_neither_threads_nor_rollbacks(tmp_path: Path) -> None:
+    with bundle_api(tmp_path, None, threads=4) as api:
+        former, _ = api.uploaded(), api.uploaded()
+        data, answers = api.bundle(), list[Any]()
+
+        def upload() -> None:
+            while (answer := api.upload(data)).status_code == 503:
+                time.sleep(0.01)
+            answers.append(answer.json)
+
+        waiting = threading.Thread(target=upload)
+        with Lanes(api.data_dir).uploads():
+            waiting.start()
+            deadline = time.monotonic() + 10
+            while (answer := api.upload(b"")).status_code != 503:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            problem(answer, 503, "busy")
+            assert int(answer.headers["retry-after"]) > 0
+            assert api.rollback(former["id"]).status_code == 200
+            assert not answers
+        waiting.join()
+        assert api.active()["id"] == answers[0]["id"]
 
 
 def test_a_bundle_over_the_limit_is_not_read_into_memory(api: BundleApi) -> None:
