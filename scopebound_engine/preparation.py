@@ -113,11 +113,12 @@ def _bundle(config: Config, registry: Registry) -> None:
             f"with a key that {config.trusted_keys_dir} does not hold. Copy "
             f"{_public_file(config)} there, and start again."
         ) from error
-    gate.require(bundle)
-    actor = Actor("first start")
+    warnings, actor = gate.require(bundle).warnings, Actor("first start")
     # Suppressed: another node on the same database was faster, with a higher version.
     with suppress(ConflictError):
-        stored = registry.store(data, bundle, description="shipped policies", actor=actor)
+        stored = registry.store(
+            data, bundle, description="shipped policies", actor=actor, warnings=warnings
+        )
         registry.activate(stored.id, actor=actor, if_none=True)
 
 
