@@ -23,8 +23,8 @@ def admit(
 ) -> tuple[Admission, BundleVersion | None]:
     """What an upload of the bundle would be, and the kept version of its identity.
 
-    Raises ConflictError, whose finding points at rollback, for a bundle that is kept and was in
-    force before, and for a version lower than one that was.
+    Raises ConflictError, whose finding points at the way out, for a bundle that was in force
+    before, whether it is kept or was removed, and for a version lower than one that was.
     """
     same = stored.find(connection, verified.identity)
     if same is not None and same.is_active:
@@ -34,6 +34,9 @@ def admit(
             f"this bundle is kept as {same.id} (version {same.version}), which was in force before"
         )
         raise _conflict(message, f"roll back to it with {_way_back(same)}")
+    if same is None and stored.was_in_force(connection, verified.identity):
+        message = "this bundle was in force before and has been removed since"
+        raise _conflict(message, "give it a higher version and sign it anew")
     require_not_lower(connection, verified.manifest.version)
     return ("new" if same is None else "retry"), same
 

@@ -80,11 +80,6 @@ class Registry:
         with reading(self._engine) as connection:
             return stored.find(connection, digest)
 
-    def was_activated(self, bundle_id: str) -> bool:
-        """Whether the version was ever in force."""
-        with reading(self._engine) as connection:
-            return stored.was_activated(connection, bundle_id)
-
     def highest_activated(self) -> BundleVersion | None:
         """The highest version that was ever in force, removed ones too."""
         with reading(self._engine) as connection:

@@ -80,9 +80,9 @@ def data(connection: Connection, bundle_id: str) -> bytes:
     return bytes(connection.execute(query).scalar_one())
 
 
-def was_activated(connection: Connection, bundle_id: str) -> bool:
-    """Whether the version was ever in force."""
-    of_it = activations.select().where(activations.c.bundle_id == bundle_id.lower())
+def was_in_force(connection: Connection, identity: str) -> bool:
+    """Whether a version of this identity ever was, removed ones included."""
+    of_it = activations.select().join(bundles).where(bundles.c.identity == identity)
     return bool(connection.execute(select(exists(of_it))).scalar_one())
 
 

@@ -75,7 +75,7 @@ def test_a_stored_bundle_is_kept_byte_for_byte_and_not_in_force(registry: Regist
     assert registry.versions() == [version] == [registry.get(version.id.upper())]
     assert registry.find(verified.identity) == registry.find(verified.checksum) == version
     assert registry.generation() == 0
-    assert not registry.was_activated(version.id)
+    assert registry.get(version.id).activated_at is None
 
 
 def test_the_version_activated_last_is_in_force(registry: Registry) -> None:
@@ -89,7 +89,7 @@ def test_the_version_activated_last_is_in_force(registry: Registry) -> None:
     assert second.bundle_path == "bundle-history/bundle-20260429-172341.tar.gz"
     former = registry.get(first.id)
     assert (former.generation, former.activated_at) == (None, first.activated_at)
-    assert registry.was_activated(first.id)
+    assert registry.get(first.id).activated_at is not None
 
 
 @pytest.mark.parametrize("gone", [False, True], ids=["never there", "removed"])
@@ -255,7 +255,6 @@ def test_ten_versions_are_kept_newest_first(registry: Registry) -> None:
     for version in made[:3]:
         with pytest.raises(NotFoundError):
             registry.data(version.id)
-        assert registry.was_activated(version.id)
 
 
 def test_the_version_in_force_is_kept_though_it_is_the_eldest(registry: Registry) -> None:
@@ -275,18 +274,26 @@ def test_uploads_keep_their_order_where_clocks_differ(database: Engine) -> None:
     assert behind.versions() == [newest, *reversed(stored[1:])]
 
 
-def test_a_removed_version_is_gone_and_its_identity_may_come_again(registry: Registry) -> None:
+def test_what_was_in_force_and_was_removed_does_not_come_again(registry: Registry) -> None:
     first, _ = activate(registry, "1.0.0"), activate(registry, "1.0.0", "x := 1")
     assert registry.remove(first.id.upper(), actor=BOB) == replace(first, generation=None)
     assert registry.find(first.identity) is None
     assert registry.find(first.checksum) is None
     assert [version.id for version in registry.versions()] != [first.id]
+    with pytest.raises(ConflictError, match="was in force before and has been removed since"):
+        registry.admit(bundle("1.0.0")[1])
+    assert registry.events(bundle_id=first.id)[0].kind == "bundle.deleted"
+
+
+def test_what_was_removed_and_never_in_force_may_come_again(registry: Registry) -> None:
+    activate(registry, "1.0.0", "x := 1")
+    first = store(registry, "1.0.0")
+    registry.remove(first.id, actor=BOB)
     assert registry.admit(bundle("1.0.0")[1]) == "new"
     again = activate(registry, "1.0.0")
     assert again.identity == first.identity
     assert again.id != first.id
     assert again.bundle_path != first.bundle_path
-    assert registry.events(bundle_id=first.id)[0].kind == "bundle.deleted"
 
 
 def test_a_removed_version_keeps_its_row_and_no_bytes(registry: Registry, database: Engine) -> None:
