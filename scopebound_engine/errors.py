@@ -180,7 +180,10 @@ class FindingsError(ScopeboundError):
 
 
 class CompileError(EngineError, FindingsError):
-    """A policy does not compile."""
+    """A policy does not compile; there is a finding even where the engine does not say why."""
+
+    def __init__(self, summary: str, findings: Sequence[Finding] = ()) -> None:
+        super().__init__(summary, findings or [Finding("compile", summary)])
 
 
 class BundleError(FindingsError):
