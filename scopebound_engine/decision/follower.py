@@ -6,10 +6,8 @@ force when it entered, and is decided by that one or a newer one, or not at all.
 """
 
 import atexit
-import os
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from typing import Final
 
@@ -38,6 +36,8 @@ LOOK_SECONDS: Final = 0.1
 # While a proposal is open its commit is near.
 EAGER_SECONDS: Final = 0.02
 RETRY_SECONDS: Final = 2.0
+# What a call needs to be denied in time.
+ANSWER_SECONDS: Final = 0.02
 # So long a candidate stays warm that is proposed no more, and a refused one is named.
 CANDIDATE_SECONDS: Final = 10.0
 REFUSAL_SECONDS: Final = 60.0
@@ -69,14 +69,11 @@ class Follower:
         """`trusted` reads the keys anew; `clock` gives epoch seconds."""
         self._active, self._registry, self._fleet = active, registry, fleet
         self._history, self._trusted, self._clock = history, trusted, clock
-        self._worker_id, self._node_id = str(uuid.uuid4()), node_id
         self._problems = Problems(clock, lambda: history.problems)
         self._watch = Watch(active, registry, history, trusted, self._problems, clock)
-        self._reports = Reports(fleet, self.report, self._problems)
-        self._prepared = self._failed = 0
+        self._reports = Reports(fleet, active, self._problems, node_id=node_id, clock=clock)
         self._proposed_at = self._retry_at = 0.0
         self._stuck = 0  # the generation that cannot be loaded
-        self._loaded_at: float | None = None
         self._synced_at = clock()
         self._swapping, self._moved = threading.Lock(), threading.Condition()
         self._wake, self._closed = threading.Event(), threading.Event()
@@ -110,6 +107,7 @@ class Follower:
         if loaded is not None and loaded.ref.generation >= generation:
             return loaded
         if generation:
+            deadline -= ANSWER_SECONDS
             self._swap_if_warm(generation, deadline)
             self._wake.set()
             with self._moved:
@@ -139,20 +137,7 @@ class Follower:
 
     def report(self) -> WorkerReport:
         """What this worker runs and has prepared, and what is or was last wrong with it."""
-        loaded = self._active.current
-        error, error_at = self._problems.last()
-        return WorkerReport(
-            worker_id=self._worker_id,
-            node_id=self._node_id,
-            pid=os.getpid(),
-            generation=loaded.ref.generation if loaded else 0,
-            checksum=loaded.ref.checksum if loaded else None,
-            prepared=self._prepared,
-            failed=self._failed,
-            error=error,
-            error_at=None if error_at is None else moment(error_at),
-            loaded_at=None if self._loaded_at is None else moment(self._loaded_at),
-        )
+        return self._reports.report()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -177,22 +162,19 @@ class Follower:
             self._problems.attempt(_FOLLOWING, self._step)
 
     def _step(self) -> None:
-        former = self._active.generation
+        former = max(self._active.generation, self._stuck)
         pulse = self._fleet.look()
         self._synced_at = self._clock()
         if pulse.generation < former:
-            self._start_over(former, pulse.generation)
+            # The database was set back to an earlier time: what it says is in force counts.
+            log.error("generations were lost", former=former, generation=pulse.generation)
+            self._stuck = 0
+            self._active.suspend()
         is_resting = self._stuck == pulse.generation and time.monotonic() < self._retry_at
         if pulse.generation > self._active.generation and not is_resting:
             self.catch_up()
         self._consider(pulse.proposal)
         self._watch.look()
-
-    def _start_over(self, former: int, generation: int) -> None:
-        """The database was set back to an earlier time: what it says is in force counts."""
-        log.error("generations were lost", former=former, generation=generation)
-        self._stuck = 0
-        self._active.suspend()
 
     def _consider(self, proposal: Proposal | None) -> None:
         """Prepare what is proposed; one that is warm is only verified again."""
@@ -202,17 +184,16 @@ class Follower:
                 self._active.discard()
             return
         self._proposed_at = now
-        if proposal.id in (self._prepared, self._failed):
+        if self._reports.answered(proposal.id):
             return
         try:
             self._load(self._registry.get(proposal.bundle_id), in_force=False)
         except _UNFIT as error:
             self._problems.note(_PROPOSED, str(error), seconds=REFUSAL_SECONDS)
-            self._failed = proposal.id
+            self._reports.failed(proposal.id)
         else:
             self._problems.clear(_PROPOSED)
-            self._prepared = proposal.id
-        self._reports.changed()
+            self._reports.prepared(proposal.id)
 
     def _load(self, version: BundleVersion, *, in_force: bool) -> None:
         """Have the version's evaluators warm, its bytes checked and verified."""
@@ -224,8 +205,8 @@ class Follower:
         ref = BundleRef(version.id, version.version, version.checksum, version.generation or 0)
         if not self._active.promote(ref):
             return False
-        self._loaded_at = self._clock()
         self._problems.clear(_IN_FORCE)
+        self._reports.loaded()
         self._tell_waiting()
         return True
 
@@ -248,7 +229,6 @@ class Follower:
         return max(self._active.generation, self._stuck) >= generation
 
     def _tell_waiting(self) -> None:
-        self._reports.changed()
         with self._moved:
             self._moved.notify_all()
 

@@ -9,13 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, delete, update
 
-from scopebound_engine.bundle.fleet import WorkerReport
 from scopebound_engine.bundle.keys import SigningKey
 from scopebound_engine.bundle.registry import BundleVersion
 from scopebound_engine.database.engine import migrate, open_database, transaction
@@ -329,23 +327,6 @@ def test_a_worker_that_ends_leaves_the_fleet_and_no_thread(node: Node) -> None:
     assert node.fleet.workers() == []
     names = {thread.name for thread in threading.enumerate()}
     assert not {name for name in names if name.startswith("bundle-")}
-
-
-def test_a_worker_takes_those_out_of_the_fleet_that_died_beside_it(
-    make: Callable[..., Node],
-) -> None:
-    node, dead = make(), 2**22 + 1  # above the largest process id
-    alone = WorkerReport("dead", "node-1", dead)
-    for report in (
-        alone,
-        replace(alone, worker_id="namesake", pid=os.getpid()),
-        replace(alone, worker_id="sibling", pid=os.getppid()),
-        replace(alone, worker_id="elsewhere", node_id="node-2"),
-    ):
-        node.fleet.report(report)
-    node.follower.start()
-    left = {one.worker_id for one in node.fleet.workers()} - {node.reported().worker_id}
-    assert left == {"sibling", "elsewhere"}
 
 
 def test_while_the_database_is_away_what_is_in_force_here_stays_so(
