@@ -1,19 +1,24 @@
-"""Every check that a bundle passes before it may be activated, as a numbered list (`GATE`).
+"""Every check that a bundle passes before it may be activated, as the numbered list of the design.
 
-Steps 1 and 2, that its bytes are an archive and that a trusted key signed all of it, made the
-VerifiedBundle. What follows runs in child processes with limits and a deadline; a child that dies
-or hangs is a finding like any other.
+ 1  bytes       one gzip member of plain files, nothing after the end        `archive.read`
+ 2  signature   of a trusted key over every file; the manifest is whole      `signature.verify`
+ 3  source …  10  behaviour                                                  `GATE`, below
+
+Steps 1 and 2 made the VerifiedBundle. The others run in child processes with limits and a deadline;
+a child that dies or hangs is a finding like any other. The bundle's own tests run meanwhile, in
+children of their own.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from scopebound_engine.bundle import inspection
 from scopebound_engine.bundle.inspection import Candidate
-from scopebound_engine.bundle.manifest import Manifest
+from scopebound_engine.bundle.manifest import FILE, Manifest
 from scopebound_engine.bundle.signature import VerifiedBundle
+from scopebound_engine.bundle.thresholds import missed
 from scopebound_engine.errors import (
     CompileError,
     EngineError,
@@ -21,14 +26,17 @@ from scopebound_engine.errors import (
     Finding,
     GateError,
 )
+from scopebound_engine.rego.checks.costs import RULES
 from scopebound_engine.rego.sandbox import decode_record, stream_from_child
-from scopebound_engine.rego.testing.runner import run_tests
+from scopebound_engine.rego.testing.runner import TestResult, TestRun
 
 Step = Callable[[Candidate], Iterable[Finding]]
 
-# The numbers are those of the design; 1 and 2 stand in `signature.verify`.
+# In the order in which they are made.
 GATE: Final[Mapping[str, Step]] = {
     "3 source": inspection.safe_sources,
+    # Before anything is compiled: 10,000 rules take 35 s.
+    "9 rules": inspection.countable_rules,
     "4 parse": inspection.parsed_sources,
     "5 plan": inspection.sound_plan,
     "6 built-ins": inspection.trusted_builtins,
@@ -37,10 +45,10 @@ GATE: Final[Mapping[str, Step]] = {
     "8 matchers": inspection.handled_matchers,
     "9 costs": inspection.bearable_costs,
     "10 empty input": inspection.denied_emptiness,
+    "10 floor": inspection.denied_floor,
+    "10 verdicts": inspection.verdicts_on_all,
+    # 10 goes on with `failing_tests` and `missed_thresholds`.
 }
-# 10 goes on with the bundle's own tests, in children of their own.
-_TESTS: Final = "10 tests"
-
 _CHILD: Final = "scopebound_engine.bundle.inspection:inspect"
 _SECONDS: Final = 60.0
 _TESTS_SECONDS: Final = 120.0
@@ -48,7 +56,10 @@ _TESTS_SECONDS: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the gate found, in the order of its steps, and how many seconds each step took."""
+    """What the gate found, in the order of its steps, and how many seconds each step took.
+
+    Those of the tests are the wait for them after all other steps.
+    """
 
     findings: tuple[Finding, ...]
     timings: tuple[tuple[str, float], ...]
@@ -80,24 +91,35 @@ def check(
     """All that is to be said of a bundle.
 
     `acknowledge_floor` makes a warning of what the floor refuses. `seconds` bounds the steps before
-    the bundle's own tests.
+    the bundle's own tests. Raises EngineError where the system lets no process be started.
     """
-    candidate = Candidate(
+    candidate = as_candidate(bundle, acknowledge_floor=acknowledge_floor)
+    with TestRun(candidate.modules, candidate.data, seconds=_TESTS_SECONDS) as tests:
+        findings, timings = _inspected(candidate, seconds)
+        findings += unfit_patterns(bundle.manifest)
+        if inspection.can_run(findings):
+            started = time.perf_counter()
+            new, results = failing_tests(tests)
+            findings += new
+            findings += missed_thresholds(bundle.manifest, results, findings)
+            timings.append(("10 tests", time.perf_counter() - started))
+    return Report(tuple(dict.fromkeys(findings)), tuple(timings))
+
+
+def as_candidate(bundle: VerifiedBundle, *, acknowledge_floor: bool) -> Candidate:
+    """What the steps look at."""
+    manifest = bundle.manifest
+    bound = manifest.thresholds.max_rules
+    return Candidate(
         modules=bundle.modules(),
         rule_files=tuple(bundle.rules()),
         data=bundle.data(),
-        entrypoint=bundle.manifest.entrypoint,
-        codes={code.code: code.severity for code in bundle.manifest.deny_codes},
-        matchers={name: spec.steps for name, spec in bundle.manifest.matchers.items()},
+        entrypoint=manifest.entrypoint,
+        codes={code.code: code.severity for code in manifest.deny_codes},
+        matchers={name: spec.steps for name, spec in manifest.matchers.items()},
+        max_rules=RULES.most if bound is None else min(bound, RULES.most),
         acknowledge_floor=acknowledge_floor,
     )
-    findings, timings = _inspected(candidate, seconds)
-    findings += unfit_patterns(bundle.manifest)
-    if inspection.can_run(findings):
-        started = time.perf_counter()
-        findings += failing_tests(candidate)
-        timings.append((_TESTS, time.perf_counter() - started))
-    return Report(tuple(dict.fromkeys(findings)), tuple(timings))
 
 
 def _inspected(
@@ -116,16 +138,15 @@ def _inspected(
         message = f"the check «{next(steps, 'end')}» could not be made: {error}"
         remedy = "the policy crashes or hangs the Rego engine; leave out what you added last"
         findings.append(Finding("sandbox", message, remedy=remedy))
-    if not findings and (missing := next(steps, None)):
+    if inspection.can_run(findings) and (missing := next(steps, None)):
         findings.append(Finding("sandbox", f"the check «{missing}» was not made"))
     return findings, timings
 
 
 def _decoded(answer: Any) -> tuple[list[Finding], float]:
     try:
-        return [decode_record(Finding, item) for item in answer["findings"]], float(
-            answer["seconds"]
-        )
+        findings = [decode_record(Finding, item) for item in answer["findings"]]
+        return findings, float(answer["seconds"])
     except (KeyError, TypeError, ValueError) as error:
         raise EvaluatorCrashedError("the child process answered out of turn") from error
 
@@ -140,14 +161,14 @@ def unfit_patterns(manifest: Manifest) -> list[Finding]:
     return list(problems(manifest))
 
 
-def failing_tests(candidate: Candidate) -> list[Finding]:
-    """The bundle's own tests pass on the bundle as it is. In children of its own."""
+def failing_tests(tests: TestRun) -> tuple[list[Finding], list[TestResult]]:
+    """The bundle's own tests pass on the bundle as it is."""
     try:
-        results = run_tests(candidate.modules, candidate.data, seconds=_TESTS_SECONDS)
+        results = tests.results()
     except CompileError as error:
-        return list(error.findings)
+        return list(error.findings), []
     except EngineError as error:
-        return [Finding("tests", f"the tests cannot be run: {error}")]
+        return [Finding("tests", f"the tests cannot be run: {error}")], []
     return [
         Finding(
             "tests",
@@ -158,4 +179,21 @@ def failing_tests(candidate: Candidate) -> list[Finding]:
         )
         for result in results
         if result.outcome in {"failed", "error"}
+    ], results
+
+
+def missed_thresholds(
+    manifest: Manifest, results: Sequence[TestResult], findings: Iterable[Finding]
+) -> list[Finding]:
+    """The bundle keeps the bounds that it sets itself."""
+    skipped = sum(result.is_skipped for result in results)
+    warnings = [item for item in findings if item.level == "warning" and item.step != "floor"]
+    counted = {
+        "min_tests": len(results) - skipped,
+        "max_skipped_tests": skipped,
+        "max_warnings": len(warnings),
+    }
+    return [
+        Finding("thresholds", f"thresholds: {sentence}", FILE)
+        for sentence in missed(manifest.thresholds, counted)
     ]

@@ -5,12 +5,17 @@ The parent knows them by name only: what they call loads the Rego engine.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
-from scopebound_engine.errors import CompileError, EvaluationError, Finding
+from scopebound_engine.bundle import calls
+from scopebound_engine.bundle.calls import Case
+from scopebound_engine.bundle.floor import floor
+from scopebound_engine.bundle.hostile_calls import hostile
+from scopebound_engine.bundle.trial import Answer, Trial
+from scopebound_engine.errors import CompileError, Finding, Level
 from scopebound_engine.rego.checks import (
     aggregates,
     builtins,
@@ -18,7 +23,9 @@ from scopebound_engine.rego.checks import (
     denials,
     documents,
     equalities,
+    interests,
     matchers,
+    reach,
     references,
     shapes,
     sources,
@@ -28,7 +35,10 @@ from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.program import Program
 
 # What fails in these steps has no plan that the others could look at.
-NOT_COMPILED: Final = frozenset({"source", "parse", "compile", "sandbox"})
+_NOT_COMPILED: Final = frozenset({"source", "size", "parse", "compile", "sandbox"})
+# Tools beyond these, and calls without a verdict beyond those, tell nothing new.
+_TOOLS: Final = 12
+_TOLD: Final = 5
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,8 @@ class Candidate:
     """What the checks look at. `modules` holds tests too, `rule_files` names those without.
 
     `codes` gives each declared deny code its severity, `matchers` each declared matcher the steps
-    of its path. `acknowledge_floor` makes what the floor finds a warning.
+    of its path. More than `max_rules` are refused. `acknowledge_floor` makes what the floor finds a
+    warning.
     """
 
     modules: Mapping[str, str]
@@ -45,6 +56,7 @@ class Candidate:
     entrypoint: str
     codes: Mapping[str, str]
     matchers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    max_rules: int = costs.RULES.most
     acknowledge_floor: bool = False
 
     @property
@@ -65,6 +77,12 @@ class Candidate:
         """What is known of values in the plan."""
         return Values(self.plan, self.data)
 
+    @cached_property
+    def trial(self) -> Trial:
+        """The rules, ready to be asked. In a child only. Raises CompileError."""
+        rules = tuple(self.rules.items())
+        return Trial(Program(rules, self.data, self.entrypoint), self.codes)
+
 
 def inspect(candidate: Mapping[str, Any], steps: Sequence[str]) -> Iterator[dict[str, Any]]:
     """A job for the sandbox: findings and seconds of each step, up to one that rules out the rest.
@@ -74,7 +92,7 @@ def inspect(candidate: Mapping[str, Any], steps: Sequence[str]) -> Iterator[dict
     subject = Candidate(**candidate)
     findings: list[Finding] = []
     for step in steps:
-        if step == denied_emptiness.__name__ and not can_run(findings):
+        if globals()[step] in _RUNNING and not can_run(findings):
             return
         started = time.perf_counter()
         try:
@@ -84,19 +102,28 @@ def inspect(candidate: Mapping[str, Any], steps: Sequence[str]) -> Iterator[dict
         seconds = time.perf_counter() - started
         yield {"findings": [asdict(finding) for finding in new], "seconds": seconds}
         findings += new
-        if any(finding.step in NOT_COMPILED for finding in new):
+        if any(finding.step in _NOT_COMPILED for finding in new):
             return
 
 
 def can_run(findings: Sequence[Finding]) -> bool:
     """Whether what was found so far leaves a policy that is worth running."""
-    return not any(finding.step in NOT_COMPILED | {"plan"} for finding in findings)
+    errors = (finding.step for finding in findings if finding.level == "error")
+    return (_NOT_COMPILED | {"plan"}).isdisjoint(errors)
 
 
 def safe_sources(candidate: Candidate) -> Iterator[Finding]:
     """No character or escape that the engine reads otherwise than OPA."""
     for path, text in candidate.modules.items():
         yield from sources.unsafe_text(path, text)
+
+
+def countable_rules(candidate: Candidate) -> Iterator[Finding]:
+    """No more rules than can be compiled in bearable time."""
+    bound = costs.Bound(min(costs.RULES.warn, candidate.max_rules), candidate.max_rules)
+    yield from costs.too_many_rules(candidate.rules, bound)
+    tests = {path: candidate.modules[path] for path in candidate.modules.keys() - candidate.rules}
+    yield from costs.too_many_rules(tests, costs.TEST_RULES)
 
 
 def parsed_sources(candidate: Candidate) -> Iterator[Finding]:
@@ -139,8 +166,9 @@ def safe_shapes(candidate: Candidate) -> Iterator[Finding]:
 
 
 def declared_denials(candidate: Candidate) -> Iterator[Finding]:
-    """Each violation is whole and declared, each declared code is used."""
+    """Each violation is whole, declared and gathered, each declared code is used."""
     yield from denials.check(candidate.values, candidate.entrypoint, candidate.codes)
+    yield from reach.unheard(candidate.values, candidate.entrypoint)
 
 
 def handled_matchers(candidate: Candidate) -> Iterator[Finding]:
@@ -150,19 +178,62 @@ def handled_matchers(candidate: Candidate) -> Iterator[Finding]:
 
 def bearable_costs(candidate: Candidate) -> Iterator[Finding]:
     """Nothing that would make every call slow."""
-    yield from costs.too_much(candidate.plan, candidate.data)
+    yield from costs.large_literals(candidate.plan)
+    yield from costs.large_data(candidate.data)
 
 
 def denied_emptiness(candidate: Candidate) -> Iterator[Finding]:
     """A call of which nothing is known is denied, with a verdict of the right shape."""
-    from scopebound_engine.rego.engine import compile_program
+    answers = _asked(candidate, [Case("an empty input", {})])
+    yield from _silences(answers)
+    if any(answer.allow for _, answer in answers):
+        remedy = "let allow be false by default, and true only for what is known to be fine"
+        yield Finding("behaviour", "an empty input is allowed", remedy=remedy)
 
-    program = Program(tuple(candidate.rules.items()), candidate.data, candidate.entrypoint)
-    try:
-        allowed = compile_program(program).evaluate({}).allow
-    except EvaluationError as error:
-        yield Finding("behaviour", f"an empty input gets no verdict: {error}")
-    else:
-        if allowed:
-            remedy = "let allow be false by default, and true only for what is known to be fine"
-            yield Finding("behaviour", "an empty input is allowed", remedy=remedy)
+
+def denied_floor(candidate: Candidate) -> Iterator[Finding]:
+    """What every policy must deny, whatever else it allows, is denied."""
+    answers = _asked(candidate, floor())
+    yield from _silences(answers)
+    level: Level = "warning" if candidate.acknowledge_floor else "error"
+    remedy = "deny it in a rule; who means to allow it has to acknowledge the floor"
+    for case, answer in answers:
+        if answer.allow:
+            message = f"the policy allows {case.name}"
+            yield Finding("floor", message, remedy=remedy, level=level)
+
+
+def verdicts_on_all(candidate: Candidate) -> Iterator[Finding]:
+    """Typical and hostile calls get a verdict in time, and some typical call is allowed."""
+    named = interests.tools(candidate.values, candidate.data)[:_TOOLS]
+    arguments = interests.arguments(candidate.plan)
+    yield from _silences(_asked(candidate, hostile(named, arguments, candidate.matchers)))
+    typical = _asked(candidate, calls.typical())
+    yield from _silences(typical)
+    if not any(answer.allow or answer.problem for _, answer in typical):
+        codes = ", ".join(sorted({code for _, answer in typical for code in answer.codes}))
+        message = f"no typical call is allowed, because of {codes}"
+        remedy = "what else the policy should deny (the floor) could not be told from this"
+        yield Finding("behaviour", message, remedy=remedy, level="warning")
+
+
+def _asked(candidate: Candidate, cases: Iterable[Case]) -> list[tuple[Case, Answer]]:
+    """The answers to these calls, up to the first few without a verdict."""
+    answers: list[tuple[Case, Answer]] = []
+    for case, answer in candidate.trial.answers(cases):
+        answers.append((case, answer))
+        if sum(bool(answer.problem) for _, answer in answers) == _TOLD:
+            break
+    return answers
+
+
+def _silences(answers: Iterable[tuple[Case, Answer]]) -> Iterator[Finding]:
+    for case, answer in answers:
+        if answer.problem:
+            message = f"{case.name} gets no verdict: {answer.problem}"
+            remedy = "in a rule, test what a value is (is_string, is_number) before it is used"
+            yield Finding("behaviour", message, remedy=remedy)
+
+
+# What these ask of a policy, one that is not sound cannot be asked.
+_RUNNING: Final = (denied_emptiness, denied_floor, verdicts_on_all)

@@ -11,8 +11,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from scopebound_engine import strict_json
-from scopebound_engine.bundle import matcher_specs
+from scopebound_engine.bundle import matcher_specs, thresholds
 from scopebound_engine.bundle.matcher_specs import MatcherSpec
+from scopebound_engine.bundle.thresholds import Thresholds
 from scopebound_engine.bundle.version import Version
 from scopebound_engine.decision.verdict import SEVERITIES
 from scopebound_engine.errors import Finding, InputError, ManifestError
@@ -72,10 +73,9 @@ class Manifest:
         return Version.parse(self.version)
 
     @property
-    def thresholds(self) -> Document:
+    def thresholds(self) -> Thresholds:
         """The bounds that the gate holds this bundle to."""
-        thresholds: Document = self.raw.get("thresholds", {})
-        return thresholds
+        return Thresholds(**self.raw.get("thresholds", {}))
 
     @property
     def matchers(self) -> Mapping[str, MatcherSpec]:
@@ -242,7 +242,7 @@ _CHECKS: Final[Mapping[str, _Check]] = {
     "version": _check_version,
     "entrypoint": _check_entrypoint,
     "deny_codes": _check_deny_codes,
-    "thresholds": _be(dict, "thresholds"),
+    "thresholds": thresholds.problems,
     "matchers": matcher_specs.wrong,
     "revision": _be(str, "revision"),
     "roots": _check_roots,

@@ -50,8 +50,8 @@ _ANSWER_BYTES: Final = 64 << 20
 # -I ignores PYTHON* variables, the user's site and the current folder; without a locale in the
 # environment UTF-8 has to be asked for.
 _INTERPRETER: Final = (sys.executable, "-I", "-X", "utf8", "-m", "scopebound_engine.rego.sandbox")
-# How a child ends that its own timer or its limit on processor time stopped.
-OUT_OF_TIME: Final = frozenset({signal.SIGALRM, signal.SIGXCPU})
+# How a child ends that one of its own timers or its limit on processor time stopped.
+OUT_OF_TIME: Final = frozenset({signal.SIGALRM, signal.SIGPROF, signal.SIGXCPU})
 
 Record = TypeVar("Record", bound="DataclassInstance")
 
@@ -101,18 +101,19 @@ def started(
 
 
 @contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
+def time_limit(seconds: float, timer: int = signal.ITIMER_REAL) -> Iterator[None]:
     """For jobs, in the child: this block ends the process when it takes longer than `seconds`.
 
-    The timer's signal keeps its default action, because no Python runs while the engine loops.
+    They are of wall time, or of what another timer of the kernel counts. Its signal keeps its
+    default action, because no Python runs while the engine loops.
     """
-    before, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
-    started = time.monotonic()
+    before, _ = signal.setitimer(timer, seconds)
     try:
         yield
     finally:
-        left = max(before - (time.monotonic() - started), 0.001) if before else 0
-        signal.setitimer(signal.ITIMER_REAL, left)
+        left, _ = signal.setitimer(timer, 0)
+        if before:
+            signal.setitimer(timer, max(before - (seconds - left), 0.001))
 
 
 def decode_record(kind: type[Record], value: Any) -> Record:

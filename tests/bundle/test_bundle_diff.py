@@ -188,7 +188,7 @@ def test_deny_codes_matchers_and_the_rest_of_the_manifest_are_told_apart() -> No
     )
     new = manifest(
         version="1.3.0",
-        thresholds={"mutation_score": 90},
+        thresholds={"min_tests": 90},
         deny_codes=[
             {"code": "NEW", "severity": "high", "description": "y"},
             code | {"description": "otherwise"},
@@ -203,7 +203,7 @@ def test_deny_codes_matchers_and_the_rest_of_the_manifest_are_told_apart() -> No
     ]
     assert told(found.matchers) == [("changed", "/mail/suffix", "@a.example", "@b.example")]
     assert told(found.manifest) == [
-        ("added", "/thresholds", None, {"mutation_score": 90}),
+        ("added", "/thresholds", None, {"min_tests": 90}),
         ("changed", "/version", "1.2.0", "1.3.0"),
     ]
 

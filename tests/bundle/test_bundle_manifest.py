@@ -12,6 +12,7 @@ from scopebound_engine.bundle.manifest import (
     DenyCode,
     Manifest,
 )
+from scopebound_engine.bundle.thresholds import Thresholds
 from scopebound_engine.errors import ManifestError
 
 
@@ -30,16 +31,16 @@ def deny(code: Any = "MY_CODE", severity: Any = "low", description: Any = "x") -
 
 
 def test_a_manifest_is_read_into_a_value() -> None:
-    read = load(manifest(version="2.0.0-rc.1", thresholds={"mutation_score": 0.8}, matchers={}))
+    read = load(manifest(version="2.0.0-rc.1", thresholds={"min_tests": 8}, matchers={}))
     assert (read.name, read.version, read.entrypoint) == (
         "sample",
         "2.0.0-rc.1",
         "scopebound/decision",
     )
     assert read.deny_codes == (DenyCode("SCOPE_VIOLATION", "medium", "not granted"),)
-    assert read.thresholds == {"mutation_score": 0.8}
+    assert read.thresholds == Thresholds(min_tests=8)
     assert read.semantic_version < load(manifest(version="2.0.0")).semantic_version
-    assert load(manifest()).thresholds == {}
+    assert load(manifest()).thresholds == Thresholds()
 
 
 @pytest.mark.parametrize("field", ["name", "version", "entrypoint", "deny_codes"])
@@ -69,6 +70,10 @@ def test_a_missing_field_is_named(field: str) -> None:
         ("deny_codes", {"SCOPE_VIOLATION": {}}),
         ("deny_codes", None),
         ("thresholds", []),
+        ("thresholds", {"mutation_score": 90}),
+        ("thresholds", {"min_tests": 1.5}),
+        ("thresholds", {"min_tests": True}),
+        ("thresholds", {"max_rules": -1}),
         ("matchers", []),
         ("revision", 7),
         ("roots", ""),
@@ -234,5 +239,7 @@ def test_a_wrong_second_manifest_is_refused(opa: Any) -> None:
 
 
 def test_true_is_not_one_between_manifests() -> None:
-    text = disagree(project=manifest(thresholds={"a": 1}), opa={"thresholds": {"a": True}})
+    text = disagree(
+        project=manifest(thresholds={"min_tests": 1}), opa={"thresholds": {"min_tests": True}}
+    )
     assert '"thresholds" is not what manifest.json says' in text

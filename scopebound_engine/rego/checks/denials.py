@@ -1,18 +1,19 @@
 """The violations that a policy can make, read off its plan: is each one declared and whole?
 
-A violation is an object with a `code` and at least one other of its fields. Where code or severity
-come in as parameters of a helper, each call of the helper is followed, so that one helper may give
-all violations their shape.
+A violation is an object with at least two of its four fields. Where code or severity come in as
+parameters of a helper, each call of the helper is followed, so that one helper may give all
+violations their shape.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from scopebound_engine.decision.verdict import RETRY_GUIDANCE
 from scopebound_engine.errors import Finding
-from scopebound_engine.rego.checks.values import Values
+from scopebound_engine.rego.checks.values import Values, listed
 from scopebound_engine.rego.plan import Plan
+from scopebound_engine.rego.source.syntax import Module
 from scopebound_engine.rego.statements import Local, Operand, Place, Statement
 
 _STEP: Final = "denials"
@@ -37,12 +38,15 @@ def check(values: Values, entrypoint: str, codes: Mapping[str, str]) -> Iterator
     """All that is wrong with the violations; `codes` gives each declared code its severity."""
     found: set[str] = set()
     calls = _Calls(values, entrypoint)
+    modules = {path: Module(source) for path, source in values.plan.sources.items()}
     for statement, fields in objects(values.plan):
-        yield from _wrong_fields(statement.place, fields)
-        for violation in calls.violations(statement, fields):
+        place = _written_at(statement, modules)
+        yield from _wrong_fields(place, fields)
+        for violation in calls.violations(statement, place, fields) if "code" in fields else ():
             found |= violation.code
             yield from _wrong_values(violation, codes)
-    for code in codes.keys() - found:
+    yield from _strangers(values)
+    for code in sorted(codes.keys() - found):
         message = f"{code} is declared, and no rule that {entrypoint} reaches denies with it"
         remedy = "write its rule in the package that is gathered, or take it out of the manifest"
         yield Finding(_STEP, message, "manifest.json", remedy=remedy)
@@ -58,8 +62,33 @@ def objects(plan: Plan) -> Iterator[tuple[Statement, Mapping[str, Operand]]]:
             fields[key if isinstance(key, str) else "?"] = value
     for statement in plan.statements:
         fields = inserts.get(statement.target or 0, {})
-        if statement.kind == "MakeObject" and "code" in fields and fields.keys() & {*_FIELDS[1:]}:
+        if statement.kind == "MakeObject" and len(fields.keys() & {*_FIELDS}) > 1:
             yield statement, fields
+
+
+def makers(plan: Plan) -> dict[int, str]:
+    """The variables that hold such an object literal, each with the function that makes it."""
+    return {made.target or 0: made.block.function for made, _ in objects(plan)}
+
+
+def is_violation(values: Values, operand: Operand, made: Collection[int]) -> bool:
+    """Whether an operand may be one of the object literals that these variables hold."""
+    origins = values.origins(operand)
+    return any(isinstance(origin, Local) and origin.number in made for origin in origins)
+
+
+def _strangers(values: Values) -> Iterator[Finding]:
+    """What is added to a set of violations and cannot be one."""
+    made = makers(values.plan)
+    for function in values.plan.functions.values():
+        fills = values.plan.fills(function.result)
+        if any(is_violation(values, fill.reads[0], made) for fill in fills):
+            for fill in fills:
+                kinds = values.kinds(fill.reads[0])
+                if "object" not in kinds:
+                    message = f"what is added to the violations here is {listed(kinds)}"
+                    remedy = f"add an object with {', '.join(_FIELDS)}"
+                    yield fill.place.finding(_STEP, message, remedy)
 
 
 class _Calls:
@@ -70,12 +99,12 @@ class _Calls:
         self._reachable = values.plan.reachable("g0.data." + entrypoint.replace("/", "."))
 
     def violations(
-        self, statement: Statement, fields: Mapping[str, Operand]
+        self, statement: Statement, written_at: Place, fields: Mapping[str, Operand]
     ) -> Iterator[Violation]:
         """The violations that one object literal can be."""
         operands = [fields.get(name, True) for name in ("code", "severity", "retry_guidance")]
         chain = (statement.block.function,)
-        for place, (code, severity, guidance) in self._bound(chain, statement.place, operands):
+        for place, (code, severity, guidance) in self._bound(chain, written_at, operands):
             yield Violation(place, code, severity, guidance, _OPTIONAL in fields)
 
     def _bound(
@@ -97,6 +126,22 @@ class _Calls:
                 for origin in origins
             ]
             yield from self._bound((*chain, call.block.function), call.place, passed)
+
+
+def _written_at(made: Statement, modules: Mapping[str, Module]) -> Place:
+    """Where an object literal stands; the engine places one in a rule's head after its body."""
+    if made.place.file not in modules:
+        return made.place
+    module = modules[made.place.file]
+    source = module.source
+    for head in module.heads:
+        line, column = source.place(source.tokens[head.start].start)
+        last, _ = source.place(source.tokens[head.end - 1].start)
+        if line <= made.place.line <= last:
+            body = module.find(range(head.start, head.end), "if") or head.end
+            in_head = any(token.text == "{" for token in source.tokens[head.start : body])
+            return Place(source.path, line, column) if in_head else made.place
+    return made.place
 
 
 def _wrong_fields(place: Place, fields: Mapping[str, Operand]) -> Iterator[Finding]:

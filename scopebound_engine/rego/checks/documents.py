@@ -22,7 +22,7 @@ _GET_TAKES: Final = 3
 
 def unknown_input(plan: Plan) -> Iterator[Finding]:
     """Input paths that the published schema does not know."""
-    for statement, path in _document_reads(plan, "input"):
+    for statement, path in document_reads(plan, "input"):
         if input_schema(path) is None and input_schema(_parent(path)) is not None:
             remedy = "see input.schema.json for what there is"
             yield statement.place.finding(_STEP, f"there is no {written(path)}", remedy)
@@ -31,7 +31,7 @@ def unknown_input(plan: Plan) -> Iterator[Finding]:
 def unknown_data(plan: Plan, data: Mapping[str, Any]) -> Iterator[Finding]:
     """Data paths that neither data.json nor a package holds."""
     known = set(_prefixes(plan))
-    for statement, path in _document_reads(plan, "data"):
+    for statement, path in document_reads(plan, "data"):
         if _data_known(path, data, known) or not _data_known(_parent(path), data, known):
             continue
         remedy = "check the name; rules and values of data.json go by their full path"
@@ -99,7 +99,7 @@ def _below(schema: Mapping[str, Any], step: object) -> Mapping[str, Any] | None:
     return rest if isinstance(rest, Mapping) else (_ANY if rest else None)
 
 
-def _document_reads(plan: Plan, root: str) -> Iterator[tuple[Statement, Path]]:
+def document_reads(plan: Plan, root: str) -> Iterator[tuple[Statement, Path]]:
     """Each step into the input or the data, once for each line it stands on."""
     seen: set[tuple[str, int, Path]] = set()
     for statement in plan.statements:

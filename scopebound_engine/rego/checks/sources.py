@@ -70,6 +70,7 @@ def misread(modules: Mapping[str, str]) -> Iterator[Finding]:
         yield from _unclosed(module.source)
         yield from _headless(module)
         yield from _useless_imports(module)
+        yield from _rules_named_like_imports(module)
         yield from _old_bodies(module)
         yield from _shadowing(module, names[module.source.package])
     yield from _double_defaults(parsed)
@@ -109,6 +110,15 @@ def _useless_imports(module: Module) -> Iterator[Finding]:
         if words[1:2] not in (["data"], ["input"]) or words[2:3] != ["."]:
             what = "only paths below data and input can be imported, and rego.v1"
             yield _at(_PARSE, source, source.tokens[span.start].start, what, "")
+
+
+def _rules_named_like_imports(module: Module) -> Iterator[Finding]:
+    """Rules with the name of an import, which the engine does not compile and says nothing of."""
+    for rule in module.heads:
+        if rule.name in module.imports:
+            what = f"{rule.name} is imported here and is a rule"
+            start = module.source.tokens[rule.start].start
+            yield _at(_PARSE, module.source, start, what, "import it by another name: as …")
 
 
 def _old_bodies(module: Module) -> Iterator[Finding]:

@@ -1,16 +1,17 @@
 """The child's part of a test run: finds the tests, runs them, and says why those that fail do."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import groupby
 from typing import Any, Final
 
 from scopebound_engine.errors import CompileError
+from scopebound_engine.rego.forks import Answer, run_forked
 from scopebound_engine.rego.testing.cases import TestResult, find_tests
 from scopebound_engine.rego.testing.dependencies import needed
 from scopebound_engine.rego.testing.probes import Probe, add_probes
 from scopebound_engine.rego.testing.suite import Suite
-from scopebound_engine.rego.testing.workers import Answer, run_forked
 
 _TEST_FILE: Final = "_test.rego"
 # Failures beyond this number are listed without the expression that failed.
@@ -108,4 +109,4 @@ class _Batch:
 
 
 def _answers(suite: Suite) -> Iterator[tuple[int, Answer]]:
-    return run_forked(suite.groups(), suite.run, suite.lost)
+    return run_forked(suite.groups(), suite.run, suite.lost, len(os.sched_getaffinity(0)))

@@ -1,8 +1,8 @@
-"""Runs compiled tests in processes forked from the one that compiled them, one for each processor.
+"""Asks a compiled policy one thing after another, in processes forked from the one that compiled.
 
-A test may crash or hang the process that runs it. That is an error of this test alone: another
-process goes on. For the child of the sandbox only, which has one thread, and limits that each fork
-inherits. A worker ends when its connection does, and by a timer of its own while it runs a test.
+An evaluation may crash or hang its process. That concerns nothing but itself: another process goes
+on. For the child of the sandbox only, which has one thread, and limits that each fork inherits. A
+worker ends when its connection does; what may hang has to set a timer.
 """
 
 import json
@@ -21,11 +21,14 @@ _OPEN_FILES: Final = 1 << 12
 
 
 def run_forked(
-    groups: Sequence[Sequence[int]], run: Callable[[int], Answer], lost: Callable[[int], Answer]
+    groups: Sequence[Sequence[int]],
+    run: Callable[[int], Answer],
+    lost: Callable[[int], Answer],
+    processes: int,
 ) -> Iterator[tuple[int, Answer]]:
     """Each number in `groups` with what `run` answers to it, in any order.
 
-    The numbers of a group go to one worker as long as there are other groups. `lost` makes the
+    The numbers of a group go to one process as long as there are other groups. `lost` makes the
     answer for a number whose process ended: by its exit code, or a signal's number as a negative.
     """
     with selectors.DefaultSelector() as selector:
@@ -38,7 +41,7 @@ def run_forked(
                 worker.begin(number)
                 selector.register(worker.connection, selectors.EVENT_READ, worker)
 
-        for _ in os.sched_getaffinity(0):
+        for _ in range(processes):
             employ(None)
         while selector.get_map():
             for key, _ in selector.select():
@@ -51,7 +54,7 @@ def run_forked(
                     continue
                 status = worker.end()
                 if worker.answers:
-                    # What it ran before may have led to this: the test gets a process of its own.
+                    # What it did before may have led to this: the number gets a process of its own.
                     queue.put_back(worker.number)
                 else:
                     yield worker.number, lost(status)
