@@ -99,6 +99,19 @@ import rego.v1
 
 decision := {"allow": true, "violations": []}
 """
+ALLOWS_ANY_TOOL = """package scopebound
+
+import rego.v1
+
+default decision := {"allow": false, "violations": [{
+	"code": "SCOPE_VIOLATION",
+	"severity": "medium",
+	"reason": "nothing is granted",
+	"retry_guidance": "none",
+}]}
+
+decision := {"allow": true, "violations": []} if input.tool_name
+"""
 DENIES = """package scopebound
 
 import rego.v1
@@ -377,14 +390,28 @@ def test_a_bundle_over_the_limit_is_not_read_into_memory(api: BundleApi) -> None
         assert str(MOST_BYTES) in problem(answer, 413, "too-large")["detail"]
 
 
-def test_the_floor_is_acknowledged_by_an_admin_only(api: BundleApi) -> None:
-    data = with_rule(ALLOWS_ALL)(api)
+def test_the_floor_is_acknowledged_by_an_admin_and_recorded(api: BundleApi) -> None:
+    data, query = with_rule(ALLOWS_ANY_TOOL)(api), "acknowledge_floor=true"
     with nothing_changes(api):
-        http = api.with_scopes("bundles", "rollback")
-        answer = http.simulate_post(
-            f"{ROOT}/upload", body=data, query_string="acknowledge_floor=true"
-        )
+        refused = problem(api.upload(data), 422, "bundle-refused")["findings"]
+        assert {finding["step"] for finding in refused} == {"floor"}
+        uploader = api.with_scopes("bundles", "rollback")
+        answer = uploader.simulate_post(f"{ROOT}/upload", body=data, query_string=query)
         assert "admin" in problem(answer, 403, "forbidden")["detail"]
+        tried = api.upload(data, f"dry_run=true&{query}").json
+    allowed = [{**finding, "level": "warning"} for finding in refused]
+    assert tried["warnings"] == allowed
+    uploaded = api.uploaded(data, query)
+    assert uploaded["warnings"] == allowed == api.get(f"/{uploaded['id']}")["warnings"]
+    activated, stored, acknowledged = api.events()[:3]
+    assert (activated["kind"], stored["kind"]) == ("bundle.activated", "bundle.uploaded")
+    assert (acknowledged["kind"], acknowledged["findings"]) == ("bundle.acknowledged", allowed)
+    assert acknowledged["checksum"] == uploaded["checksum"]
+    assert acknowledged["api_key_id"] == activated["api_key_id"]
+
+    # What was acknowledged once is known when it is rolled back to.
+    api.uploaded()
+    assert api.rollback(uploaded["id"]).status_code == 200
 
 
 @pytest.mark.parametrize(
