@@ -22,11 +22,13 @@ from scopebound_engine.decision.follower import Follower
 from scopebound_engine.decision.pdp import DecisionPoint
 from scopebound_engine.errors import ConfigError
 from scopebound_engine.role.store import RoleStore
+from scopebound_engine.session.baselines import Baselines
 from scopebound_engine.session.keys import SigningKeys
 from scopebound_engine.session.provision import Provisioner
 from scopebound_engine.session.state import SessionState
 from scopebound_engine.session.state_postgres import PostgresState
 from scopebound_engine.session.state_sqlite import SqliteState
+from scopebound_engine.session.store import Sessions
 from scopebound_engine.session.tokens import Tokens
 
 NODE_ID_FILE: Final = "node-id"
@@ -39,9 +41,11 @@ class Services:
     config: Config
     clock: Callable[[], float]
     roles: RoleStore
+    baselines: Baselines
     api_keys: ApiKeyStore
     doorkeeper: Doorkeeper
     keys: SigningKeys
+    sessions: Sessions
     state: SessionState
     tokens: Tokens
     bundles: Bundles
@@ -69,7 +73,7 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
     engine = open_database(database_url(config), config.data_dir)
     keys = SigningKeys.open(engine, config.data_dir, clock)
     tokens = Tokens(keys, issuer=config.issuer, audience=config.audience, clock=clock)
-    state = open_state(config)
+    state, sessions = open_state(config), Sessions(engine, clock)
     roles = RoleStore(engine, clock)
     api_keys = ApiKeyStore(engine, clock)
     active = ActiveBundle(
@@ -95,9 +99,11 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
         config=config,
         clock=clock,
         roles=roles,
+        baselines=Baselines(engine, clock),
         api_keys=api_keys,
         doorkeeper=Doorkeeper(api_keys, clock),
         keys=keys,
+        sessions=sessions,
         state=state,
         tokens=tokens,
         bundles=Bundles(
@@ -114,7 +120,7 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
         decisions=DecisionPoint(
             tokens, state, follower, clock=clock, waiting=config.threads * 3 // 8
         ),
-        provisioner=Provisioner(roles, tokens, state, clock=clock),
+        provisioner=Provisioner(roles, sessions, tokens, state, clock=clock),
         started=time.monotonic(),
     )
 

@@ -22,7 +22,7 @@ from scopebound_engine.errors import (
     StateUnavailableError,
     TokenError,
 )
-from scopebound_engine.session.state import SessionFacts, SessionState
+from scopebound_engine.session.state import Entry, SessionFacts, SessionState
 from scopebound_engine.session.tokens import Tokens
 
 EVALUATIONS_PER_SESSION: Final = 2
@@ -119,10 +119,12 @@ class DecisionPoint:
         verified = time.perf_counter()
         with self._slots.take(claims["jti"], deadline - STATE_SECONDS):
             session = self._state.enter(
-                claims["jti"],
-                claims["role_id"],
-                claims["rate_limit_per_minute"],
-                claims["rate_limit_per_hour"],
+                Entry(
+                    claims["jti"],
+                    claims["role_id"],
+                    claims["rate_limit_per_minute"],
+                    claims["rate_limit_per_hour"],
+                )
             )
             entered = time.perf_counter()
             bundle, document = self._prepared(call, claims, session, deadline)

@@ -1,18 +1,25 @@
 """Provisioning: a role and a wish become a session, its token and its state."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from scopebound_engine.access.api_keys import ApiKey
-from scopebound_engine.errors import ConflictError, ForbiddenError, InputError
+from scopebound_engine.errors import (
+    AuthenticationError,
+    ConflictError,
+    ForbiddenError,
+    InputError,
+)
 from scopebound_engine.role.inheritance import EffectiveRole, effective
 from scopebound_engine.role.model import MIN_TTL_SECONDS, Role, RoleFields, is_uuid
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.state import SessionState
+from scopebound_engine.session.store import SessionRecord, Sessions
 from scopebound_engine.session.tokens import Tokens
 from scopebound_engine.strict_json import dumps
+from scopebound_engine.times import moment
 
 # The fields of a role that can make its token too large.
 _LARGE: Final = (
@@ -39,13 +46,15 @@ class Provisioner:
     def __init__(
         self,
         roles: RoleStore,
+        sessions: Sessions,
         tokens: Tokens,
         state: SessionState,
         *,
         clock: Callable[[], float],
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
-        self._roles, self._tokens, self._state = roles, tokens, state
+        self._roles, self._sessions = roles, sessions
+        self._tokens, self._state = tokens, state
         self._clock, self._new_id = clock, new_id
 
     def provision(self, role_ref: str, requested_ttl: int, key: ApiKey) -> Session:
@@ -62,15 +71,12 @@ class Provisioner:
                 f"this API key may not provision the role {role.name!r}; "
                 "use a key made with `keys create --role` for it"
             )
-        if role.suspended_reason is not None:
-            raise ConflictError(
-                f"the role {role.name!r} is suspended ({role.suspended_reason or 'no reason given'}"
-                f"); an operator resumes it with POST /mgmt/v1/roles/{role.id}/resume"
-            )
+        _require_in_force(role)
         granted = effective(self._roles.chain(role))
         now, session_id = int(self._clock()), self._new_id()
         claims = claims_of(granted, role, session_id, now, ttl(role, requested_ttl))
         token = self._tokens.sign(claims)
+        self._store(role, key, claims)
         self._state.open(
             session_id,
             claims["rate_limit_per_minute"],
@@ -78,6 +84,23 @@ class Provisioner:
             claims["exp"],
         )
         return Session(session_id, token, claims["exp"])
+
+    def _store(self, role: Role, key: ApiKey, claims: Mapping[str, Any]) -> None:
+        session = SessionRecord(
+            id=claims["jti"],
+            role_id=role.id,
+            role_revision=role.revision,
+            api_key_id=key.id,
+            parent_id=claims["parent_session_id"],
+            created_at=moment(claims["iat"]),
+            expires_at=moment(claims["exp"]),
+            claims=claims,
+        )
+        if not self._sessions.create(session):
+            _require_in_force(self._roles.get(role.id))
+            raise AuthenticationError(
+                f"the API key {key.name!r} was revoked; send another with the scope `enforce`"
+            )
 
     def check(self, chain: Sequence[Role]) -> None:
         """Refuse a role that could not be provisioned because its token would exceed 16 KiB.
@@ -92,6 +115,14 @@ class Provisioner:
         except InputError as error:
             sizes = {name: len(dumps(value)) for name, value in (claims | claims["bound"]).items()}
             raise InputError(max(_LARGE, key=sizes.__getitem__), error.detail) from error
+
+
+def _require_in_force(role: Role) -> None:
+    if role.suspended_reason is not None:
+        raise ConflictError(
+            f"the role {role.name!r} is suspended ({role.suspended_reason or 'no reason given'}); "
+            f"an operator resumes it with POST /mgmt/v1/roles/{role.id}/resume"
+        )
 
 
 def ttl(role: RoleFields, requested: int) -> int:

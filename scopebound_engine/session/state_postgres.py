@@ -1,12 +1,13 @@
 """Session state of all nodes: a function in the shared PostgreSQL, one round trip a call.
 
-Time is the database server's clock, the same for every node. The functions and their unlogged
-table come from the migrations `session_state`, `role_suspension` and `generation_in_enter`.
+Time is the database server's clock, the same for every node. The functions and the unlogged
+tables come from the migration `session_facts`.
 """
 
 import os
 import time
-from typing import Any, Final, cast
+from collections.abc import Collection, Mapping
+from typing import Any, Final, LiteralString, cast
 
 import psycopg
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -15,15 +16,57 @@ from sqlalchemy.pool import QueuePool
 
 from scopebound_engine.database import postgres
 from scopebound_engine.errors import StateUnavailableError
-from scopebound_engine.session.state import SessionFacts, facts, revoked_reason
+from scopebound_engine.session.buckets import HOUR_US, MINUTE_US, Window, refilled, window
+from scopebound_engine.session.state import (
+    REPEAT_US,
+    SWEPT_AFTER_SECONDS,
+    Entry,
+    SessionFacts,
+    Standing,
+    Units,
+    facts,
+)
 
 PATIENCE_SECONDS: Final = 0.25
 POOL_SIZE: Final = 8
+_SWEPT_AT_ONCE: Final = 2_000
 
-_OPEN: Final = "SELECT scopebound_open(%s, %s, %s, %s)"
+_Parameters = tuple[Any, ...] | Mapping[str, Any]
+
+_OPEN: Final = "SELECT scopebound_begin(%s, %s, %s, %s)"
 _ENTER: Final = (
-    "SELECT minute_found, hour_found, role_found, suspended, generation "
-    "FROM scopebound_admit(%s, %s, %s, %s)"
+    "SELECT generation, role_found, suspended, session_found, is_revoked, reason, baseline, "
+    "latched, minute_found, hour_found, server_found, counts_found, replayed, conflict "
+    "FROM scopebound_call(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+)
+# `counts` begins at 1.
+_UNCOUNT: Final = (
+    "UPDATE session_states "
+    "SET counts[least(%(slot)s + 1, cardinality(counts))] = "
+    "greatest(counts[least(%(slot)s + 1, cardinality(counts))] - 1, 0) "
+    "WHERE session_id = %(session)s AND cardinality(counts) > 0"
+)
+_FORGET_COUNTS: Final = "UPDATE session_states SET counts = '{}' WHERE session_id = %s"
+_PEEK: Final = (
+    "SELECT minute_units, hour_units, scopebound_clock_us() - touched_us FROM session_states "
+    "WHERE session_id = %s"
+)
+_COUNTS_OF: Final = (
+    "SELECT session_id, counts FROM session_states "
+    "WHERE session_id = ANY(%s) AND cardinality(counts) > 0"
+)
+# In order: whoever else drops some of them waits, and is not waited for.
+_DROP: Final = (
+    "WITH gone AS (SELECT session_id FROM session_states WHERE session_id = ANY(%(sessions)s) "
+    "ORDER BY session_id FOR UPDATE), "
+    "calls AS (DELETE FROM call_ids WHERE session_id = ANY(%(sessions)s)) "
+    "DELETE FROM session_states b USING gone WHERE b.session_id = gone.session_id"
+)
+_SWEEP: Final = (
+    "DELETE FROM call_ids WHERE (session_id, call_id) IN (SELECT session_id, call_id "
+    "FROM call_ids WHERE first_us < scopebound_clock_us() - %s LIMIT %s FOR UPDATE SKIP LOCKED)",
+    "DELETE FROM session_states WHERE session_id IN (SELECT session_id FROM session_states "
+    "WHERE expires_at < scopebound_clock_us() / 1000000 - %s LIMIT %s FOR UPDATE SKIP LOCKED)",
 )
 
 
@@ -37,16 +80,64 @@ class PostgresState:
 
     def open(self, session_id: str, per_minute: int, per_hour: int, expires_at: int) -> None:
         """See SessionState."""
-        if per_minute or per_hour:
-            self._call(_OPEN, session_id, per_minute, per_hour, expires_at)
+        self._call(_OPEN, (session_id, per_minute, per_hour, expires_at))
 
-    def enter(self, session_id: str, role_id: str, per_minute: int, per_hour: int) -> SessionFacts:
+    def enter(self, entry: Entry) -> SessionFacts:
         """See SessionState."""
-        minute, hour, role_found, suspended, generation = self._call(
-            _ENTER, session_id, role_id, per_minute, per_hour
+        [found] = self._call(
+            _ENTER,
+            (
+                entry.session_id,
+                entry.role_id,
+                entry.per_minute,
+                entry.per_hour,
+                entry.server,
+                entry.per_server,
+                entry.slot,
+                entry.slots,
+                entry.call_id,
+                entry.digest,
+            ),
         )
-        revoked = revoked_reason(role_found, suspended)
-        return facts(per_minute, per_hour, minute, hour, revoked, generation)
+        counts, replayed, conflict = found[11:]
+        return facts(
+            entry,
+            Standing(*found[:8]),
+            Units(*found[8:11]),
+            counts or (),
+            replayed=replayed,
+            conflict=conflict,
+        )
+
+    def uncount(self, session_id: str, slot: int) -> None:
+        """See SessionState."""
+        self._call(_UNCOUNT, {"session": session_id, "slot": slot})
+
+    def forget_counts(self, session_id: str) -> None:
+        """See SessionState."""
+        self._call(_FORGET_COUNTS, (session_id,))
+
+    def peek(self, session_id: str, per_minute: int, per_hour: int) -> tuple[Window, Window]:
+        """See SessionState."""
+        [(minute, hour, passed)] = self._call(_PEEK, (session_id,)) or [(0, 0, 0)]
+        return (
+            window(per_minute, refilled(minute, per_minute, passed, MINUTE_US), MINUTE_US),
+            window(per_hour, refilled(hour, per_hour, passed, HOUR_US), HOUR_US),
+        )
+
+    def counts_of(self, session_ids: Collection[str]) -> dict[str, tuple[int, ...]]:
+        """See SessionState."""
+        rows = self._call(_COUNTS_OF, (list(session_ids),))
+        return {session_id: tuple(counts) for session_id, counts in rows}
+
+    def drop(self, session_ids: Collection[str]) -> None:
+        """See SessionState."""
+        self._call(_DROP, {"sessions": list(session_ids)})
+
+    def sweep(self) -> None:
+        """See SessionState."""
+        for statement, age in zip(_SWEEP, (2 * REPEAT_US, SWEPT_AFTER_SECONDS), strict=True):
+            self._call(statement, (age, _SWEPT_AT_ONCE))
 
     def close(self) -> None:
         """See SessionState."""
@@ -65,7 +156,7 @@ class PostgresState:
     def _connect(self) -> DBAPIConnection:
         return cast(DBAPIConnection, postgres.connect(PATIENCE_SECONDS, **self._arguments))
 
-    def _call(self, statement: str, *parameters: str | int) -> Any:
+    def _call(self, statement: LiteralString, parameters: _Parameters) -> list[tuple[Any, ...]]:
         if self._pid != os.getpid():
             self._pool, self._pid = self._new_pool(), os.getpid()
         try:
@@ -85,11 +176,12 @@ class PostgresState:
                 "the server SCOPEBOUND_DATABASE_URL names runs and is not overloaded"
             ) from error
 
-    def _once(self, statement: str, parameters: tuple[str | int, ...]) -> Any:
+    def _once(self, statement: LiteralString, parameters: _Parameters) -> list[tuple[Any, ...]]:
         pooled = self._pool.connect()
         connection = cast(postgres.PatientConnection, pooled.dbapi_connection)
         try:
-            return connection.execute(statement, parameters, prepare=True).fetchone()
+            cursor = connection.execute(statement, parameters, prepare=True)
+            return cursor.fetchall() if cursor.description else []
         except (postgres.SilentServerError, psycopg.errors.QueryCanceled):
             pooled.invalidate()
             raise

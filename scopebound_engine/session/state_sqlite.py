@@ -1,156 +1,133 @@
-"""Session state of one host: a SQLite file that its workers share, one short transaction a call.
+"""Session state of one host: one short transaction a call, on a SQLite file of the boot.
 
-The file is named after the boot of the machine. Nothing is synced to the disk, which is safe
-against a killed process but not against a crash of the machine: after one, the file of the former
-boot could be whole, rolled back or torn. So it is never looked at again; the new boot begins with a
-new file, in which no session is known and every bucket is empty. Time is the clock since that
-boot, which nobody can set.
-
-Roles and activations are read where they are kept: the same connection attaches the database file,
-read-only. A transaction on the state file then holds a snapshot of both, and waits for no writer of
-the database.
+Time is the clock since that boot, which nobody can set. After another boot no volatile state is
+known, and every bucket is empty.
 """
 
-import os
-import sqlite3
-import subprocess
-import threading
+import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from scopebound_engine.database import sqlite
-from scopebound_engine.database.lockfile import alone
-from scopebound_engine.errors import (
-    ConfigError,
-    DatabaseUnavailableError,
-    StateUnavailableError,
-)
+from scopebound_engine.session import state_sqlite_calls as calls
+from scopebound_engine.session.buckets import HOUR_US, MINUTE_US, Window, refilled, window
 from scopebound_engine.session.state import (
-    HOUR_US,
-    MINUTE_US,
+    REPEAT_US,
+    SWEPT_AFTER_SECONDS,
+    Entry,
     SessionFacts,
+    Standing,
+    Units,
     facts,
-    refilled,
-    revoked_reason,
+)
+from scopebound_engine.session.state_file import (
+    Execute,
+    StateFile,
+    boot_id,
+    microseconds_since_boot,
 )
 
-_Execute = Callable[..., sqlite3.Cursor]
+_SWEPT_AT_ONCE: Final = 200
+_SWEPT_IN_ALL: Final = 2_000
 
-_WAIT_SECONDS: Final = 0.1
-_LOOK_AGAIN_SECONDS: Final = 50e-6
-_SWEPT_AT_ONCE: Final = 20
-_SWEEP_MARGIN_SECONDS: Final = 300
-_LONGEST_SESSION_SECONDS: Final = 86_400
-
+# `servers` is JSON: name of a server -> [units, touched_us]. A server that is not there had an
+# empty bucket at `servers_us`. `counts` are 32-bit integers of this machine, or nothing.
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS session_buckets (
+CREATE TABLE IF NOT EXISTS session_states (
     session_id   TEXT    PRIMARY KEY,
     minute_units INTEGER NOT NULL,
     hour_units   INTEGER NOT NULL,
     touched_us   INTEGER NOT NULL,
+    servers_us   INTEGER NOT NULL,
+    servers      TEXT    NOT NULL DEFAULT '{}',
+    counts       BLOB    NOT NULL DEFAULT x'',
+    calls_named  INTEGER NOT NULL DEFAULT 0,
     expires_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS ix_session_buckets_expires_at ON session_buckets (expires_at);
+CREATE INDEX IF NOT EXISTS ix_session_states_expires_at ON session_states (expires_at);
 """
-_INSERT: Final = "INSERT OR IGNORE INTO session_buckets VALUES (?, ?, ?, ?, ?)"
-_SELECT: Final = (
-    "SELECT minute_units, hour_units, touched_us FROM session_buckets WHERE session_id = ?"
-)
-_UPDATE: Final = (
-    "UPDATE session_buckets SET minute_units = ?, hour_units = ?, touched_us = ? "
-    "WHERE session_id = ?"
-)
-# Always one row; `role` is null where there is no such role.
-_IN_FORCE: Final = (
-    "SELECT bundle.generation, role.id, role.suspended_reason FROM "
+# Always one row.
+_STANDING: Final = (
+    "SELECT bundle.generation, role.id IS NOT NULL, role.suspended_reason, "
+    "session.id IS NOT NULL, session.revoked_at IS NOT NULL, session.revoked_reason, "
+    "session.baseline_id, session.latched_at IS NOT NULL FROM "
     "(SELECT coalesce(max(generation), 0) AS generation FROM stored.activations) AS bundle "
+    "LEFT JOIN stored.sessions AS session ON session.id = ? "
     "LEFT JOIN stored.roles AS role ON role.id = ?"
 )
+_OPEN: Final = (
+    "INSERT OR IGNORE INTO session_states "
+    "(session_id, minute_units, hour_units, touched_us, servers_us, expires_at) "
+    "VALUES (?, ?, ?, ?, ?, ?)"
+)
+_LOST: Final = (
+    "INSERT INTO session_states "
+    "(session_id, minute_units, hour_units, touched_us, servers_us, expires_at) "
+    "SELECT id, 0, 0, ?, ?, expires_at / 1000000 FROM stored.sessions WHERE id = ?"
+)
+_SELECT: Final = (
+    "SELECT minute_units, hour_units, touched_us, servers_us, servers, counts, calls_named "
+    "FROM session_states WHERE session_id = ?"
+)
+_UPDATE: Final = (
+    "UPDATE session_states SET minute_units = ?, hour_units = ?, touched_us = ?, servers_us = ?, "
+    "servers = ?, counts = ?, calls_named = ? WHERE session_id = ?"
+)
+_COUNTS_OF: Final = "SELECT counts FROM session_states WHERE session_id = ?"
+_RECOUNT: Final = "UPDATE session_states SET counts = ? WHERE session_id = ?"
+_ALL_COUNTS_OF: Final = (
+    "SELECT session_id, counts FROM session_states "
+    "WHERE counts <> x'' AND session_id IN (SELECT value FROM json_each(?))"
+)
+_DROP: Final = "DELETE FROM session_states WHERE session_id IN (SELECT value FROM json_each(?))"
 _SWEEP: Final = (
-    "DELETE FROM session_buckets WHERE session_id IN "
-    "(SELECT session_id FROM session_buckets WHERE expires_at < ? LIMIT ?)"
+    "DELETE FROM session_states WHERE session_id IN "
+    "(SELECT session_id FROM session_states WHERE expires_at < ? LIMIT ?)"
 )
 
 
-def boot_id() -> str:
-    """What names this boot of the machine: Linux's random boot_id, macOS's kern.bootsessionuuid.
+class _Row(NamedTuple):
+    """A session's volatile state."""
 
-    Raises StateUnavailableError elsewhere.
-    """
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        pass
-    try:
-        command = ["sysctl", "-n", "kern.bootsessionuuid"]
-        return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise StateUnavailableError(
-            "this system does not name its boots, so embedded session state could not tell "
-            "what a crash undid; name a PostgreSQL with SCOPEBOUND_DATABASE_URL"
-        ) from error
+    minute_units: int = 0
+    hour_units: int = 0
+    touched_us: int = 0
+    servers_us: int = 0
+    servers: str = "{}"
+    counts: bytes = b""
+    calls_named: int = 0
 
+    def units(self, entry: Entry, now: int) -> Units:
+        """What the buckets of a call hold now."""
+        passed = now - self.touched_us
+        minute = refilled(self.minute_units, entry.per_minute, passed, MINUTE_US)
+        hour = refilled(self.hour_units, entry.per_hour, passed, HOUR_US)
+        if not entry.per_server:
+            return Units(minute, hour)
+        units, touched = json.loads(self.servers).get(entry.server, (0, self.servers_us))
+        return Units(minute, hour, refilled(units, entry.per_server, now - touched, MINUTE_US))
 
-def microseconds_since_boot() -> int:
-    """The same on every process of the host; it cannot be set."""
-    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-    return time.clock_gettime_ns(clock) // 1000
-
-
-class _Worker:
-    """One process's connection, used by one thread at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self.pid = os.getpid()
-        self._lock = threading.Lock()
-        with alone(path.with_name("state.lock"), seconds=_WAIT_SECONDS):
-            path.touch(mode=0o600)
-            self.connection = sqlite3.connect(
-                path.as_uri(),
-                timeout=_WAIT_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-                uri=True,
-            )
-            self.connection.execute("PRAGMA journal_mode = WAL")
-            self.connection.execute("PRAGMA synchronous = OFF")
-            self.connection.executescript(_SCHEMA)
-            stored = path.with_name(sqlite.FILE_NAME).as_uri() + "?mode=ro"
-            self.connection.execute("ATTACH ? AS stored", (stored,))
-            self.connection.execute("PRAGMA busy_timeout = 0")  # begin() waits instead
-            _remove_other_boots(path)
-
-    @contextmanager
-    def transaction(self) -> Iterator[_Execute]:
-        """Be the one writer of the host. Raises sqlite3.Error, TimeoutError."""
-        if not self._lock.acquire(timeout=_WAIT_SECONDS):
-            raise TimeoutError("the other calls of this process kept it busy")
-        try:
-            self._begin()
-            with self.connection:
-                yield self.connection.execute
-        finally:
-            self._lock.release()
-
-    def _begin(self) -> None:
-        # SQLite's own waiting would sleep up to 100 ms between two looks.
-        deadline = time.monotonic() + _WAIT_SECONDS
-        while True:
-            try:
-                self.connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if not _is_busy(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(_LOOK_AGAIN_SECONDS)
-            else:
-                return
+    def after(self, entry: Entry, units: Units, now: int) -> "_Row":
+        """What a call leaves that found so many units."""
+        taken = units.cover(entry)
+        servers = self.servers
+        if entry.per_server:
+            left = units.server - MINUTE_US * taken
+            servers = json.dumps(json.loads(servers) | {entry.server: [left, now]})
+        return _Row(
+            units.minute - MINUTE_US * (taken and entry.per_minute > 0),
+            units.hour - HOUR_US * (taken and entry.per_hour > 0),
+            now,
+            self.servers_us,
+            servers,
+            _counted(self.counts, entry),
+            self.calls_named + (entry.call_id is not None),
+        )
 
 
 class SqliteState:
-    """SessionState in a data folder. Opened by each process on its first call."""
+    """SessionState in a data folder."""
 
     def __init__(
         self,
@@ -160,89 +137,103 @@ class SqliteState:
         microseconds: Callable[[], int] = microseconds_since_boot,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._path = data_dir.absolute() / f"state-{boot or boot_id()}.db"
+        self._file = StateFile(data_dir, boot or boot_id(), _SCHEMA + calls.SCHEMA)
         self._microseconds, self._clock = microseconds, clock
-        self._opening = threading.Lock()
-        self._worker: _Worker | None = None
-        self._inherited: _Worker | None = None
 
     def open(self, session_id: str, per_minute: int, per_hour: int, expires_at: int) -> None:
         """See SessionState."""
-        if per_minute == 0 == per_hour:
-            return
-        with self._transaction() as execute:
-            execute(_SWEEP, (int(self._clock()) - _SWEEP_MARGIN_SECONDS, _SWEPT_AT_ONCE))
-            units = (per_minute * MINUTE_US, per_hour * HOUR_US)
-            execute(_INSERT, (session_id, *units, self._microseconds(), expires_at))
+        with self._file.transaction() as execute:
+            now = self._microseconds()
+            full = (per_minute * MINUTE_US, per_hour * HOUR_US, now, now - MINUTE_US)
+            execute(_OPEN, (session_id, *full, expires_at))
 
-    def enter(self, session_id: str, role_id: str, per_minute: int, per_hour: int) -> SessionFacts:
+    def enter(self, entry: Entry) -> SessionFacts:
         """See SessionState."""
-        minute = hour = 0
-        with self._transaction() as execute:
-            generation, role, suspended = execute(_IN_FORCE, (role_id,)).fetchone()
-            if per_minute or per_hour:
-                minute, hour = self._take(execute, session_id, per_minute, per_hour)
-        revoked = revoked_reason(role is not None, suspended)
-        return facts(per_minute, per_hour, minute, hour, revoked, generation)
+        with self._file.transaction() as execute:
+            now = self._microseconds()
+            found = execute(_STANDING, (entry.session_id, entry.role_id)).fetchone()
+            standing = Standing(*found)
+            row = execute(_SELECT, (entry.session_id,)).fetchone()
+            if standing.revoked_reason is not None:
+                return _revoked(entry, standing, row and _Row(*row), now)
+            if row is None:
+                execute(_LOST, (now, now, entry.session_id))
+                row = (0, 0, now, now)
+            repeated = calls.repeated(execute, entry, standing, now)
+            return repeated or _first(execute, entry, standing, _Row(*row), now)
 
-    def _take(
-        self, execute: _Execute, session_id: str, per_minute: int, per_hour: int
-    ) -> tuple[int, int]:
-        """The units found in both buckets, from which a token is taken if both have one."""
-        row = execute(_SELECT, (session_id,)).fetchone()
-        now = self._microseconds()
-        if row is None:
-            expires_at = int(self._clock()) + _LONGEST_SESSION_SECONDS
-            execute(_INSERT, (session_id, 0, 0, now, expires_at))
-            return 0, 0
-        minute_units, hour_units, touched = row
-        minute = refilled(minute_units, per_minute, now - touched, MINUTE_US)
-        hour = refilled(hour_units, per_hour, now - touched, HOUR_US)
-        granted = facts(per_minute, per_hour, minute, hour).granted
-        minute_left = minute - MINUTE_US if granted and per_minute else minute
-        hour_left = hour - HOUR_US if granted and per_hour else hour
-        execute(_UPDATE, (minute_left, hour_left, now, session_id))
-        return minute, hour
+    def uncount(self, session_id: str, slot: int) -> None:
+        """See SessionState."""
+        with self._file.transaction() as execute:
+            found = execute(_COUNTS_OF, (session_id,)).fetchone()
+            if found is None or not found[0]:
+                return
+            counts = calls.unpacked(found[0])
+            place = min(slot, len(counts) - 1)
+            counts[place] = max(counts[place] - 1, 0)
+            execute(_RECOUNT, (counts.tobytes(), session_id))
+
+    def forget_counts(self, session_id: str) -> None:
+        """See SessionState."""
+        with self._file.transaction() as execute:
+            execute(_RECOUNT, (b"", session_id))
+
+    def peek(self, session_id: str, per_minute: int, per_hour: int) -> tuple[Window, Window]:
+        """See SessionState."""
+        entry = Entry(session_id, "", per_minute, per_hour)
+        with self._file.transaction() as execute:
+            row = execute(_SELECT, (session_id,)).fetchone()
+            units = _Row(*row).units(entry, self._microseconds()) if row else Units()
+        return (
+            window(per_minute, units.minute, MINUTE_US),
+            window(per_hour, units.hour, HOUR_US),
+        )
+
+    def counts_of(self, session_ids: Collection[str]) -> dict[str, tuple[int, ...]]:
+        """See SessionState."""
+        with self._file.transaction() as execute:
+            rows = execute(_ALL_COUNTS_OF, (json.dumps(list(session_ids)),)).fetchall()
+        return {session_id: tuple(calls.unpacked(counts)) for session_id, counts in rows}
+
+    def drop(self, session_ids: Collection[str]) -> None:
+        """See SessionState."""
+        with self._file.transaction() as execute:
+            for statement in (_DROP, calls.DROP):
+                execute(statement, (json.dumps(list(session_ids)),))
+
+    def sweep(self) -> None:
+        """See SessionState. Calls get their turn between the parts of it."""
+        before = self._microseconds() - 2 * REPEAT_US
+        self._delete(calls.SWEEP, before)
+        self._delete(_SWEEP, int(self._clock()) - SWEPT_AFTER_SECONDS)
 
     def close(self) -> None:
         """See SessionState."""
-        worker, self._worker = self._worker, None
-        if worker is not None and worker.pid == os.getpid():
-            worker.connection.close()
+        self._file.close()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[_Execute]:
-        try:
-            with self._own_worker().transaction() as execute:
-                yield execute
-        except (sqlite3.Error, OSError, ConfigError, DatabaseUnavailableError) as error:
-            if not _is_busy(error):
-                self.close()  # the next call opens it anew
-            raise StateUnavailableError(
-                f"session state in {self._path} is out of reach: {error}; check that its folder "
-                "is writable and has room, and that no stopped process holds it"
-            ) from error
-
-    def _own_worker(self) -> _Worker:
-        worker = self._worker
-        if worker is not None and worker.pid == os.getpid():
-            return worker
-        with self._opening:
-            if self._worker is None or self._worker.pid != os.getpid():
-                # Closing a connection that a fork inherited would disturb the parent's locks.
-                self._inherited = self._worker
-                self._worker = _Worker(self._path)
-            return self._worker
+    def _delete(self, statement: str, before: int) -> None:
+        for _ in range(_SWEPT_IN_ALL // _SWEPT_AT_ONCE):
+            with self._file.transaction() as execute:
+                if execute(statement, (before, _SWEPT_AT_ONCE)).rowcount < _SWEPT_AT_ONCE:
+                    return
 
 
-def _is_busy(error: Exception) -> bool:
-    if isinstance(error, sqlite3.Error):
-        code = getattr(error, "sqlite_errorcode", 0)  # absent where the driver itself refuses
-        return bool(code & 0xFF == sqlite3.SQLITE_BUSY)
-    return isinstance(error, TimeoutError)
+def _revoked(entry: Entry, standing: Standing, row: _Row | None, now: int) -> SessionFacts:
+    if row is None:
+        return facts(entry, standing, Units())
+    return facts(entry, standing, row.units(entry, now), calls.unpacked(row.counts))
 
 
-def _remove_other_boots(path: Path) -> None:
-    for other in path.parent.glob("state-*.db*"):
-        if not other.name.startswith(path.name):
-            other.unlink(missing_ok=True)
+def _first(execute: Execute, entry: Entry, standing: Standing, row: _Row, now: int) -> SessionFacts:
+    """A call that did not come before takes its tokens and is counted."""
+    units = row.units(entry, now)
+    execute(_UPDATE, (*row.after(entry, units, now), entry.session_id))
+    if entry.call_id is not None:
+        calls.remember(execute, entry, units, row.counts, row.calls_named, now)
+    return facts(entry, standing, units, calls.unpacked(row.counts))
+
+
+def _counted(packed: bytes, entry: Entry) -> bytes:
+    counts = calls.unpacked(packed or bytes(4 * entry.slots))
+    counts[min(entry.slot, len(counts) - 1)] += 1
+    return counts.tobytes()

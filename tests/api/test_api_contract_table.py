@@ -19,7 +19,7 @@ from scopebound_engine.decision.active import Loaded
 from scopebound_engine.decision.pdp import DecisionPoint
 from scopebound_engine.errors import StateUnavailableError
 from scopebound_engine.preparation import prepare
-from scopebound_engine.session.state import SessionFacts
+from scopebound_engine.session.state import Entry, SessionFacts
 from scopebound_engine.wiring import Services, build_services
 from tests.postgres import Databases
 from tests.servers import API_KEY, make_prepared
@@ -135,7 +135,7 @@ class AwayState:
     def open(self, session_id: str, per_minute: int, per_hour: int, expires_at: int) -> None:
         raise StateUnavailableError("the state database does not answer")
 
-    def enter(self, session_id: str, role_id: str, per_minute: int, per_hour: int) -> SessionFacts:
+    def enter(self, entry: Entry) -> SessionFacts:
         raise StateUnavailableError("the state database does not answer")
 
     def close(self) -> None:
@@ -338,7 +338,9 @@ def test_a_method_that_is_not_there_is_405(http: falcon.testing.TestClient) -> N
 def test_with_state_out_of_reach_provision_is_503(services: Services, token: str) -> None:
     from scopebound_engine.session.provision import Provisioner
 
-    away = Provisioner(services.roles, services.tokens, AwayState(), clock=time.time)
+    away = Provisioner(
+        services.roles, services.sessions, services.tokens, AwayState(), clock=time.time
+    )
     http = client(replace(services, provisioner=away))
     answer = http.simulate_post("/v1/provision", json={"role_id": "table"})
     assert_problem(answer, 503, "unavailable")

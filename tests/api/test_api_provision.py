@@ -19,6 +19,7 @@ from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.provision import Provisioner
 from scopebound_engine.session.state_sqlite import SqliteState
+from scopebound_engine.session.store import Sessions
 from tests.roles import ROLE_ID, store_role
 from tests.signing import tokens
 
@@ -50,6 +51,7 @@ def http(engine: Engine, tmp_path: Path) -> Iterator[Any]:
     keys = ApiKeyStore(engine, lambda: LEAP_DAY_EVE)
     provisioner = Provisioner(
         RoleStore(engine, lambda: LEAP_DAY_EVE),
+        Sessions(engine, lambda: LEAP_DAY_EVE),
         tokens(lambda: LEAP_DAY_EVE),
         SqliteState(tmp_path),
         clock=lambda: LEAP_DAY_EVE,

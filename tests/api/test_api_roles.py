@@ -23,6 +23,7 @@ from scopebound_engine.role.model import RoleFields, parse
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.provision import Provisioner
 from scopebound_engine.session.state_sqlite import SqliteState
+from scopebound_engine.session.store import Sessions
 from tests.signing import tokens
 
 NOON = 1_777_464_000  # 2026-04-29T12:00:00Z
@@ -78,7 +79,9 @@ def app(engine: Engine, keys: ApiKeyStore, tmp_path: Path) -> Iterator[Any]:
     ticks = itertools.count(NOON)
     store = RoleStore(engine, lambda: next(ticks))
     state = SqliteState(tmp_path)
-    provisioner = Provisioner(store, tokens(lambda: NOON), state, clock=lambda: NOON)
+    provisioner = Provisioner(
+        store, Sessions(engine, lambda: NOON), tokens(lambda: NOON), state, clock=lambda: NOON
+    )
     item = RoleItem(store, provisioner)
     doorkeeper = Doorkeeper(keys, lambda: NOON)
     app = falcon.App(middleware=[Context(doorkeeper)])

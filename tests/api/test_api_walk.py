@@ -29,6 +29,7 @@ from scopebound_engine.config import Config
 from scopebound_engine.database.engine import open_database
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.provision import Provisioner
+from scopebound_engine.session.store import Sessions
 from scopebound_engine.wiring import build_services
 from tests.description import DOCUMENT
 from tests.servers import API_KEY, make_prepared
@@ -80,7 +81,8 @@ class Served:
         doorkeeper = Doorkeeper(keys, time.time)
         self._ends.callback(doorkeeper.close)
         old = self._services
-        provisioner = Provisioner(roles, old.tokens, old.state, clock=time.time)
+        sessions = Sessions(engine, time.time)
+        provisioner = Provisioner(roles, sessions, old.tokens, old.state, clock=time.time)
         self._app = create_app(
             replace(old, roles=roles, api_keys=keys, doorkeeper=doorkeeper, provisioner=provisioner)
         )

@@ -99,7 +99,7 @@ def test_the_document_has_the_contracts_shape() -> None:
 
 @pytest.mark.parametrize("reason", ["role deleted", ""])
 def test_a_revoked_session_carries_its_reason(reason: str) -> None:
-    revoked = SessionFacts(SESSION.minute, SESSION.hour, reason)
+    revoked = SessionFacts(SESSION.minute, SESSION.hour, revoked_reason=reason)
     session = build(Call("tool_call", "pay", {}, "c"), CLAIMS, WEDNESDAY_MS, revoked)["session"]
 
     assert (session["revoked"], session["revoked_reason"]) == (True, reason)

@@ -18,7 +18,7 @@ from scopebound_engine.decision.pdp import (
 )
 from scopebound_engine.decision.verdict import Verdict, Violation
 from scopebound_engine.errors import EvaluationError, OverloadError
-from scopebound_engine.session.state import UNLIMITED, SessionFacts
+from scopebound_engine.session.state import UNLIMITED, Entry, SessionFacts
 from tests.decision.small_bundles import packed, verified
 from tests.session.hostile_tokens import Forger
 from tests.signing import AUDIENCE, ISSUER, KEY_ID, signing_key, tokens
@@ -125,8 +125,8 @@ class State:
     def open(self, session_id: str, per_minute: int, per_hour: int, expires_at: int) -> None:
         """Nothing to open."""
 
-    def enter(self, session_id: str, role_id: str, per_minute: int, per_hour: int) -> SessionFacts:
-        return SessionFacts(UNLIMITED, UNLIMITED, None, self.generation)
+    def enter(self, entry: Entry) -> SessionFacts:
+        return SessionFacts(UNLIMITED, UNLIMITED, generation=self.generation)
 
     def close(self) -> None:
         """Nothing to let go of."""

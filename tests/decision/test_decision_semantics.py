@@ -284,7 +284,7 @@ def test_a_revoked_session_is_denied_first_and_told_not_to_try_again(
     active: ActiveBundle, reason: str
 ) -> None:
     empty = Window(5, False, 0, 12)
-    facts = document(role(), session=SessionFacts(empty, empty, reason))
+    facts = document(role(), session=SessionFacts(empty, empty, revoked_reason=reason))
     first, second = judged(active, facts).violations
     assert (first.code, first.severity, first.retry_guidance) == ("SESSION_EXPIRED", "low", "none")
     assert reason in first.reason

@@ -1,13 +1,16 @@
 """Provisioning on real stores: what a session's token says, how long it lives, who gets one."""
 
+import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import jwt
 import pytest
 from sqlalchemy import Engine
 
-from scopebound_engine.access.api_keys import ApiKey
+from scopebound_engine.access.api_keys import ApiKey, ApiKeyStore
 from scopebound_engine.errors import (
     ConflictError,
     ForbiddenError,
@@ -19,7 +22,8 @@ from scopebound_engine.parsing import parse
 from scopebound_engine.role.model import Role, RoleChanges, RoleFields
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.provision import Provisioner
-from scopebound_engine.session.state import SessionState
+from scopebound_engine.session.state import Entry, SessionState
+from scopebound_engine.session.store import Sessions
 from scopebound_engine.session.tokens import MAX_TOKEN_BYTES, Tokens
 from tests.signing import AUDIENCE, ISSUER, KEY_ID, signing_key, tokens
 
@@ -33,6 +37,11 @@ def key(*roles: str) -> ApiKey:
     return ApiKey("k", "k", "sb-k", frozenset({"enforce"}), roles, datetime.now(UTC))
 
 
+def new_ids() -> Iterator[str]:
+    while True:
+        yield str(uuid.uuid4())
+
+
 class Desk:
     """A provisioner with what it stands on, at NOW."""
 
@@ -40,8 +49,14 @@ class Desk:
         self.roles, self.state = RoleStore(database, lambda: NOW), state
         self.tokens: Tokens = tokens(lambda: NOW)
         self.provisioner = Provisioner(
-            self.roles, self.tokens, state, clock=lambda: NOW, new_id=lambda: SESSION_ID
+            self.roles,
+            Sessions(database, lambda: NOW),
+            self.tokens,
+            state,
+            clock=lambda: NOW,
+            new_id=chain([SESSION_ID], new_ids()).__next__,
         )
+        ApiKeyStore(database, lambda: NOW, new_id=lambda: "k").create("k", frozenset({"enforce"}))
 
     def role(self, name: str = "agent", **fields: Any) -> Role:
         return self.roles.create(parse(RoleFields, {"name": name, **fields}))
@@ -137,10 +152,11 @@ def test_a_role_with_nothing_makes_a_token_with_every_claim(desk: Desk) -> None:
     assert bare["allowed_tools"] == bare["allowed_days"] == []
 
 
-def test_sessions_are_told_apart(database: Engine, state: SessionState) -> None:
-    roles = RoleStore(database, lambda: NOW)
-    roles.create(parse(RoleFields, {"name": "agent"}))
-    provisioner = Provisioner(roles, tokens(lambda: NOW), state, clock=lambda: NOW)
+def test_sessions_are_told_apart(desk: Desk, database: Engine, state: SessionState) -> None:
+    desk.role()
+    provisioner = Provisioner(
+        desk.roles, Sessions(database, lambda: NOW), desk.tokens, state, clock=lambda: NOW
+    )
     assert len({provisioner.provision("agent", 0, key()).session_id for _ in range(5)}) == 5
 
 
@@ -201,7 +217,7 @@ def test_a_key_for_some_roles_provisions_those_by_name_or_uuid(desk: Desk) -> No
 def test_a_session_begins_with_full_buckets(desk: Desk) -> None:
     role = desk.role(rate_limit_per_minute=3, rate_limit_per_hour=2)
     desk.provisioner.provision("agent", 0, key())
-    found = desk.state.enter(SESSION_ID, role.id, 3, 2)
+    found = desk.state.enter(Entry(SESSION_ID, role.id, 3, 2))
     assert (found.minute.remaining, found.hour.remaining) == (2, 1)
     assert found.revoked_reason is None
 
@@ -249,7 +265,7 @@ def test_a_child_gets_the_merged_tools_and_constraints_and_else_its_own(desk: De
     }
     desk.role("lone")
     own = desk.claims("lone").keys() - {"sub", "role", "role_id"}
-    own -= {"allowed_tools", "parameter_constraints"}
+    own -= {"allowed_tools", "parameter_constraints", "jti", "root_session_id"}
     assert {name: claims[name] for name in own} == {name: desk.claims("lone")[name] for name in own}
 
 

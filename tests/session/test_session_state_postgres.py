@@ -8,9 +8,11 @@ import pytest
 
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.errors import ConfigError, StateUnavailableError
+from scopebound_engine.session.state import Entry
 from scopebound_engine.session.state_postgres import PostgresState
 from tests.postgres import PostgresServer
 from tests.roles import ROLE_ID, store_role
+from tests.sessions import VOLATILE_TABLES, store_session
 
 LATER = 4_000_000_000
 
@@ -19,6 +21,8 @@ def prepare(url: str, folder: Path) -> None:
     engine = open_database(url, folder)
     migrate(engine)
     store_role(engine)
+    for session in ("s", "t"):
+        store_session(engine, session)
     engine.dispose()
 
 
@@ -45,12 +49,12 @@ def test_after_a_crash_of_the_server_the_buckets_are_empty(
     server: PostgresServer, state: PostgresState
 ) -> None:
     state.open("s", 60, 60, LATER)
-    assert state.enter("s", ROLE_ID, 60, 60).granted
+    assert state.enter(Entry("s", ROLE_ID, 60, 60)).granted
     server.stop()
     with pytest.raises(StateUnavailableError, match="SCOPEBOUND_DATABASE_URL"):
-        state.enter("s", ROLE_ID, 60, 60)
+        state.enter(Entry("s", ROLE_ID, 60, 60))
     server.start()
-    assert not state.enter("s", ROLE_ID, 60, 60).granted
+    assert not state.enter(Entry("s", ROLE_ID, 60, 60)).granted
 
 
 def test_the_first_call_after_a_restart_is_answered_whatever_connections_were_open(
@@ -58,15 +62,15 @@ def test_the_first_call_after_a_restart_is_answered_whatever_connections_were_op
 ) -> None:
     state.open("s", 60, 60, LATER)
     with ThreadPoolExecutor(4) as threads, psycopg.connect(server.url()) as holder:
-        holder.execute("SELECT 1 FROM session_buckets FOR UPDATE")
-        waiting = [threads.submit(state.enter, "s", ROLE_ID, 60, 60) for _ in range(4)]
+        holder.execute("SELECT 1 FROM session_states FOR UPDATE")
+        waiting = [threads.submit(state.enter, Entry("s", ROLE_ID, 60, 60)) for _ in range(4)]
         time.sleep(0.1)
         holder.rollback()
         assert all(call.result().granted for call in waiting)
     server.stop()
     server.start()
     state.open("t", 60, 60, LATER)
-    assert state.enter("t", ROLE_ID, 60, 60).granted
+    assert state.enter(Entry("t", ROLE_ID, 60, 60)).granted
 
 
 def test_a_frozen_server_is_not_waited_for_and_found_again_at_once(
@@ -77,22 +81,22 @@ def test_a_frozen_server_is_not_waited_for_and_found_again_at_once(
         for _ in range(2):  # on a connection that was open, then on a new one
             began = time.monotonic()
             with pytest.raises(StateUnavailableError):
-                state.enter("s", ROLE_ID, 60, 60)
+                state.enter(Entry("s", ROLE_ID, 60, 60))
             assert time.monotonic() - began < 0.8
-    assert state.enter("s", ROLE_ID, 60, 60).granted
+    assert state.enter(Entry("s", ROLE_ID, 60, 60)).granted
 
 
 def test_a_row_that_someone_keeps_locked_is_not_waited_for(url: str) -> None:
     state = PostgresState(url)
     state.open("s", 60, 60, LATER)
     with psycopg.connect(url) as holder:
-        holder.execute("SELECT 1 FROM session_buckets WHERE session_id = 's' FOR UPDATE")
+        holder.execute("SELECT 1 FROM session_states WHERE session_id = 's' FOR UPDATE")
         began = time.monotonic()
         with pytest.raises(StateUnavailableError):
-            state.enter("s", ROLE_ID, 60, 60)
+            state.enter(Entry("s", ROLE_ID, 60, 60))
         assert time.monotonic() - began < 0.5
         holder.rollback()
-    assert state.enter("s", ROLE_ID, 60, 60).granted
+    assert state.enter(Entry("s", ROLE_ID, 60, 60)).granted
     state.close()
 
 
@@ -100,28 +104,16 @@ def test_a_clock_of_the_server_that_went_backwards_takes_nothing_away(url: str) 
     state = PostgresState(url)
     state.open("s", 60, 60, LATER)
     with psycopg.connect(url) as connection:
-        connection.execute("UPDATE session_buckets SET touched_us = touched_us + 3600000000")
-    assert state.enter("s", ROLE_ID, 60, 60).minute.remaining == 59
+        connection.execute("UPDATE session_states SET touched_us = touched_us + 3600000000")
+    assert state.enter(Entry("s", ROLE_ID, 60, 60)).minute.remaining == 59
     state.close()
 
 
-def test_expired_sessions_are_swept_a_few_at_a_time(url: str) -> None:
-    state = PostgresState(url)
-    with psycopg.connect(url) as connection:
-        connection.execute(
-            "INSERT INTO session_buckets "
-            "SELECT 'old-' || n, 0, 0, 0, 1 FROM generate_series(1, 30) AS n"
-        )
-    state.open("new", 1, 1, LATER)
-    with psycopg.connect(url) as connection:
-        assert connection.execute("SELECT count(*) FROM session_buckets").fetchone() == (11,)
-    state.close()
-
-
-def test_what_every_call_changes_is_not_written_ahead(url: str) -> None:
+@pytest.mark.parametrize("table", VOLATILE_TABLES)
+def test_what_every_call_changes_is_not_written_ahead(url: str, table: str) -> None:
     with psycopg.connect(url) as connection:
         kind = connection.execute(
-            "SELECT relpersistence FROM pg_class WHERE relname = 'session_buckets'"
+            "SELECT relpersistence FROM pg_class WHERE relname = %s", (table,)
         ).fetchone()
     assert kind == ("u",)
 
@@ -131,8 +123,10 @@ def test_what_every_call_changes_is_not_written_ahead(url: str) -> None:
     [
         "scopebound_enter('s'::text, 5::bigint, 5::bigint)",
         "scopebound_enter('s'::text, 'r'::text, 5::bigint, 5::bigint)",
+        "scopebound_admit('s'::text, 'r'::text, 5::bigint, 5::bigint)",
+        "scopebound_open('s'::text, 5::bigint, 5::bigint, 5::bigint)",
     ],
-    ids=["blind to suspensions", "blind to activations"],
+    ids=["blind to suspensions", "to activations", "to revocations", "opens what is not stored"],
 )
 def test_a_node_of_a_former_program_finds_no_function_to_enter_by(url: str, call: str) -> None:
     with (

@@ -13,12 +13,11 @@ import pytest
 
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.errors import StateUnavailableError
-from scopebound_engine.session.state_sqlite import (
-    SqliteState,
-    boot_id,
-    microseconds_since_boot,
-)
+from scopebound_engine.session.state import Entry
+from scopebound_engine.session.state_file import boot_id, microseconds_since_boot
+from scopebound_engine.session.state_sqlite import SqliteState
 from tests.roles import ROLE_ID, store_role
+from tests.sessions import store_session
 
 LATER = 4_000_000_000
 
@@ -28,6 +27,8 @@ def _database(tmp_path: Path) -> None:
     engine = open_database(None, tmp_path)
     migrate(engine)
     store_role(engine)
+    for session in ("s", "t"):
+        store_session(engine, session)
     engine.dispose()
 
 
@@ -59,28 +60,28 @@ def test_buckets_refill_to_the_microsecond(clock: Clock, tmp_path: Path) -> None
     state = clock.state(tmp_path)
     state.open("s", 3, 0, LATER)
     for _ in range(3):
-        assert state.enter("s", ROLE_ID, 3, 0).granted
+        assert state.enter(Entry("s", ROLE_ID, 3, 0)).granted
     clock.boot_us += 20_000_000 - 1
-    assert state.enter("s", ROLE_ID, 3, 0).minute.retry_after_seconds == 1
+    assert state.enter(Entry("s", ROLE_ID, 3, 0)).minute.retry_after_seconds == 1
     clock.boot_us += 1
-    assert state.enter("s", ROLE_ID, 3, 0).granted
-    assert state.enter("s", ROLE_ID, 3, 0).minute.retry_after_seconds == 20
+    assert state.enter(Entry("s", ROLE_ID, 3, 0)).granted
+    assert state.enter(Entry("s", ROLE_ID, 3, 0)).minute.retry_after_seconds == 20
 
 
 def test_the_time_of_day_does_not_count(clock: Clock, tmp_path: Path) -> None:
     state = clock.state(tmp_path)
     state.open("s", 1, 0, LATER)
-    state.enter("s", ROLE_ID, 1, 0)
+    state.enter(Entry("s", ROLE_ID, 1, 0))
     clock.epoch += 86_400
-    assert not state.enter("s", ROLE_ID, 1, 0).granted
+    assert not state.enter(Entry("s", ROLE_ID, 1, 0)).granted
 
 
 def test_a_restart_of_the_service_keeps_the_buckets(clock: Clock, tmp_path: Path) -> None:
     first = clock.state(tmp_path)
     first.open("s", 2, 0, LATER)
-    first.enter("s", ROLE_ID, 2, 0)
+    first.enter(Entry("s", ROLE_ID, 2, 0))
     first.close()
-    assert clock.state(tmp_path).enter("s", ROLE_ID, 2, 0).minute.remaining == 0
+    assert clock.state(tmp_path).enter(Entry("s", ROLE_ID, 2, 0)).minute.remaining == 0
 
 
 def test_after_another_boot_the_buckets_are_empty_and_the_old_file_is_gone(
@@ -89,22 +90,11 @@ def test_after_another_boot_the_buckets_are_empty_and_the_old_file_is_gone(
     clock.state(tmp_path).open("s", 5, 5, LATER)
     clock.boot_us = 1_000_000
     again = clock.state(tmp_path, boot="boot-2")
-    assert not again.enter("s", ROLE_ID, 5, 5).granted
+    assert not again.enter(Entry("s", ROLE_ID, 5, 5)).granted
     clock.boot_us += 12_000_000
-    assert not again.enter("s", ROLE_ID, 5, 5).hour.granted
-    assert again.enter("s", ROLE_ID, 5, 0).minute.granted
+    assert not again.enter(Entry("s", ROLE_ID, 5, 5)).hour.granted
+    assert again.enter(Entry("s", ROLE_ID, 5, 0)).minute.granted
     assert not list(tmp_path.glob("state-boot-1.db*"))
-
-
-def test_expired_sessions_are_swept_a_few_at_a_time(clock: Clock, tmp_path: Path) -> None:
-    state = clock.state(tmp_path)
-    for number in range(30):
-        state.open(f"old-{number}", 1, 1, int(clock.epoch) + 60)
-    clock.epoch += 1_000
-    state.open("new", 1, 1, LATER)
-    with sqlite3.connect(tmp_path / "state-boot-1.db") as connection:
-        assert connection.execute("SELECT count(*) FROM session_buckets").fetchone() == (11,)
-    connection.close()
 
 
 def test_the_file_is_private(clock: Clock, tmp_path: Path) -> None:
@@ -120,11 +110,11 @@ def test_a_process_that_keeps_the_file_busy_is_not_waited_for(clock: Clock, tmp_
     holder.execute("BEGIN IMMEDIATE")
     began = time.monotonic()
     with pytest.raises(StateUnavailableError, match=r"database is locked.*no stopped process"):
-        state.enter("s", ROLE_ID, 5, 5)
+        state.enter(Entry("s", ROLE_ID, 5, 5))
     assert time.monotonic() - began < 0.4
     holder.execute("ROLLBACK")
     holder.close()
-    assert state.enter("s", ROLE_ID, 5, 5).minute.remaining == 4
+    assert state.enter(Entry("s", ROLE_ID, 5, 5)).minute.remaining == 4
 
 
 def test_a_process_killed_in_mid_call_leaves_the_others_working(tmp_path: Path) -> None:
@@ -132,18 +122,19 @@ def test_a_process_killed_in_mid_call_leaves_the_others_working(tmp_path: Path) 
     state.open("s", 10**6, 0, LATER)
     loop = (
         "import sys; from pathlib import Path\n"
+        "from scopebound_engine.session.state import Entry\n"
         "from scopebound_engine.session.state_sqlite import SqliteState\n"
         "state = SqliteState(Path(sys.argv[1]))\n"
-        "while True: state.enter('s', sys.argv[2], 10**6, 0); print(flush=True)"
+        "while True: state.enter(Entry('s', sys.argv[2], 10**6, 0)); print(flush=True)"
     )
     command = [sys.executable, "-c", loop, str(tmp_path), ROLE_ID]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         for _ in range(100):
-            assert state.enter("s", ROLE_ID, 10**6, 0).granted
+            assert state.enter(Entry("s", ROLE_ID, 10**6, 0)).granted
         os.kill(process.pid, signal.SIGKILL)
-    assert state.enter("s", ROLE_ID, 10**6, 0).granted
+    assert state.enter(Entry("s", ROLE_ID, 10**6, 0)).granted
     state.close()
 
 
@@ -152,16 +143,16 @@ def test_a_torn_file_is_an_error_and_a_new_one_begins_empty(clock: Clock, tmp_pa
     path.write_bytes(b"torn" * 4_096)
     state = clock.state(tmp_path)
     with pytest.raises(StateUnavailableError, match="not a database"):
-        state.enter("s", ROLE_ID, 5, 5)
+        state.enter(Entry("s", ROLE_ID, 5, 5))
     path.unlink()
-    assert not state.enter("s", ROLE_ID, 5, 5).granted
-    assert state.enter("t", ROLE_ID, 0, 0).granted
+    assert not state.enter(Entry("s", ROLE_ID, 5, 5)).granted
+    assert state.enter(Entry("t", ROLE_ID, 0, 0)).granted
 
 
 def test_a_data_folder_that_cannot_be_used_is_an_error(clock: Clock, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StateUnavailableError, match="SCOPEBOUND_DATA_DIR"):
-        clock.state(tmp_path / "file").enter("s", ROLE_ID, 5, 5)
+        clock.state(tmp_path / "file").enter(Entry("s", ROLE_ID, 5, 5))
 
 
 def test_without_the_database_no_session_is_known_to_be_in_force(
@@ -171,10 +162,10 @@ def test_without_the_database_no_session_is_known_to_be_in_force(
     stored.rename(tmp_path / "elsewhere")
     state = clock.state(tmp_path)
     with pytest.raises(StateUnavailableError, match="unable to open database"):
-        state.enter("s", ROLE_ID, 0, 0)
+        state.enter(Entry("s", ROLE_ID, 0, 0))
     assert not stored.exists()
     (tmp_path / "elsewhere").rename(stored)
-    assert state.enter("s", ROLE_ID, 0, 0).revoked_reason is None
+    assert state.enter(Entry("s", ROLE_ID, 0, 0)).revoked_reason is None
 
 
 def test_a_database_without_roles_is_an_error(clock: Clock, tmp_path: Path) -> None:
@@ -182,7 +173,7 @@ def test_a_database_without_roles_is_an_error(clock: Clock, tmp_path: Path) -> N
         connection.execute("DROP TABLE roles")
     connection.close()
     with pytest.raises(StateUnavailableError, match="no such table"):
-        clock.state(tmp_path).enter("s", ROLE_ID, 5, 5)
+        clock.state(tmp_path).enter(Entry("s", ROLE_ID, 5, 5))
 
 
 def test_a_folder_may_have_any_name(clock: Clock, tmp_path: Path) -> None:
@@ -191,16 +182,19 @@ def test_a_folder_may_have_any_name(clock: Clock, tmp_path: Path) -> None:
     (tmp_path / "scopebound.db").rename(folder / "scopebound.db")
     state = clock.state(folder)
     state.open("s", 5, 5, LATER)
-    assert state.enter("s", ROLE_ID, 5, 5).minute.remaining == 4
+    assert state.enter(Entry("s", ROLE_ID, 5, 5)).minute.remaining == 4
     assert not list(tmp_path.glob("state*"))
 
 
 def test_the_database_is_attached_to_be_read_only(clock: Clock, tmp_path: Path) -> None:
     state = clock.state(tmp_path)
     state.open("s", 5, 5, LATER)
-    with state._transaction() as execute, pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with (
+        state._file.transaction() as execute,
+        pytest.raises(sqlite3.OperationalError, match="readonly"),
+    ):
         execute("DELETE FROM stored.roles")
-    assert state.enter("s", ROLE_ID, 5, 5).revoked_reason is None
+    assert state.enter(Entry("s", ROLE_ID, 5, 5)).revoked_reason is None
 
 
 def test_boots_are_told_apart_and_time_never_stands(tmp_path: Path) -> None:
