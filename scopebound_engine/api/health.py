@@ -86,11 +86,14 @@ class Health:
                 yield f"worker {report.pid}: {report.error}"
 
     def _is_troubled(self, report: WorkerReport) -> bool:
-        """Whether its last error was not yet over at its last report, which renews the time."""
+        """Whether its last error was not yet over at its last report, which renews the time.
+
+        A report takes a while to be written.
+        """
         if report.error_at is None:
             return False
         reported_at = self.clock() - report.silent_seconds
-        return reported_at - report.error_at.timestamp() < REPORT_SECONDS
+        return reported_at - report.error_at.timestamp() < 2 * REPORT_SECONDS
 
 
 def _is_beside(own: WorkerReport, other: WorkerReport) -> bool:
