@@ -109,9 +109,13 @@ def _granted(tool: str) -> dict[str, Any]:
 
 def _less_and_less() -> Iterator[Case]:
     """Calls of which a fact is missing, then all but the action."""
-    for action, call in (("call", TOOL_CALL), ("MCP call", MCP_CALL), ("delegation", DELEGATION)):
+    for kind, call in (
+        ("a tool call", TOOL_CALL),
+        ("an MCP tool call", MCP_CALL),
+        ("a delegation", DELEGATION),
+    ):
         for name in call:
-            yield Case(f"a {action} without {name}", changed(call, {f"/{name}": MISSING}))
+            yield Case(f"{kind} that lacks {name}", changed(call, {f"/{name}": MISSING}))
         for name in ("claims", "session", "now"):
-            yield Case(f"a {action} with empty {name}", changed(call, {f"/{name}": {}}))
-        yield Case(f"a {action} of which nothing is known", {"action": call["action"]})
+            yield Case(f"{kind} with empty {name}", changed(call, {f"/{name}": {}}))
+        yield Case(f"{kind} of which nothing is known", {"action": call["action"]})

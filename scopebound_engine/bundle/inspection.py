@@ -34,7 +34,7 @@ from scopebound_engine.rego.checks.values import Values
 from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.program import Program
 
-# What fails in these steps has no plan that the others could look at.
+# What fails so has no plan that other steps could look at, or may not be asked once more.
 _NOT_COMPILED: Final = frozenset({"source", "size", "parse", "compile", "sandbox"})
 # Tools beyond these, and calls without a verdict beyond those, tell nothing new.
 _TOOLS: Final = 12
@@ -218,19 +218,21 @@ def verdicts_on_all(candidate: Candidate) -> Iterator[Finding]:
 
 
 def _asked(candidate: Candidate, cases: Iterable[Case]) -> list[tuple[Case, Answer]]:
-    """The answers to these calls, up to the first few without a verdict."""
+    """The answers to these calls, up to one that ends a process, or some without a verdict."""
     answers: list[tuple[Case, Answer]] = []
     for case, answer in candidate.trial.answers(cases):
         answers.append((case, answer))
-        if sum(bool(answer.problem) for _, answer in answers) == _TOLD:
+        if answer.lost or sum(bool(answer.problem) for _, answer in answers) == _TOLD:
             break
     return answers
 
 
 def _silences(answers: Iterable[tuple[Case, Answer]]) -> Iterator[Finding]:
     for case, answer in answers:
-        if answer.problem:
-            message = f"{case.name} gets no verdict: {answer.problem}"
+        message = f"{case.name} gets no verdict: {answer.problem}"
+        if answer.lost:
+            yield Finding("sandbox", message, remedy="leave out what you added last")
+        elif answer.problem:
             remedy = "in a rule, test what a value is (is_string, is_number) before it is used"
             yield Finding("behaviour", message, remedy=remedy)
 

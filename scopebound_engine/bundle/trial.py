@@ -25,11 +25,15 @@ _SECONDS: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verdict, with the codes of a denial; or `problem`, why there is none."""
+    """A verdict, with the codes of a denial; or `problem`, why there is none.
+
+    `lost` says that the question ended the process that was asked.
+    """
 
     allow: bool = False
     codes: tuple[str, ...] = ()
     problem: str = ""
+    lost: bool = False
 
 
 class Trial:
@@ -73,4 +77,4 @@ class Trial:
 def _lost(status: int) -> dict[str, Any]:
     late = -status in OUT_OF_TIME
     problem = f"it takes more than {_SECONDS * 1_000:g} ms of processor time"
-    return {"problem": problem if late else ending(status)}
+    return {"problem": problem if late else ending(status), "lost": True}

@@ -9,6 +9,7 @@ import json
 import os
 import selectors
 import socket
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -132,6 +133,7 @@ def _serve(connection: socket.socket, run: Callable[[int], Answer]) -> NoReturn:
         status = 0
     except BaseException:
         traceback.print_exc()
+        sys.stderr.flush()
         raise
     finally:
         os._exit(status)

@@ -28,7 +28,7 @@ def test_rules_are_counted_by_their_heads_over_all_files() -> None:
 
 
 def test_an_else_is_no_rule_of_its_own() -> None:
-    source = "package t\nimport rego.v1\nx := 1 if {\n\tinput.a\n} else := 2 if {\n\tinput.b\n} else := 3\n"
+    source = "package t\nx := 1 if {\n\tinput.a\n} else := 2 if {\n\tinput.b\n} else := 3\n"
     assert told(too_many_rules({"a.rego": source}, Bound(1, 1))) == []
 
 
