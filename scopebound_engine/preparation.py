@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import Engine
+
 from scopebound_engine import whole_file
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.model import ADMIN
@@ -52,6 +54,17 @@ def prepare(config: Config) -> Prepared:
         _bundle(config, Registry(engine, time.time))
         engine.dispose()
     return Prepared(api_key_file)
+
+
+def open_migrated(config: Config) -> Engine:
+    """The configured database, for a command that works on it without a server.
+
+    Its tables and the data folder are there. Raises ConfigError, DatabaseUnavailableError.
+    """
+    make_data_dir(config.data_dir)
+    engine = open_database(database_url(config), config.data_dir)
+    migrate(engine)
+    return engine
 
 
 def make_data_dir(data_dir: Path) -> None:

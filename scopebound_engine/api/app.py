@@ -9,6 +9,7 @@ from scopebound_engine import strict_json
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import body, problems
 from scopebound_engine.api.api_keys import ApiKeyCollection, ApiKeyItem
+from scopebound_engine.api.baselines import BaselineItem
 from scopebound_engine.api.bundles import BundleCollection, BundleItem
 from scopebound_engine.api.docs import PAGE_HEADERS, page
 from scopebound_engine.api.enforce import Enforce
@@ -19,6 +20,7 @@ from scopebound_engine.api.provision import Provision
 from scopebound_engine.api.published import Published
 from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.api.seats import Seats
+from scopebound_engine.api.sessions import SessionItem
 from scopebound_engine.config import from_env
 from scopebound_engine.logs import configure
 from scopebound_engine.preparation import prepare
@@ -37,13 +39,17 @@ def create_app(services: Services) -> App:
     app.add_route(problems.ENFORCE, Enforce(services.decisions, config, "tool_call"))
     app.add_route(problems.MCP_ENFORCE, Enforce(services.decisions, config, "mcp_tool_call"))
     app.add_route("/mgmt/v1/roles", RoleCollection(services.roles, services.provisioner))
-    role = RoleItem(services.roles, services.provisioner)
+    role = RoleItem(services.roles, services.provisioner, services.sessions)
     app.add_route("/mgmt/v1/roles/{role_id}", role)
     app.add_route("/mgmt/v1/roles/{role_id}/suspend", role, suffix="suspend")
     app.add_route("/mgmt/v1/roles/{role_id}/resume", role, suffix="resume")
+    app.add_route("/mgmt/v1/roles/{role_id}/revoke-sessions", role, suffix="revoke_sessions")
+    baseline = BaselineItem(services.roles, services.baselines)
+    app.add_route("/mgmt/v1/roles/{role_id}/baseline", baseline)
+    _route_sessions(app, services)
     _route_bundles(app, services)
     app.add_route("/mgmt/v1/api-keys", ApiKeyCollection(services.api_keys))
-    app.add_route("/mgmt/v1/api-keys/{key_id}", ApiKeyItem(services.api_keys))
+    app.add_route("/mgmt/v1/api-keys/{key_id}", ApiKeyItem(services.api_keys, services.sessions))
     app.add_route(
         "/healthz",
         Health(
@@ -60,6 +66,12 @@ def create_app(services: Services) -> App:
     app.add_route("/openapi.json", Published(strict_json.dumps(description), JSON))
     app.add_route("/docs", Published(page(description), HTML, PAGE_HEADERS))
     return app
+
+
+def _route_sessions(app: App, services: Services) -> None:
+    session = SessionItem(services.sessions, services.state, services.baselines, services.clock)
+    app.add_route("/v1/sessions/{session_id}", session)
+    app.add_route("/v1/sessions/{session_id}/clear-drift", session, suffix="clear_drift")
 
 
 def _route_bundles(app: App, services: Services) -> None:

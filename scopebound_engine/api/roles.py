@@ -31,6 +31,7 @@ from scopebound_engine.role.model import (
 )
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.provision import Provisioner
+from scopebound_engine.session.store import Sessions
 
 log = structlog.get_logger()
 
@@ -67,33 +68,41 @@ class RoleItem:
 
     roles: RoleStore
     provisioner: Provisioner
+    sessions: Sessions
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
         """The role."""
         key = require(req, ROLES, ENFORCE)
         queries.only(req)
-        answer_json(resp, _answer(key, self.roles.get(_uuid(role_id))))
+        answer_json(resp, _answer(key, self.roles.get(role_uuid(role_id))))
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
-        """Replace what the body names and leave the rest; answers with `warnings`."""
+        """Replace what the body names and leave the rest; answers with `warnings`.
+
+        The change is for sessions to come: those that live keep the claims of their tokens.
+        """
         require(req, ROLES)
         queries.only(req)
         changes = parse(RoleChanges, read_json(req))
-        role = self.roles.update(_uuid(role_id), changes, self.provisioner.check)
-        answer_json(resp, _answer_change(self.roles, role))
+        role = self.roles.update(role_uuid(role_id), changes, self.provisioner.check)
+        concerned = (role.id, *self.roles.below(role.id))
+        former = self.sessions.count_former(concerned, role.updated_at)
+        answer_json(
+            resp, _answer_change(self.roles, role) | {"sessions_with_former_claims": former}
+        )
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
         """Delete the role; its live sessions are denied from now on."""
         key = require(req, ROLES)
         queries.only(req)
-        role = self.roles.delete(_uuid(role_id))
+        role = self.roles.delete(role_uuid(role_id))
         log.warning("role deleted", role_id=role.id, role=role.name, api_key=key.id)
         answer_json(resp, {"deleted": True, "id": role.id, "name": role.name})
 
     def on_post_suspend(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
         """Take the role out of force: no new sessions, and its live ones are denied."""
         key, reason = require(req, ROLES), _reason(req)
-        role = self.roles.suspend(_uuid(role_id), reason)
+        role = self.roles.suspend(role_uuid(role_id), reason)
         log.warning(
             "role suspended", role_id=role.id, role=role.name, api_key=key.id, reason=reason
         )
@@ -102,9 +111,26 @@ class RoleItem:
     def on_post_resume(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
         """Put the role in force again."""
         key, reason = require(req, ROLES), _reason(req)
-        role = self.roles.resume(_uuid(role_id))
+        role = self.roles.resume(role_uuid(role_id))
         log.warning("role resumed", role_id=role.id, role=role.name, api_key=key.id, reason=reason)
         answer_json(resp, role_response(role))
+
+    def on_post_revoke_sessions(
+        self, req: falcon.Request, resp: falcon.Response, role_id: str
+    ) -> None:
+        """End all live sessions of the role and what they spawned; new ones may be made."""
+        key, reason = require(req, ROLES), _reason(req)
+        role = self.roles.get(role_uuid(role_id))
+        ended = self.sessions.revoke_of_role(role.id, reason or "all sessions of the role")
+        log.warning(
+            "sessions of a role revoked",
+            role_id=role.id,
+            role=role.name,
+            api_key=key.id,
+            reason=reason,
+            ended=ended,
+        )
+        answer_json(resp, {"id": role.id, "name": role.name, "sessions_ended": ended})
 
 
 def _may_read(key: ApiKey, role: Role) -> bool:
@@ -121,7 +147,8 @@ def _answer_change(roles: RoleStore, role: Role) -> dict[str, Any]:
     return role_response(role, warnings_of(effective(roles.chain(role))))
 
 
-def _uuid(role_id: str) -> str:
+def role_uuid(role_id: str) -> str:
+    """The UUID in a role's address. Raises NotFoundError for what is none."""
     if not is_uuid(role_id):
         raise NotFoundError(
             "a role's address ends in its UUID; GET /mgmt/v1/roles?name= finds one by its name"

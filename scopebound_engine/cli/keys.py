@@ -105,15 +105,11 @@ def _use(key: "PublishedKey", own: bool) -> str:
 
 def _stores() -> "tuple[ApiKeyStore, NodeKeys]":
     from scopebound_engine.access.api_keys import ApiKeyStore
-    from scopebound_engine.database.engine import migrate, open_database
-    from scopebound_engine.preparation import make_data_dir
+    from scopebound_engine.preparation import open_migrated
     from scopebound_engine.session.key_folder import KeyFolder
     from scopebound_engine.session.node_keys import NodeKeys
-    from scopebound_engine.wiring import database_url
 
     config = from_env()
-    make_data_dir(config.data_dir)
-    engine = open_database(database_url(config), config.data_dir)
-    migrate(engine)
+    engine = open_migrated(config)
     node_keys = NodeKeys(engine, KeyFolder(config.data_dir), time.time)
     return ApiKeyStore(engine, time.time), node_keys

@@ -1,65 +1,29 @@
-"""The evidence of drift: its formula, and what it does over thousands of simulated sessions."""
+"""The evidence of drift and the fit of a baseline: their formulas."""
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 
-import numpy as np
 import pytest
 
-from scopebound_engine.session.drift import Baseline, log_evidence
+from scopebound_engine.session.drift import log_evidence
 from scopebound_engine.session.drift_fit import MIN_SESSIONS, fit
-
-TOOLS = ("read", "list", "search", "mail", "count", "sum", "print", "export", "share", "purge")
-# As agents work: some tools all the time, some rarely, the last one never so far.
-TRUTH = np.array([0.5, 0.25, 0.12, 0.07, 0.03, 0.01, 0.008, 0.006, 0.006, 0.0])
-THRESHOLD = math.log(1 / 0.001)
-MIN_CALLS = 10
-SEED = 20_261
+from scopebound_engine.session.drift_simulation import TOOLS, World
 
 
-def drawn(
-    rng: np.random.Generator, concentration: float, sessions: int, calls: int
-) -> list[list[str]]:
-    """The tools that sessions of one role call, each session in its own way."""
-    made = []
-    for _ in range(sessions):
-        habit = TRUTH
-        if math.isfinite(concentration):
-            used = rng.dirichlet(concentration * TRUTH[TRUTH > 0])
-            habit = np.concatenate([used, [0.0]])
-        made.append([TOOLS[index] for index in rng.choice(len(TOOLS), size=calls, p=habit)])
-    return made
-
-
-def fitted(concentration: float, seed: int = SEED, sessions: int = 50) -> Baseline:
-    rng = np.random.default_rng(seed)
-    baseline = fit(TOOLS, [Counter(calls) for calls in drawn(rng, concentration, sessions, 100)])
-    assert baseline is not None
-    return baseline
-
-
-def first_alarm(calls: Sequence[str], baseline: Baseline) -> int | None:
-    """At which call, from 1, the bundle would deny."""
-    counts: Counter[str] = Counter()
-    for number, tool in enumerate(calls, 1):
-        counts[tool] += 1
-        if number >= MIN_CALLS and log_evidence(counts, baseline) >= THRESHOLD:
-            return number
-    return None
+def usual_counts(concentration: float, calls: int, seed: int) -> Counter[str]:
+    return Counter(TOOLS[tool] for tool in World(concentration, seed).usual(calls))
 
 
 def test_before_the_first_call_there_is_no_evidence() -> None:
-    assert log_evidence({}, fitted(30)) == 0.0
+    assert log_evidence({}, World(30).baseline) == 0.0
 
 
 def test_the_closed_form_equals_the_product_over_the_calls_one_by_one() -> None:
-    baseline = fitted(30)
-    calls = drawn(np.random.default_rng(3), 30, 1, 200)[0]
+    baseline = World(30).baseline
     seen: Counter[str] = Counter()
     ratio = 0.0
     weights = dict(zip(TOOLS, baseline.weights, strict=False))
-    for tool in calls:
+    for tool in usual_counts(30, 200, seed=3).elements():
         before = sum(seen.values())
         anything = (seen[tool] + 0.5) / (before + 0.5 * (len(TOOLS) + 1))
         expected = (seen[tool] + weights[tool]) / (before + sum(baseline.weights))
@@ -69,13 +33,13 @@ def test_the_closed_form_equals_the_product_over_the_calls_one_by_one() -> None:
 
 
 def test_the_order_of_calls_is_no_evidence() -> None:
-    baseline = fitted(30)
-    counts = Counter(drawn(np.random.default_rng(4), 30, 1, 50)[0])
+    baseline = World(30).baseline
+    counts = usual_counts(30, 50, seed=4)
     assert log_evidence(counts, baseline) == log_evidence(dict(reversed(counts.items())), baseline)
 
 
 def test_over_the_next_call_the_evidence_is_a_martingale_of_the_baseline() -> None:
-    baseline = fitted(5)
+    baseline = World(5).baseline
     counts = {"read": 7, "mail": 2}
     weights = baseline.weights
     chances = [
@@ -91,7 +55,7 @@ def test_over_the_next_call_the_evidence_is_a_martingale_of_the_baseline() -> No
 
 
 def test_tools_that_the_baseline_does_not_name_are_one_bucket() -> None:
-    baseline = fitted(30)
+    baseline = World(30).baseline
     assert log_evidence({"x": 2, "y": 3}, baseline) == log_evidence({"z": 5}, baseline)
 
 
@@ -101,53 +65,19 @@ def test_too_few_sessions_make_no_baseline(sessions: int) -> None:
 
 
 def test_frequencies_are_positive_and_sum_to_one() -> None:
-    baseline = fitted(30)
+    baseline = World(30).baseline
     assert min(baseline.frequencies) > 0
     assert sum(baseline.frequencies) == pytest.approx(1)
     assert len(baseline.frequencies) == len(TOOLS) + 1
 
 
+def test_a_tool_that_no_session_used_weighs_as_if_each_had_called_it_once() -> None:
+    baseline = fit(("read", "purge"), [{"read": 9}] * 30)
+    assert baseline is not None
+    assert baseline.frequencies == pytest.approx((270 / 330, 30 / 330, 30 / 330))
+
+
 @pytest.mark.parametrize("concentration", [5.0, 30.0])
 def test_the_concentration_is_found_again(concentration: float) -> None:
-    found = fitted(concentration, sessions=400).concentration
+    found = World(concentration).fitted(400).concentration
     assert concentration / 2 < found < concentration * 1.5
-
-
-@pytest.mark.parametrize("concentration", [5.0, 30.0, math.inf])
-def test_sessions_of_the_baseline_hardly_ever_alarm_and_others_do_soon(
-    concentration: float, capsys: pytest.CaptureFixture[str]
-) -> None:
-    baseline = fitted(concentration)
-    rng = np.random.default_rng(SEED + 1)
-    sessions = 2_000
-    alarms = sum(
-        first_alarm(calls, baseline) is not None
-        for calls in drawn(rng, concentration, sessions, 300)
-    )
-    rare = [first_alarm(rng.choice(["export", "purge"], size=300), baseline) for _ in range(51)]
-    flat = [first_alarm(rng.choice(TOOLS, size=300), baseline) for _ in range(51)]
-    delays = [float(np.median([alarm or math.inf for alarm in found])) for found in (rare, flat)]
-    with capsys.disabled():
-        print(
-            f"\nconcentration {concentration:g} (fitted {baseline.concentration:.1f}): "
-            f"{alarms} of {sessions} sessions of 300 calls alarmed ({alarms / sessions:.4f}, "
-            f"bound 0.0010); median call of the alarm: rare tools {delays[0]:g}, all alike "
-            f"{delays[1]:g}"
-        )
-    # Three standard deviations of a count that is 2 on average.
-    assert alarms <= 2 + 3 * math.sqrt(2)
-    assert max(delays) <= 25
-
-
-@pytest.mark.parametrize("concentration", [5.0, 30.0, math.inf])
-def test_the_first_uses_of_an_allowed_tool_that_nobody_used_do_not_alarm(
-    concentration: float,
-) -> None:
-    baseline = fitted(concentration)
-    rng = np.random.default_rng(SEED + 2)
-    sessions = drawn(rng, concentration, 200, 40)
-    quiet = [calls for calls in sessions if first_alarm(calls, baseline) is None]
-    assert len(quiet) >= 198
-    for calls in quiet:
-        calls[12] = calls[20] = calls[30] = "purge"
-        assert first_alarm(calls, baseline) is None

@@ -5,10 +5,19 @@ A test holds these tables against the routes of the app: each is described, and 
 
 from typing import Final
 
-from scopebound_engine.api.operations import api_keys, bundles, enforcement, node, roles
+from scopebound_engine.api.operations import (
+    api_keys,
+    baselines,
+    bundles,
+    enforcement,
+    node,
+    roles,
+    sessions,
+)
 
 TAGS: Final = {
     "enforcement": "What an agent's program asks: sessions and decisions.",
+    "sessions": "What agents are doing, and how they are stopped.",
     "roles": "What agents of a kind may do.",
     "bundles": "The policies in force, those that were, and how they change.",
     "api-keys": "Who may call this API, and for what.",
@@ -16,6 +25,8 @@ TAGS: Final = {
 }
 OPERATIONS: Final = (
     *enforcement.OPERATIONS,
+    *sessions.OPERATIONS,
+    *baselines.OPERATIONS,
     *roles.OPERATIONS,
     *bundles.OPERATIONS,
     *api_keys.OPERATIONS,

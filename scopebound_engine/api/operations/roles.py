@@ -19,7 +19,7 @@ from scopebound_engine.api.schemas import roles as schemas
 from scopebound_engine.role.model import RoleChanges, RoleFields, Suspension
 
 _WHY: Final = Body(Suspension, examples.SUSPENSION, required=False)
-_ROLE_ID: Final = {
+ROLE_ID: Final = {
     "name": "role_id",
     "in": "path",
     "required": True,
@@ -36,10 +36,19 @@ _ROLE_NAME: Final = {
 # Where an answer's fields go next, for clients and tests that walk the API.
 _TO_ROLE: Final = {
     name: {"operationId": name, "parameters": {"role_id": "$response.body#/id"}}
-    for name in ("getRole", "updateRole", "suspendRole", "resumeRole", "deleteRole")
+    for name in (
+        *("getRole", "getBaseline", "updateRole"),
+        *("suspendRole", "resumeRole", "revokeSessionsOfRole", "deleteRole"),
+    )
 }
 _TO_SESSION: Final = {
     "provision": {"operationId": "provision", "requestBody": {"role_id": "$response.body#/id"}}
+}
+
+_SUFFIXES: Final = {
+    "suspendRole": "/suspend",
+    "resumeRole": "/resume",
+    "revokeSessionsOfRole": "/revoke-sessions",
 }
 
 
@@ -51,7 +60,7 @@ def _on_role(
     problems: tuple[HTTPStatus, ...],
     **more: Any,
 ) -> Operation:
-    suffix = {"suspendRole": "/suspend", "resumeRole": "/resume"}.get(name, "")
+    suffix = _SUFFIXES.get(name, "")
     return Operation(
         id=name,
         method=method,
@@ -60,7 +69,7 @@ def _on_role(
         responder=responder,
         answers={OK: answer},
         problems=(*problems, NOT_FOUND),
-        parameters=(_ROLE_ID,),
+        parameters=(ROLE_ID,),
         **more,
     )
 
@@ -113,7 +122,7 @@ OPERATIONS: Final = (
         "updateRole",
         "put",
         RoleItem.on_put,
-        Answer("The role, changed.", schemas.ChangedRole, {"role": examples.CHANGED_ROLE}),
+        Answer("The role, changed.", schemas.UpdatedRole, {"role": examples.UPDATED_ROLE}),
         WRITING,
         body=Body(RoleChanges, examples.ROLE_CHANGES),
     ),
@@ -130,6 +139,14 @@ OPERATIONS: Final = (
         "post",
         RoleItem.on_post_resume,
         Answer("The role, in force.", schemas.RoleAnswer, {"role": examples.ROLE}),
+        WRITING,
+        body=_WHY,
+    ),
+    _on_role(
+        "revokeSessionsOfRole",
+        "post",
+        RoleItem.on_post_revoke_sessions,
+        Answer("They have ended.", schemas.EndedSessions, {"ended": examples.ENDED_SESSIONS}),
         WRITING,
         body=_WHY,
     ),

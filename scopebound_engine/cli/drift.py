@@ -1,0 +1,167 @@
+"""`drift`: what sessions of a role usually do, straight in the database, and how it is judged."""
+
+import time
+from collections.abc import Iterable
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from scopebound_engine.cli.terminal import columns, json_document, printable
+from scopebound_engine.config import from_env
+from scopebound_engine.errors import ConfigError
+from scopebound_engine.role.model import Role, is_uuid
+
+if TYPE_CHECKING:
+    from scopebound_engine.role.store import RoleStore
+    from scopebound_engine.session.baselines import Baselines
+    from scopebound_engine.session.drift_simulation import Delay, Outcome
+    from scopebound_engine.session.fitting import RoleBaseline
+
+_SUFFIXES: Final = (".svg", ".png")
+
+_json = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+
+
+@click.group()
+def drift() -> None:
+    """Behavioural drift: the baselines of roles, fitted and shown, and a plot of the test."""
+
+
+@drift.command()
+@click.argument("roles", nargs=-1, metavar="[ROLE]...")
+@click.option("--all", "of_all", is_flag=True, help="Fit the baselines of all roles.")
+@_json
+def fit(roles: tuple[str, ...], of_all: bool, as_json: bool) -> None:
+    """Fit the baselines of roles, by name or UUID, to their sessions that have ended.
+
+    A running server does so from time to time. Sessions that are provisioned from now on are judged
+    by the new baseline, those that live by the one they began with.
+
+    \b
+    Example: scopebound-engine drift fit invoice-processor
+    """
+    from scopebound_engine.session import fitting
+
+    if bool(roles) == of_all:
+        raise click.UsageError("name the roles, or say --all")
+    store, baselines = _stores()
+    if of_all:
+        fitted = fitting.fit_all(baselines, store)
+    else:
+        fitted = [fitting.fit(baselines, store, _find(store, name)) for name in roles]
+    if as_json:
+        json_document([_document(each) for each in fitted])
+        return
+    for each in fitted:
+        _print(each)
+
+
+@drift.command()
+@click.argument("role")
+@_json
+def show(role: str, as_json: bool) -> None:
+    """Show the baseline of the ROLE of this name or UUID, and what would be noticed.
+
+    The sentences are reckoned for the thresholds of the shipped bundle.
+    """
+    from scopebound_engine.session import fitting
+
+    store, baselines = _stores()
+    found = fitting.newest(baselines, _find(store, role))
+    if as_json:
+        json_document(_document(found))
+        return
+    _print(found)
+    if found.stored is not None:
+        for notice in found.notices:
+            click.echo(printable(f"- {notice}"))
+
+
+@drift.command()
+@click.option(
+    "--out",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The file to write, .svg or .png.",
+)
+@click.option("--seed", type=click.IntRange(0), help="What chance begins with; the same again.")
+def plot(file: Path, seed: int | None) -> None:
+    """Simulate sessions of an invented role, plot their evidence and count false alarms.
+
+    No server and no database is asked. Plots need matplotlib, of the extra "plot".
+
+    \b
+    Example: scopebound-engine drift plot --out drift.svg
+    """
+    if file.suffix not in _SUFFIXES:
+        raise click.BadParameter(f"must end in {' or '.join(_SUFFIXES)}", param_hint="--out")
+    try:
+        from scopebound_engine.cli.drift_plot import draw
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "plots need matplotlib, which is not installed: pip install 'scopebound-engine[plot]'"
+        ) from error
+    from scopebound_engine.session.drift_simulation import CONCENTRATIONS, SEED, World, simulate
+
+    seed = SEED if seed is None else seed
+    draw([World(concentration, seed) for concentration in CONCENTRATIONS], file)
+    _print_outcomes(simulate(concentration, seed) for concentration in CONCENTRATIONS)
+    click.echo(f"{file} shows some of these sessions")
+
+
+def _print_outcomes(outcomes: "Iterable[Outcome]") -> None:
+    from scopebound_engine.session.drift_simulation import CALLS, SESSIONS
+
+    click.echo(f"{SESSIONS:,} sessions of {CALLS} calls that follow the baseline, and others:")
+    rows = [("CONCENTRATION", "FITTED", "FALSE ALARMS", "RARE TOOLS ONLY", "ALL TOOLS ALIKE")]
+    for outcome in outcomes:
+        rows.append(
+            (
+                "∞" if outcome.concentration == inf else f"{outcome.concentration:g}",
+                f"{outcome.baseline.concentration:.1f}",
+                f"{outcome.alarms} ({outcome.alarm_rate:.4f})",
+                _delay(outcome.rare),
+                _delay(outcome.flat),
+            )
+        )
+    for line in columns(rows):
+        click.echo(line)
+
+
+def _delay(delay: "Delay") -> str:
+    return f"proven at call {delay.proven:g}, denied at {delay.denied:g}"
+
+
+def _print(found: "RoleBaseline") -> None:
+    name = printable(found.role.name)
+    if found.stored is None:
+        click.echo(f"{name}: {found.notices[0]}")
+        return
+    baseline = found.stored.baseline
+    click.echo(
+        f"{name}: {baseline.sessions:,} sessions, {baseline.calls:,} calls, "
+        f"concentration {baseline.concentration:.1f}"
+    )
+    shares = zip((*baseline.tools, "all others"), baseline.frequencies, strict=True)
+    for line in columns([(tool, f"{share:7.2%}") for tool, share in shares]):
+        click.echo(f"  {line}")
+
+
+def _document(found: "RoleBaseline") -> dict[str, Any]:
+    return {"role": found.role.name, **found.document()}
+
+
+def _find(roles: "RoleStore", reference: str) -> Role:
+    return roles.get(reference) if is_uuid(reference) else roles.by_name(reference)
+
+
+def _stores() -> "tuple[RoleStore, Baselines]":
+    from scopebound_engine.preparation import open_migrated
+    from scopebound_engine.role.store import RoleStore
+    from scopebound_engine.session.baselines import Baselines
+
+    engine = open_migrated(from_env())
+    return RoleStore(engine, time.time), Baselines(engine, time.time)
