@@ -92,8 +92,9 @@ class Node:
         self._start_again(family)
 
     def _start_again(self, family: set[int]) -> None:
+        """A worker without its master ends when its change is made or refused."""
         self.server.process.wait()
-        assert wait_until_gone(family, 10) == set()
+        assert wait_until_gone(family, RECOVERY_SECONDS) == set()
         self.stop()
         self.start()
 

@@ -316,6 +316,35 @@ def test_an_old_version_cannot_be_brought_back_by_upload_repacked_or_not(
         assert repeated.json()["checksum"] == hashlib.sha256(strict).hexdigest()
 
 
+# Bundles that must never take effect
+
+
+ALLOW_ALL = b"""package scopebound
+
+import rego.v1
+
+import data.scopebound.deny
+
+default allow := false
+
+allow if is_string(input.tool_name)
+
+violation := [v | some v in deny.violation]
+
+decision := {"allow": allow, "violations": [v | some v in violation; not allow]}
+"""
+
+
+def test_a_bundle_that_allows_everything_is_refused_by_the_floor(server: RunningServer) -> None:
+    key = server_key(server.data_dir)
+    files = bundle_files(next_version(), denies=False) | {"scopebound/main.rego": ALLOW_ALL}
+    with server.client() as http:
+        problem = refused(http, packed(key, files), 422)
+        steps = {finding["step"] for finding in problem["findings"]}
+        assert "floor" in steps, problem
+        assert all(finding["remedy"] for finding in problem["findings"])
+
+
 def test_hostile_archives_are_refused_over_http_and_change_nothing(server: RunningServer) -> None:
     trusted = server.data_dir / "bundle-keys/trusted/hostile.pem"
     trusted.write_text(KEY.public_pem())
