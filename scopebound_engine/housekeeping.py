@@ -69,7 +69,7 @@ class Housekeeper:
     def _do(self, job: Job) -> None:
         try:
             job.run()
-        except DatabaseUnavailableError as error:
+        except ScopeboundError as error:
             log.warning("housekeeping waits", job=job.name, reason=str(error))
         except Exception as error:  # one job that fails must not end the others
             log.error("housekeeping failed", job=job.name, exc_info=error)

@@ -21,6 +21,7 @@ from scopebound_engine.errors import NotFoundError
 from scopebound_engine.parsing import parse
 from scopebound_engine.role.model import is_uuid
 from scopebound_engine.role.schema import PRINTABLE_NAME
+from scopebound_engine.session.store import Sessions
 from scopebound_engine.times import timestamp
 
 _SCOPES: Final[JsonDict] = {
@@ -67,6 +68,7 @@ class ApiKeyItem:
     """One API key, by its id."""
 
     api_keys: ApiKeyStore
+    sessions: Sessions
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, key_id: str) -> None:
         """The key."""
@@ -74,9 +76,12 @@ class ApiKeyItem:
         answer_json(resp, _answer(self.api_keys.get(_id(key_id))))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, key_id: str) -> None:
-        """Revoke the key, within a second on every node; again changes nothing."""
+        """Revoke the key, within a second on every node, and all sessions that it made."""
         require(req, ADMIN)
-        answer_json(resp, _answer(self.api_keys.revoke(_id(key_id))))
+        key = self.api_keys.revoke(_id(key_id))
+        # Again, too: the first time may have ended between the two.
+        self.sessions.revoke_of_key(key.id)
+        answer_json(resp, _answer(key))
 
 
 def _answer(key: ApiKey) -> dict[str, Any]:

@@ -122,6 +122,15 @@ class RoleStore:
         with reading(self._engine) as connection:
             return _chain(connection, role)
 
+    def below(self, role_id: str) -> tuple[str, ...]:
+        """The ids of the roles that inherit from this one, directly or not."""
+        with reading(self._engine) as connection:
+            parent_of = {each.id: each.parent_id for each in connection.execute(_PARENTS)}
+        found = [role_id]
+        for above in found:
+            found += [child for child, parent in parent_of.items() if parent == above]
+        return tuple(found[1:])
+
     def _set_suspension(self, role_id: str, reason: str | None) -> Role:
         with transaction(self._engine, lock=_LOCK) as connection:
             role = _require(connection, role_id)

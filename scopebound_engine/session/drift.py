@@ -15,6 +15,8 @@ from typing import Final
 
 # Jeffreys' prior: what a session is compared with may be anything.
 ANYTHING: Final = 0.5
+# More would be noise: the engine computes with 15 digits in all.
+_EVIDENCE_DIGITS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,29 @@ class Baseline:
     def weights(self) -> tuple[float, ...]:
         """The Dirichlet's parameters, c·p."""
         return tuple(self.concentration * frequency for frequency in self.frequencies)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What a policy is told: `ready` where there is a baseline, `latched` once it denied for drift.
+
+    `calls` are those that the evidence is of, `baseline_sessions` those that the baseline is of.
+    """
+
+    ready: bool
+    log_evidence: float
+    latched: bool
+    calls: int
+    baseline_sessions: int
+
+
+def judge(counts: Mapping[str, int], baseline: Baseline | None, *, latched: bool) -> Drift:
+    """How far the calls of a session, by tool, speak against the baseline that it pinned."""
+    calls = sum(counts.values())
+    if baseline is None:
+        return Drift(False, 0.0, latched, calls, 0)
+    evidence = round(log_evidence(counts, baseline), _EVIDENCE_DIGITS)
+    return Drift(True, evidence, latched, calls, baseline.sessions)
 
 
 def folded(tools: Sequence[str], counts: Mapping[str, int]) -> list[int]:

@@ -6,7 +6,7 @@ shared, the rows that it depends on (its parent, its role, its API key) until it
 revokes changes those rows first, and looks for what depends on them after that.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -18,10 +18,8 @@ from sqlalchemy import (
     Row,
     and_,
     delete,
-    false,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -119,24 +117,19 @@ class Sessions:
                 raise NotFoundError(f"there is no role with the id {role_id}")
             return self._revoke(connection, sessions.c.role_id == role_id, reason)
 
-    def revoke_of_key(self, api_key_id: str, reason: str) -> int:
+    def revoke_of_key(self, api_key_id: str) -> int:
         """End all live sessions that an API key made and what they spawned; how many.
 
-        The key was revoked before.
+        The key was revoked before, so that it makes no more of them meanwhile.
         """
+        made = sessions.c.api_key_id == api_key_id
         with transaction(self._engine) as connection:
-            return self._revoke(connection, sessions.c.api_key_id == api_key_id, reason)
+            return self._revoke(connection, made, "the API key that made it was revoked")
 
-    def count_former(self, revisions: Mapping[str, int]) -> int:
-        """How many live sessions carry claims of an earlier revision of these roles, by id."""
-        former = or_(
-            false(),
-            *(
-                and_(sessions.c.role_id == role_id, sessions.c.role_revision < revision)
-                for role_id, revision in revisions.items()
-            ),
-        )
-        query = select(func.count()).select_from(sessions).where(self._live(), former)
+    def count_former(self, role_ids: Collection[str], before: datetime) -> int:
+        """How many live sessions of these roles were made before a moment."""
+        made = and_(sessions.c.role_id.in_(role_ids), sessions.c.created_at < before)
+        query = select(func.count()).select_from(sessions).where(self._live(), made)
         with reading(self._engine) as connection:
             return connection.execute(query).scalar_one()
 

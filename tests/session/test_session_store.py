@@ -143,7 +143,7 @@ def test_nothing_is_made_by_a_key_that_was_revoked(
     session = make(api_key_id=key.id)
     child = make(session)
     keys.revoke(key.id)
-    assert store.revoke_of_key(key.id, "its API key was revoked") == 2
+    assert store.revoke_of_key(key.id) == 2
     assert store.get(child.id).status(NOW) == "revoked"
     assert not store.create(replace(session, id="second"))
 
@@ -162,20 +162,21 @@ def test_all_sessions_of_a_role_end_with_what_they_spawned(
         store.revoke_of_role("nobody", "")
 
 
-def test_live_sessions_with_former_claims_are_counted(
+def test_live_sessions_made_before_a_moment_are_counted(
     store: Sessions, make: Make, clock: Clock
 ) -> None:
     first = make()
-    make(role_revision=2)
+    make(created_at=NOW + timedelta(seconds=5))
     ended = make()
     store.revoke(ended.id, "end")
-    assert store.count_former({first.role_id: 1}) == 0
-    assert store.count_former({first.role_id: 2}) == 1
-    assert store.count_former({first.role_id: 3}) == 2
-    assert store.count_former({"other": 3}) == 0
-    assert store.count_former({}) == 0
+    roles = [first.role_id, "other"]
+    assert store.count_former(roles, NOW) == 0
+    assert store.count_former(roles, NOW + timedelta(seconds=5)) == 1
+    assert store.count_former(roles, NOW + timedelta(seconds=6)) == 2
+    assert store.count_former(["other"], NOW + timedelta(seconds=6)) == 0
+    assert store.count_former([], NOW + timedelta(seconds=6)) == 0
     clock.now += 3_600
-    assert store.count_former({first.role_id: 3}) == 0
+    assert store.count_former(roles, NOW + timedelta(hours=2)) == 0
 
 
 def test_a_latch_keeps_its_first_moment_until_it_is_cleared(

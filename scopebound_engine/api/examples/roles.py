@@ -40,7 +40,9 @@ ROLE: Final[dict[str, Any]] = {
 }
 SUSPENDED_ROLE: Final = {**ROLE, "suspended": True, "suspended_reason": "key leaked"}
 CHANGED_ROLE: Final = {**ROLE, "warnings": []}
+UPDATED_ROLE: Final = {**CHANGED_ROLE, "sessions_with_former_claims": 3}
 ROLE_CHANGES: Final = {"allowed_tools": ["read_invoices"], "rate_limit_per_minute": 10}
 ROLE_LIST: Final = {"count": 1, "roles": [ROLE]}
 SUSPENSION: Final = {"reason": "key leaked"}
 DELETED_ROLE: Final = {"deleted": True, "id": ROLE_ID, "name": "invoice-processor"}
+ENDED_SESSIONS: Final = {"id": ROLE_ID, "name": "invoice-processor", "sessions_ended": 3}

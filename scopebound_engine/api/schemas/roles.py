@@ -32,6 +32,12 @@ class ChangedRole(RoleAnswer):
     warnings: list[str]
 
 
+class UpdatedRole(ChangedRole):
+    """A role after an update, and how many live sessions still carry what it was before."""
+
+    sessions_with_former_claims: int
+
+
 @with_config(EXACT)
 class RoleName(TypedDict):
     """What a key without the scope `roles` may know of a role."""
@@ -53,3 +59,10 @@ class DeletedRole(RoleName):
     """The role that was deleted."""
 
     deleted: Literal[True]
+
+
+@with_config(EXACT)
+class EndedSessions(RoleName):
+    """A role, and how many sessions ended."""
+
+    sessions_ended: int
