@@ -20,6 +20,7 @@ from scopebound_engine.api.app import create_app
 from scopebound_engine.api.examples import bundles
 from scopebound_engine.api.examples.api_keys import API_KEY_ID
 from scopebound_engine.api.examples.roles import ROLE, ROLE_ID
+from scopebound_engine.api.examples.sessions import SESSION_ID
 from scopebound_engine.api.operations import OPERATIONS
 from scopebound_engine.bundle.keys import TrustedKeys
 from scopebound_engine.bundle.registry import Actor, Registry
@@ -29,6 +30,7 @@ from scopebound_engine.database.engine import open_database
 from scopebound_engine.parsing import parse
 from scopebound_engine.role.model import RoleFields
 from scopebound_engine.role.store import RoleStore
+from scopebound_engine.session.provision import Provisioner
 from scopebound_engine.wiring import Services, build_services
 from tests.bundles import packed, server_key
 from tests.description import DESCRIBED, DOCUMENT, NAMES, assert_valid
@@ -112,7 +114,15 @@ def with_ids_of_the_examples(services: Services, engine: Engine) -> Services:
     roles = RoleStore(engine, time.time, new_id=lambda: next(ids))
     roles.create(parse(RoleFields, {"name": "base-agent"}))
     keys = ApiKeyStore(engine, time.time, new_id=lambda: API_KEY_ID)
-    return replace(services, roles=roles, api_keys=keys)
+    provisioner = Provisioner(
+        roles,
+        services.sessions,
+        services.tokens,
+        services.state,
+        clock=time.time,
+        new_id=lambda: SESSION_ID,
+    )
+    return replace(services, roles=roles, api_keys=keys, provisioner=provisioner)
 
 
 def store_bundles_of_the_examples(services: Services, engine: Engine) -> None:
