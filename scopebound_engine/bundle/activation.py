@@ -90,7 +90,7 @@ class Activator:
             prepare_seconds=round(prepared - began, 3),
             commit_seconds=round(committed - prepared, 3),
             converge_seconds=round(began + convergence.seconds - committed, 3),
-            laggards=[named(report) for report in convergence.laggards],
+            laggards=[_named(report) for report in convergence.laggards],
         )
         return version, convergence
 
@@ -127,7 +127,7 @@ class Activator:
             failed = [report for report in live if report.failed == proposal.id]
             if failed:
                 raise ActivationError(
-                    f"{named(failed[0])} cannot run the bundle, which therefore takes no effect: "
+                    f"{_named(failed[0])} cannot run the bundle, which therefore takes no effect: "
                     f"{failed[0].error}"
                 )
             unready = [report for report in live if report.prepared != proposal.id]
@@ -180,6 +180,6 @@ class _Watch:
         return report.silent_seconds < self._silence
 
 
-def named(report: WorkerReport) -> str:
+def _named(report: WorkerReport) -> str:
     """A worker, for people."""
     return f"worker {report.pid} of node {report.node_id}"
