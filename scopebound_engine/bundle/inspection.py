@@ -23,6 +23,7 @@ from scopebound_engine.rego.checks import (
     denials,
     documents,
     equalities,
+    heads,
     interests,
     matchers,
     reach,
@@ -33,6 +34,8 @@ from scopebound_engine.rego.checks import (
 from scopebound_engine.rego.checks.values import Values
 from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.program import Program
+from scopebound_engine.rego.source.syntax import Module
+from scopebound_engine.rego.source.tokens import Source
 
 # What fails so has no plan that other steps could look at, or may not be asked once more.
 _NOT_COMPILED: Final = frozenset({"source", "size", "parse", "compile", "sandbox"})
@@ -63,6 +66,16 @@ class Candidate:
     def rules(self) -> dict[str, str]:
         """The modules that evaluators will load."""
         return {path: self.modules[path] for path in self.rule_files}
+
+    @cached_property
+    def parsed(self) -> dict[str, Module]:
+        """All modules by path, read so that names and rules can be told apart."""
+        return {path: Module(Source(path, text)) for path, text in self.modules.items()}
+
+    @property
+    def parsed_rules(self) -> list[Module]:
+        """Those that evaluators will load."""
+        return [self.parsed[path] for path in self.rule_files]
 
     @cached_property
     def plan(self) -> Plan:
@@ -114,15 +127,15 @@ def can_run(findings: Sequence[Finding]) -> bool:
 
 def safe_sources(candidate: Candidate) -> Iterator[Finding]:
     """No character or escape that the engine reads otherwise than OPA."""
-    for path, text in candidate.modules.items():
-        yield from sources.unsafe_text(path, text)
+    for module in candidate.parsed.values():
+        yield from sources.unsafe_text(module.source)
 
 
 def countable_rules(candidate: Candidate) -> Iterator[Finding]:
     """No more rules than can be compiled in bearable time."""
     bound = costs.Bound(min(costs.RULES.warn, candidate.max_rules), candidate.max_rules)
-    yield from costs.too_many_rules(candidate.rules, bound)
-    tests = {path: candidate.modules[path] for path in candidate.modules.keys() - candidate.rules}
+    yield from costs.too_many_rules(candidate.parsed_rules, bound)
+    tests = [module for path, module in candidate.parsed.items() if path not in candidate.rules]
     yield from costs.too_many_rules(tests, costs.TEST_RULES)
 
 
@@ -131,8 +144,10 @@ def parsed_sources(candidate: Candidate) -> Iterator[Finding]:
     from scopebound_engine.rego.compiler import parse
 
     yield from parse(candidate.modules)
-    yield from sources.misread(candidate.modules)
-    yield from sources.overrides(candidate.rules)
+    modules = list(candidate.parsed.values())
+    yield from sources.misread(modules)
+    yield from sources.overrides(candidate.parsed_rules)
+    yield from heads.misfits(modules)
 
 
 def sound_plan(candidate: Candidate) -> Iterator[Finding]:
@@ -143,6 +158,7 @@ def sound_plan(candidate: Candidate) -> Iterator[Finding]:
     yield from documents.unknown_input(plan)
     yield from documents.unknown_data(plan, data)
     yield from documents.overlaps(plan, data)
+    yield from reach.chosen_by_calls(plan)
 
 
 def trusted_builtins(candidate: Candidate) -> Iterator[Finding]:

@@ -7,6 +7,13 @@ from scopebound_engine.errors import Finding
 from scopebound_engine.rego.checks.values import Values
 from scopebound_engine.rego.compiler import compile_plan
 from scopebound_engine.rego.plan import Plan
+from scopebound_engine.rego.source.syntax import Module
+from scopebound_engine.rego.source.tokens import Source
+
+
+def parsed(*modules: str) -> list[Module]:
+    """Modules that are called a.rego, b.rego, …"""
+    return [Module(Source(f"{chr(97 + index)}.rego", text)) for index, text in enumerate(modules)]
 
 
 def plan_of(*modules: str, entrypoint: str = "t/x") -> Plan:

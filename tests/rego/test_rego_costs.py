@@ -2,7 +2,7 @@ from collections.abc import Iterable
 
 from scopebound_engine.errors import Finding
 from scopebound_engine.rego.checks.costs import Bound, large_data, large_literals, too_many_rules
-from tests.rego.plans import plan_of
+from tests.rego.plans import parsed, plan_of
 
 FEW = Bound(3, 5)
 
@@ -18,18 +18,18 @@ def module(rules: int) -> str:
 
 
 def test_rules_are_counted_by_their_heads_over_all_files() -> None:
-    assert told(too_many_rules({"a.rego": module(2), "b.rego": module(1)}, FEW)) == []
-    assert told(too_many_rules({"a.rego": module(2), "b.rego": module(2)}, FEW)) == [
+    assert told(too_many_rules(parsed(module(2), module(1)), FEW)) == []
+    assert told(too_many_rules(parsed(module(2), module(2)), FEW)) == [
         ("warning", "", 0, "4 rules; more than 3 slow every call down")
     ]
-    assert told(too_many_rules({"a.rego": module(4), "b.rego": module(9)}, FEW)) == [
+    assert told(too_many_rules(parsed(module(4), module(9)), FEW)) == [
         ("error", "b.rego", 5, "13 rules; more than 5 are refused")
     ]
 
 
 def test_an_else_is_no_rule_of_its_own() -> None:
     source = "package t\nx := 1 if {\n\tinput.a\n} else := 2 if {\n\tinput.b\n} else := 3\n"
-    assert told(too_many_rules({"a.rego": source}, Bound(1, 1))) == []
+    assert told(too_many_rules(parsed(source), Bound(1, 1))) == []
 
 
 def test_large_literals_are_found_but_not_what_a_rule_or_comprehension_gathers() -> None:

@@ -1,15 +1,16 @@
 import pytest
 
 from scopebound_engine.rego.checks.sources import misread, overrides, unsafe_text
-from tests.rego.plans import told
+from scopebound_engine.rego.source.tokens import Source
+from tests.rego.plans import parsed, told
 
 
 def unsafe(text: str) -> list[str]:
-    return told(unsafe_text("a.rego", text))
+    return told(unsafe_text(Source("a.rego", text)))
 
 
 def misreadings(*modules: str) -> list[str]:
-    return told(misread({f"{index}.rego": text for index, text in enumerate(modules)}))
+    return told(misread(parsed(*modules)))
 
 
 @pytest.mark.parametrize(
@@ -79,4 +80,4 @@ def test_a_default_in_another_file_of_the_package_counts() -> None:
 
 def test_an_override_in_a_rule_is_found_where_it_stands() -> None:
     text = 'package t\ny := input.with\nx := "with a" if y == 2 with y as 2 # with\n'
-    assert told(overrides({"a.rego": text})) == ["3: `with` in a rule"]
+    assert told(overrides(parsed(text))) == ["3: `with` in a rule"]

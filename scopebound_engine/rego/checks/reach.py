@@ -1,4 +1,5 @@
-"""Rules that no answer depends on, above all those that would deny: nobody gathers them."""
+"""Rules that no answer depends on, above all denials that nobody gathers; and rules that a call
+may choose."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -7,9 +8,11 @@ from typing import Final
 from scopebound_engine.errors import Finding
 from scopebound_engine.rego.checks.denials import is_violation, makers
 from scopebound_engine.rego.checks.values import Values
+from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.statements import Function, Local
 
 _STEP: Final = "denials"
+_PLAN: Final = "plan"
 
 
 def unheard(values: Values, entrypoint: str) -> Iterator[Finding]:
@@ -28,6 +31,15 @@ def unheard(values: Values, entrypoint: str) -> Iterator[Finding]:
             message = f"{path} is used by nothing that {entrypoint} reaches"
             finding = function.place.finding(_STEP, message, "check its name, or take it out")
             yield replace(finding, level="warning")
+
+
+def chosen_by_calls(plan: Plan) -> Iterator[Finding]:
+    """References to a rule whose name is computed: what depends on what cannot be told."""
+    for statement in plan.statements:
+        if statement.kind == "CallDynamic":
+            message = "which rule of a package this is depends on the call"
+            remedy = "write out its name, or look the value up in data.json"
+            yield statement.place.finding(_PLAN, message, remedy)
 
 
 def _gathers(values: Values, function: Function, made: Collection[int]) -> bool:

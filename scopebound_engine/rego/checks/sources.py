@@ -1,7 +1,7 @@
 """What can be wrong with a Rego file before it is compiled, much of it unnoticed by the engine."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from scopebound_engine.errors import Finding
@@ -26,9 +26,9 @@ _BEFORE_TERM: Final = frozenset(
 )
 
 
-def unsafe_text(path: str, text: str) -> Iterator[Finding]:
+def unsafe_text(source: Source) -> Iterator[Finding]:
     """Characters and escapes that the engine reads otherwise than OPA."""
-    source = Source(path, text)
+    text = source.text
     if text.startswith("\ufeff"):
         yield _at(_SOURCE, source, 0, "begins with a byte order mark", "save it as plain UTF-8")
     for match in re.finditer("\0", text):
@@ -60,26 +60,23 @@ def _too_deep(source: Source) -> Iterator[Finding]:
             return
 
 
-def misread(modules: Mapping[str, str]) -> Iterator[Finding]:
+def misread(modules: Sequence[Module]) -> Iterator[Finding]:
     """Syntax that the engine accepts, and reads otherwise than the author meant it."""
-    parsed = [Module(Source(path, text)) for path, text in modules.items()]
     names: dict[tuple[str, ...], set[str]] = {}
-    for module in parsed:
+    for module in modules:
         names.setdefault(module.source.package, set()).update(rule.name for rule in module.rules)
-    for module in parsed:
+    for module in modules:
         yield from _unclosed(module.source)
         yield from _headless(module)
         yield from _useless_imports(module)
-        yield from _rules_named_like_imports(module)
         yield from _old_bodies(module)
         yield from _shadowing(module, names[module.source.package])
-    yield from _double_defaults(parsed)
+    yield from _double_defaults(modules)
 
 
-def overrides(modules: Mapping[str, str]) -> Iterator[Finding]:
+def overrides(modules: Iterable[Module]) -> Iterator[Finding]:
     """`with` in rules: it is for tests, and can end the engine's process when it is compiled."""
-    for path, text in modules.items():
-        module = Module(Source(path, text))
+    for module in modules:
         for index, token in enumerate(module.source.tokens):
             if module.is_keyword(index, "with"):
                 remedy = "keep `with` in files named *_test.rego"
@@ -110,15 +107,6 @@ def _useless_imports(module: Module) -> Iterator[Finding]:
         if words[1:2] not in (["data"], ["input"]) or words[2:3] != ["."]:
             what = "only paths below data and input can be imported, and rego.v1"
             yield _at(_PARSE, source, source.tokens[span.start].start, what, "")
-
-
-def _rules_named_like_imports(module: Module) -> Iterator[Finding]:
-    """Rules with the name of an import, which the engine does not compile and says nothing of."""
-    for rule in module.heads:
-        if rule.name in module.imports:
-            what = f"{rule.name} is imported here and is a rule"
-            start = module.source.tokens[rule.start].start
-            yield _at(_PARSE, module.source, start, what, "import it by another name: as …")
 
 
 def _old_bodies(module: Module) -> Iterator[Finding]:

@@ -7,9 +7,8 @@ the end of the line, "…" with backslash escapes on one line, `…` raw and ove
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Kind = Literal["name", "string", "raw", "number", "punctuation", "stray"]
 
@@ -26,8 +25,7 @@ _TOKEN: Final = re.compile(
 _OPENING: Final = {"(": ")", "[": "]", "{": "}"}
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A piece of source; `start` and `end` are offsets of characters."""
 
     kind: Kind
@@ -46,11 +44,10 @@ class Source:
     @cached_property
     def tokens(self) -> Sequence[Token]:
         """All tokens; a character that starts none is a token of kind "stray"."""
-        matches = ((match.lastgroup, match) for match in _TOKEN.finditer(self.text))
         return [
-            Token(kind, match[0], match.start(), match.end())  # type: ignore[arg-type]
-            for kind, match in matches
-            if kind != "blank"
+            Token(match.lastgroup, match[0], *match.span())  # type: ignore[arg-type]
+            for match in _TOKEN.finditer(self.text)
+            if match.lastgroup != "blank"
         ]
 
     @cached_property
