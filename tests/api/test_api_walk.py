@@ -50,7 +50,7 @@ ENFORCE = {"/v1/enforce", "/v1/mcp/enforce"}
 # signed archives; texts that people can read.
 MORE_THAN_A_SCHEMA = {
     *("createRole", "updateRole", "createApiKey", "provision"),
-    *("uploadBundle", "rollbackBundle"),
+    *("uploadBundle", "rollbackBundle", "revokeSession", "clearDrift"),
 }
 
 
