@@ -41,8 +41,7 @@ def create(name: str, scopes: tuple[str, ...], roles: tuple[str, ...]) -> None:
 
     Example: scopebound-engine keys create invoices --scope enforce --role invoice-processor
     """
-    api_keys, _ = _stores()
-    _, secret = api_keys.create(name, frozenset(scopes or (ENFORCE,)), roles)
+    _, secret = _api_keys().create(name, frozenset(scopes or (ENFORCE,)), roles)
     click.echo("The key is shown now and never again; only its hash is stored.", err=True)
     click.echo(secret)
 
@@ -50,8 +49,7 @@ def create(name: str, scopes: tuple[str, ...], roles: tuple[str, ...]) -> None:
 @keys.command("list")
 def list_() -> None:
     """List the API keys, revoked ones too."""
-    api_keys, _ = _stores()
-    for key in api_keys.list():
+    for key in _api_keys().list():
         state = f"revoked {timestamp(key.revoked_at)}" if key.revoked_at else "active"
         roles = f" roles={','.join(key.roles)}" if key.roles else ""
         used = f"used {timestamp(key.last_used_at)}" if key.last_used_at else "never used"
@@ -66,11 +64,17 @@ def list_() -> None:
 def revoke(key: str) -> None:
     """Revoke the API key with this id or name; in force within a second everywhere.
 
-    The last active admin key cannot be revoked before there is another.
+    The sessions that it made end with it, at once. The last active admin key cannot be revoked
+    before there is another.
     """
-    api_keys, _ = _stores()
-    revoked = api_keys.revoke(key)
-    click.echo(f"revoked {revoked.name} ({revoked.id})")
+    from scopebound_engine.access.api_keys import ApiKeyStore
+    from scopebound_engine.preparation import open_migrated
+    from scopebound_engine.session.store import Sessions
+
+    engine = open_migrated(from_env())
+    revoked = ApiKeyStore(engine, time.time).revoke(key)
+    ended = Sessions(engine, time.time).revoke_of_key(revoked.id)
+    click.echo(f"revoked {revoked.name} ({revoked.id}); live sessions ended: {ended}")
 
 
 @keys.command("rotate-jwt")
@@ -83,16 +87,14 @@ def rotate_jwt() -> None:
     """
     from scopebound_engine.session.keys import LOOK_SECONDS
 
-    _, node_keys = _stores()
-    made = node_keys.rotate()
+    made = _node_keys().rotate()
     click.echo(f"made {made.kid}; this node signs with it within {LOOK_SECONDS:.0f} s")
 
 
 @keys.command("list-jwt")
 def list_jwt() -> None:
     """List the keys that sign session tokens, those of all nodes, eldest first."""
-    _, node_keys = _stores()
-    for key, own in node_keys.list():
+    for key, own in _node_keys().list():
         click.echo(f"{key.kid}  made {timestamp(key.not_before)}  {_use(key, own)}")
 
 
@@ -103,13 +105,17 @@ def _use(key: "PublishedKey", own: bool) -> str:
     return f"{state} {timestamp(key.expires_at)}"
 
 
-def _stores() -> "tuple[ApiKeyStore, NodeKeys]":
+def _api_keys() -> "ApiKeyStore":
     from scopebound_engine.access.api_keys import ApiKeyStore
+    from scopebound_engine.preparation import open_migrated
+
+    return ApiKeyStore(open_migrated(from_env()), time.time)
+
+
+def _node_keys() -> "NodeKeys":
     from scopebound_engine.preparation import open_migrated
     from scopebound_engine.session.key_folder import KeyFolder
     from scopebound_engine.session.node_keys import NodeKeys
 
     config = from_env()
-    engine = open_migrated(config)
-    node_keys = NodeKeys(engine, KeyFolder(config.data_dir), time.time)
-    return ApiKeyStore(engine, time.time), node_keys
+    return NodeKeys(open_migrated(config), KeyFolder(config.data_dir), time.time)

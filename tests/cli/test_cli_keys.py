@@ -1,15 +1,21 @@
 """`keys`: API keys and signing keys from the command line."""
 
+import time
+import uuid
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.cli.keys import keys
 from scopebound_engine.database.engine import open_database
 from scopebound_engine.errors import ConfigError, ConflictError, InputError
+from scopebound_engine.role.model import RoleFields
+from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.keys import SigningKeys
 from tests.servers import environment
+from tests.sessions import store_session
 
 
 class Shell:
@@ -46,6 +52,18 @@ def test_the_list_tells_of_use_and_revocation(shell: Shell) -> None:
     assert "  never used  revoked " in one
     assert "  two  enforce roles=invoices  made " in two
     assert two.endswith("  never used  active")
+
+
+def test_the_sessions_that_a_key_made_end_with_it(shell: Shell) -> None:
+    shell("create", "one")
+    engine = open_database(None, shell.data_dir)
+    role = RoleStore(engine, time.time).create(RoleFields(name="reader"))
+    (key,) = ApiKeyStore(engine, time.time).list()
+    store_session(engine, str(uuid.uuid4()), role_id=role.id, api_key_id=key.id)
+    store_session(engine, str(uuid.uuid4()), role_id=role.id)
+    assert shell("revoke", "one") == [f"revoked one ({key.id}); live sessions ended: 1"]
+    assert shell("revoke", "one") == [f"revoked one ({key.id}); live sessions ended: 0"]
+    engine.dispose()
 
 
 def test_a_role_is_no_limit_for_an_admin(shell: Shell) -> None:
