@@ -13,6 +13,7 @@ from scopebound_engine.session.state import SessionState
 from scopebound_engine.session.state_postgres import PostgresState
 from scopebound_engine.session.state_sqlite import SqliteState
 from tests.postgres import Databases, PostgresServer, databases
+from tests.sessions import StateClock
 
 # These load the Rego engine into the test's own process.
 _ENGINE_TESTS = ("tests/rego", "tests/bundle")
@@ -97,8 +98,20 @@ def database(database_url: str | None, tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def state(database: Engine, database_url: str | None, tmp_path: Path) -> Iterator[SessionState]:
+def state_clock(database: Engine) -> StateClock:
+    """The clock of `state`."""
+    return StateClock(database)
+
+
+@pytest.fixture
+def state(
+    database_url: str | None, tmp_path: Path, state_clock: StateClock
+) -> Iterator[SessionState]:
     """Session state beside `database`, empty."""
-    made = PostgresState(database_url) if database_url else SqliteState(tmp_path)
+    made: SessionState = (
+        PostgresState(database_url)
+        if database_url
+        else SqliteState(tmp_path, microseconds=state_clock.microseconds)
+    )
     yield made
     made.close()

@@ -103,10 +103,10 @@ class PostgresState:
         return facts(
             entry,
             Standing(*found[:8]),
-            Units(*found[8:11]),
+            Units(*(units or 0 for units in found[8:11])),
             counts or (),
-            replayed=replayed,
-            conflict=conflict,
+            replayed=replayed or 0,
+            conflict=bool(conflict),
         )
 
     def uncount(self, session_id: str, slot: int) -> None:
@@ -181,7 +181,7 @@ class PostgresState:
         connection = cast(postgres.PatientConnection, pooled.dbapi_connection)
         try:
             cursor = connection.execute(statement, parameters, prepare=True)
-            return cursor.fetchall() if cursor.description else []
+            return [] if cursor.rownumber is None else cursor.fetchall()
         except (postgres.SilentServerError, psycopg.errors.QueryCanceled):
             pooled.invalidate()
             raise

@@ -43,8 +43,8 @@ _SELECT: Final = (
     "WHERE session_id = ? AND call_id = ? AND first_us > ?"
 )
 _REPLAYED: Final = "UPDATE call_ids SET replays = ? WHERE session_id = ? AND call_id = ?"
-_FORGET: Final = "DELETE FROM call_ids WHERE session_id = ? AND (call_id = ? OR place = ?)"
-_REMEMBER: Final = "INSERT INTO call_ids VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?)"
+# Both what had the id and what had the place go.
+_REMEMBER: Final = "REPLACE INTO call_ids VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?)"
 
 
 def repeated(execute: Execute, entry: Entry, standing: Standing, now: int) -> SessionFacts | None:
@@ -69,7 +69,6 @@ def remember(
 ) -> None:
     """Note what a call found; it is the session's call of that number that has an id."""
     place = number % CALL_IDS_PER_SESSION
-    execute(_FORGET, (entry.session_id, entry.call_id, place))
     named = (entry.session_id, entry.call_id, place, entry.digest, now)
     execute(_REMEMBER, (*named, *units, counts))
 

@@ -1,6 +1,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -45,16 +46,31 @@ def state(server: PostgresServer) -> Iterator[PostgresState]:
     made.close()
 
 
-def test_after_a_crash_of_the_server_the_buckets_are_empty(
+def test_after_a_crash_of_the_server_what_calls_changed_is_gone_and_what_stands_is_known(
     server: PostgresServer, state: PostgresState
 ) -> None:
-    state.open("s", 60, 60, LATER)
-    assert state.enter(Entry("s", ROLE_ID, 60, 60)).granted
+    call = Entry("s", ROLE_ID, 60, 60, "erp", 60, slots=2, call_id="c")
+    for session in ("s", "t"):
+        state.open(session, 60, 60, LATER)
+        assert state.enter(replace(call, session_id=session)).granted
+    with psycopg.connect(server.url()) as connection:
+        connection.execute(
+            "UPDATE sessions SET revoked_at = 1, revoked_reason = 'x' WHERE id = 't'"
+        )
     server.stop()
     with pytest.raises(StateUnavailableError, match="SCOPEBOUND_DATABASE_URL"):
-        state.enter(Entry("s", ROLE_ID, 60, 60))
+        state.enter(call)
     server.start()
-    assert not state.enter(Entry("s", ROLE_ID, 60, 60)).granted
+    found = state.enter(call)
+    assert found.revoked_reason is None
+    assert (found.minute.granted, found.hour.granted) == (False, False)
+    assert (found.counts, found.replayed) == ((0, 0), 0)
+    for name in ("erp", "crm"):
+        named = state.enter(replace(call, call_id=None, server=name)).server
+        assert named is not None
+        assert not named.granted
+    assert state.enter(replace(call, session_id="t")).revoked_reason == "x"
+    assert state.counts_of(["s", "t"]) == {"s": (3, 0)}
 
 
 def test_the_first_call_after_a_restart_is_answered_whatever_connections_were_open(

@@ -6,14 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.errors import StateUnavailableError
-from scopebound_engine.session.state import Entry
+from scopebound_engine.session.state import Entry, Window
 from scopebound_engine.session.state_file import boot_id, microseconds_since_boot
 from scopebound_engine.session.state_sqlite import SqliteState
 from tests.roles import ROLE_ID, store_role
@@ -84,17 +84,36 @@ def test_a_restart_of_the_service_keeps_the_buckets(clock: Clock, tmp_path: Path
     assert clock.state(tmp_path).enter(Entry("s", ROLE_ID, 2, 0)).minute.remaining == 0
 
 
-def test_after_another_boot_the_buckets_are_empty_and_the_old_file_is_gone(
+def test_after_another_boot_all_is_empty_the_session_is_known_and_the_old_file_is_gone(
     clock: Clock, tmp_path: Path
 ) -> None:
-    clock.state(tmp_path).open("s", 5, 5, LATER)
+    call = Entry("s", ROLE_ID, 5, 5, "erp", 5, slots=2, call_id="c")
+    before = clock.state(tmp_path)
+    before.open("s", 5, 5, LATER)
+    assert before.enter(call).granted
     clock.boot_us = 1_000_000
     again = clock.state(tmp_path, boot="boot-2")
-    assert not again.enter(Entry("s", ROLE_ID, 5, 5)).granted
+    found = again.enter(call)
+    assert found.revoked_reason is None
+    assert not found.granted
+    assert (found.counts, found.replayed) == ((0, 0), 0)
+    assert found.server == Window(5, False, 0, 12)
     clock.boot_us += 12_000_000
-    assert not again.enter(Entry("s", ROLE_ID, 5, 5)).hour.granted
+    found = again.enter(replace(call, call_id=None, server="crm"))
+    assert (found.minute.granted, found.hour.granted) == (True, False)
+    assert found.server == Window(5, True, 1, 0)
     assert again.enter(Entry("s", ROLE_ID, 5, 0)).minute.granted
     assert not list(tmp_path.glob("state-boot-1.db*"))
+
+
+def test_a_session_opened_just_after_the_boot_has_full_buckets(
+    clock: Clock, tmp_path: Path
+) -> None:
+    clock.boot_us = 0
+    state = clock.state(tmp_path)
+    state.open("s", 5, 5, LATER)
+    found = state.enter(Entry("s", ROLE_ID, 5, 5, "erp", 5))
+    assert (found.minute, found.hour, found.server) == (Window(5, True, 4, 0),) * 3
 
 
 def test_the_file_is_private(clock: Clock, tmp_path: Path) -> None:

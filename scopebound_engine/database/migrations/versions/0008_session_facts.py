@@ -54,7 +54,7 @@ CREATE UNLOGGED TABLE call_ids (
     replays      int    NOT NULL,
     minute_units bigint NOT NULL,
     hour_units   bigint NOT NULL,
-    server_units bigint NOT NULL,
+    server_units bigint,
     counts       int[]  NOT NULL,
     PRIMARY KEY (session_id, call_id),
     UNIQUE (session_id, place)
@@ -88,7 +88,7 @@ $$
 """
 
 # The session's row is locked before anything else is read: the wait for it may have taken a while,
-# and all calls of a session go one after the other from there on.
+# and all calls of a session go one after the other from there on. What does not apply is null.
 _CALL = """
 CREATE FUNCTION scopebound_call(
     session text, session_role text, per_minute bigint, per_hour bigint,
@@ -99,20 +99,15 @@ CREATE FUNCTION scopebound_call(
     OUT counts_found int[], OUT replayed int, OUT conflict boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
-    state     session_states;
-    known     call_ids;
-    is_opened boolean;
-    now_us    bigint;
-    bucket    jsonb;
-    taken     bigint;
-    counted   int[];
-    number    int;
+    state      session_states;
+    is_opened  boolean;
+    is_stopped boolean;
+    known      call_ids;
+    now_us     bigint;
+    bucket     jsonb;
+    taken      bigint;
+    number     int;
 BEGIN
-    minute_found := 0;
-    hour_found := 0;
-    server_found := 0;
-    replayed := 0;
-    conflict := false;
     LOOP
         SELECT * INTO state FROM session_states b WHERE b.session_id = session FOR UPDATE;
         is_opened := FOUND;
@@ -123,17 +118,18 @@ BEGIN
         FROM (SELECT coalesce(max(a.generation), 0) AS generation FROM activations a) bundle
         LEFT JOIN sessions s ON s.id = session
         LEFT JOIN roles r ON r.id = session_role;
+        is_stopped := is_revoked OR NOT session_found OR NOT role_found OR suspended IS NOT NULL;
         now_us := scopebound_clock_us();
-        EXIT WHEN is_opened;
-        IF NOT session_found OR is_revoked OR NOT role_found OR suspended IS NOT NULL THEN
-            RETURN;
-        END IF;
+        EXIT WHEN is_opened OR is_stopped;
         INSERT INTO session_states
             (session_id, minute_units, hour_units, touched_us, servers_us, expires_at)
         SELECT s.id, 0, 0, now_us, now_us, s.expires_at / 1000000 FROM sessions s
         WHERE s.id = session
         ON CONFLICT (session_id) DO NOTHING;
     END LOOP;
+    IF NOT is_opened THEN
+        RETURN;
+    END IF;
     minute_found := scopebound_refilled(
         state.minute_units, per_minute, now_us - state.touched_us, 60000000);
     hour_found := scopebound_refilled(
@@ -145,18 +141,18 @@ BEGIN
             (bucket ->> 0)::bigint, per_server, now_us - (bucket ->> 1)::bigint, 60000000);
     END IF;
     counts_found := state.counts;
-    IF NOT session_found OR is_revoked OR NOT role_found OR suspended IS NOT NULL THEN
+    IF is_stopped THEN
         RETURN;
     END IF;
     IF named IS NOT NULL THEN
         SELECT * INTO known FROM call_ids c
         WHERE c.session_id = session AND c.call_id = named AND c.first_us > now_us - 30000000;
         IF FOUND AND (known.digest <> body OR known.replays < 3) THEN
-            conflict := known.digest <> body;
             minute_found := known.minute_units;
             hour_found := known.hour_units;
             server_found := known.server_units;
             counts_found := known.counts;
+            conflict := known.digest <> body;
             IF NOT conflict THEN
                 replayed := known.replays + 1;
                 UPDATE call_ids c SET replays = known.replays + 1
@@ -165,31 +161,31 @@ BEGIN
             RETURN;
         END IF;
         number := state.calls_named % 10000;
-        DELETE FROM call_ids c
-        WHERE c.session_id = session AND (c.call_id = named OR c.place = number);
+        DELETE FROM call_ids c WHERE c.session_id = session AND c.place = number;
+        DELETE FROM call_ids c WHERE c.session_id = session AND c.call_id = named;
         INSERT INTO call_ids VALUES (session, named, number, body, now_us, 0,
             minute_found, hour_found, server_found, counts_found);
+        state.calls_named := state.calls_named + 1;
     END IF;
     taken := ((per_minute = 0 OR minute_found >= 60000000)
               AND (per_hour = 0 OR hour_found >= 3600000000)
               AND (per_server = 0 OR server_found >= 60000000))::int;
     IF per_server > 0 THEN
-        state.servers := jsonb_set(state.servers, ARRAY[mcp_server],
-            jsonb_build_array(server_found - taken * 60000000, now_us));
+        state.servers := state.servers || jsonb_build_object(
+            mcp_server, jsonb_build_array(server_found - taken * 60000000, now_us));
     END IF;
-    counted := state.counts;
-    IF cardinality(counted) = 0 THEN
-        counted := array_fill(0, ARRAY[slots]);
+    IF cardinality(state.counts) = 0 THEN
+        state.counts := array_fill(0, ARRAY[slots]);
     END IF;
-    slot := least(slot + 1, cardinality(counted));
-    counted[slot] := counted[slot] + 1;
+    slot := least(slot + 1, cardinality(state.counts));
+    state.counts[slot] := state.counts[slot] + 1;
     UPDATE session_states b SET
         minute_units = CASE per_minute WHEN 0 THEN 0 ELSE minute_found - taken * 60000000 END,
         hour_units = CASE per_hour WHEN 0 THEN 0 ELSE hour_found - taken * 3600000000 END,
         touched_us = now_us,
         servers = state.servers,
-        counts = counted,
-        calls_named = state.calls_named + (named IS NOT NULL)::int
+        counts = state.counts,
+        calls_named = state.calls_named
     WHERE b.session_id = session;
 END
 $$
