@@ -102,7 +102,8 @@ def plot(file: Path, seed: int | None) -> None:
         from scopebound_engine.cli.drift_plot import draw
     except ModuleNotFoundError as error:
         raise ConfigError(
-            "plots need matplotlib, which is not installed: pip install 'scopebound-engine[plot]'"
+            'plots need matplotlib, which is not installed; it comes with the extra "plot": in a '
+            "checkout `.venv/bin/pip install -e '.[plot]'`"
         ) from error
     from scopebound_engine.session.drift_simulation import CONCENTRATIONS, SEED, World, simulate
 

@@ -165,6 +165,6 @@ def test_without_matplotlib_the_extra_is_named(tmp_path: Path) -> None:
         check=False,
     )
     assert result.returncode == 1
-    assert "pip install 'scopebound-engine[plot]'" in result.stderr
+    assert "pip install -e '.[plot]'" in result.stderr
     assert result.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
