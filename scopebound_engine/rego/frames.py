@@ -124,8 +124,9 @@ def _all_known(blocks: Sequence[Mapping[str, Any]], known: set[int]) -> bool:
     """Whether alternatives read only what is known. Adds what is known after them."""
     for block in blocks:
         within = set(known)
-        if not all(_reads_known(statement, within) for statement in block["stmts"]):
-            return False
+        for statement in block["stmts"]:
+            if not _reads_known(statement, within):
+                return False
         # A block may end anywhere with nothing lost but what follows in it; resets do not fail.
         for statement in block["stmts"]:
             if statement["type"] != "ResetLocalStmt":
@@ -152,21 +153,26 @@ def _reads_known(statement: Mapping[str, Any], known: set[int]) -> bool:
 
 def _read(kind: str, fields: Mapping[str, Any]) -> Iterator[int]:
     """The variables that a statement reads before it writes any."""
-    for name, code in FIELDS[kind]:
-        if code == "o":
-            yield from _variables([fields[name]])
-        elif code == "O":
-            yield from _variables(fields[name])
-        elif code == "u" and name not in _NO_VARIABLES and not _is_given(kind, name):
+    for name, code in _READS[kind]:
+        if code == "u":
             yield fields[name]
+        else:
+            for operand in fields[name] if code == "O" else (fields[name],):
+                if operand["type"] == "local":
+                    yield operand["value"]
 
 
-def _variables(operands: Sequence[Mapping[str, Any]]) -> Iterator[int]:
-    yield from (operand["value"] for operand in operands if operand["type"] == "local")
-
-
-def _is_given(kind: str, name: str) -> bool:
-    """Whether a statement writes this field's variable without a look at it."""
+def _is_read(kind: str, name: str, code: str) -> bool:
+    """Whether a statement looks at what this field names."""
+    if code != "u":
+        return code in "oO"
     if kind == "ScanStmt":
-        return name != "source"
-    return name in _WRITTEN and kind != "AssignVarOnceStmt"
+        return name == "source"
+    written = name in _WRITTEN and kind != "AssignVarOnceStmt"
+    return not written and name not in _NO_VARIABLES
+
+
+_READS: Final = {
+    kind: tuple((name, code) for name, code in fields if _is_read(kind, name, code))
+    for kind, fields in FIELDS.items()
+}

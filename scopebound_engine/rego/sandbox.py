@@ -12,6 +12,7 @@ the parent run anything. A job that is a generator sends its values one by one: 
 it died is not lost.
 """
 
+import gc
 import importlib
 import inspect
 import json
@@ -239,6 +240,8 @@ def ending(status: int) -> str:
 
 def _main() -> None:
     """The child: the job's module and with it the engine, then the limits, then the job."""
+    # A job is short, and what it leaves goes with its process.
+    gc.disable()
     request = json.load(sys.stdin)
     signal.setitimer(signal.ITIMER_REAL, request["seconds"])
     module, _, name = request["job"].partition(":")

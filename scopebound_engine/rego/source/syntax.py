@@ -2,10 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from scopebound_engine.rego.source.bodies import Body, BodyReader, declared
 from scopebound_engine.rego.source.scanner import Scanner
+from scopebound_engine.rego.source.tokens import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,14 @@ class Rule:
     end: int
     is_default: bool
     bodies: tuple[Body, ...]
+
+
+@lru_cache(maxsize=2_000)
+def parsed(path: str, text: str) -> "Module":
+    """A module that is looked at more than once. For child processes: they end before it matters
+    how much is remembered.
+    """
+    return Module(Source(path, text))
 
 
 class Module(Scanner):

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from scopebound_engine.errors import InputError
-from scopebound_engine.rego.source.syntax import Module
-from scopebound_engine.rego.source.tokens import Source
+from scopebound_engine.rego.source.syntax import parsed
 
 _TEST: Final = "test_"
 _SKIPPED: Final = "todo_test_"
@@ -63,9 +62,10 @@ def compile_pattern(pattern: str | None) -> re.Pattern[str]:
 
 def _tests(modules: Mapping[str, str]) -> Iterator[TestResult]:
     for path, text in modules.items():
-        source = Source(path, text)
+        module = parsed(path, text)
+        source = module.source
         seen: set[str] = set()
-        for rule in Module(source).heads:
+        for rule in module.heads:
             if rule.name in seen or not rule.name.startswith((_TEST, _SKIPPED)):
                 continue
             seen.add(rule.name)

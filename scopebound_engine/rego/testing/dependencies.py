@@ -2,19 +2,17 @@
 
 from collections.abc import Collection, Iterator, Mapping
 
-from scopebound_engine.rego.source.syntax import Module
+from scopebound_engine.rego.source.syntax import Module, parsed
 from scopebound_engine.rego.source.tokens import Source
 
 
 def needed(modules: Mapping[str, str], optional: Collection[str]) -> dict[str, str]:
     """The modules without those optional ones that no other refers to, directly or in turn."""
-    parsed = {path: Module(Source(path, text)) for path, text in modules.items()}
+    read = {path: parsed(path, text) for path, text in modules.items()}
     chosen = {path for path in modules if path not in optional}
     waiting = list(chosen)
     for path in waiting:
-        new = [
-            other for other in modules if other not in chosen and _uses(parsed[path], parsed[other])
-        ]
+        new = [other for other in modules if other not in chosen and _uses(read[path], read[other])]
         chosen.update(new)
         waiting += new
     return {path: text for path, text in modules.items() if path in chosen}

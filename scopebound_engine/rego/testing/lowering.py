@@ -20,7 +20,7 @@ from typing import Final
 
 from scopebound_engine.errors import CompileError, Finding
 from scopebound_engine.rego.source.bodies import Body, Literal, Override, declared
-from scopebound_engine.rego.source.syntax import Module
+from scopebound_engine.rego.source.syntax import Module, parsed
 from scopebound_engine.rego.source.tokens import Source
 from scopebound_engine.rego.statements import DATA, INPUT
 from scopebound_engine.rego.testing.overrides import Target
@@ -45,15 +45,15 @@ class Lowered:
 
 def lower(modules: Mapping[str, str]) -> Lowered:
     """The modules, by path, with their overrides rewritten. Raises CompileError with findings."""
-    parsed = {path: Module(Source(path, text)) for path, text in modules.items()}
+    read = {path: parsed(path, text) for path, text in modules.items()}
     rules = {
-        (*module.source.package, rule.name) for module in parsed.values() for rule in module.rules
+        (*module.source.package, rule.name) for module in read.values() for rule in module.rules
     }
     texts: dict[str, str] = {}
     helpers: dict[str, tuple[Target, ...]] = {}
     lines: dict[tuple[str, int], int] = {}
     findings: list[Finding] = []
-    for number, (path, module) in enumerate(parsed.items()):
+    for number, (path, module) in enumerate(read.items()):
         rewriter = _Rewriter(module, rules, f"{_PREFIX}{number}_")
         texts[path] = rewriter.rewrite()
         helpers |= rewriter.targets

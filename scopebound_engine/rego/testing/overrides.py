@@ -1,6 +1,6 @@
 """Overrides of input and data in a compiled plan: calls of helpers become `WithStmt`s of the IR."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ def wrap(plan: dict[str, Any], helpers: Mapping[str, tuple[Target, ...]]) -> Non
     """
     strings = _Strings(plan["static"]["strings"])
     for function in plan["funcs"]["funcs"]:
-        _wrap_below(function, helpers, strings)
+        _wrap_in(function["blocks"], helpers, strings)
 
 
 class _Strings:
@@ -37,16 +37,20 @@ class _Strings:
         return self._indices[text]
 
 
-def _wrap_below(node: Any, helpers: Mapping[str, tuple[Target, ...]], strings: _Strings) -> None:
-    if isinstance(node, list):
-        for index, item in enumerate(node):
-            _wrap_below(item, helpers, strings)
-            if isinstance(item, dict) and item.get("type") == "CallStmt":
-                targets = helpers.get(item["stmt"]["func"].rpartition(".")[2], ())
-                node[index] = _wrapped(item, targets, strings)
-    elif isinstance(node, dict):
-        for child in node.values():
-            _wrap_below(child, helpers, strings)
+def _wrap_in(
+    blocks: Iterable[dict[str, Any]], helpers: Mapping[str, tuple[Target, ...]], strings: _Strings
+) -> None:
+    for block in blocks:
+        statements = block["stmts"]
+        for index, statement in enumerate(statements):
+            fields = statement["stmt"]
+            if statement["type"] == "CallStmt":
+                targets = helpers.get(fields["func"].rpartition(".")[2], ())
+                statements[index] = _wrapped(statement, targets, strings)
+            elif "block" in fields:
+                _wrap_in((fields["block"],), helpers, strings)
+            elif "blocks" in fields:
+                _wrap_in(fields["blocks"], helpers, strings)
 
 
 def _wrapped(call: dict[str, Any], targets: tuple[Target, ...], strings: _Strings) -> Any:
