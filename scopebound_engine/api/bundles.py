@@ -5,7 +5,7 @@ is answered whole, as findings; what is answered after a change says which worke
 """
 
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final
 
@@ -34,6 +34,9 @@ MOST_EVENTS: Final = 1000
 _EVENTS: Final = 100
 LAST_EVENT: Final = (1 << 63) - 1
 _READING: Final = (BUNDLES, ROLLBACK, AUDIT)
+# Of what costs a reader nothing and this process up to seconds of its one interpreter.
+_LONG_READS: Final = 2
+_RETRY_SECONDS: Final = 1
 
 
 class Why(BaseModel):
@@ -68,12 +71,17 @@ class _Wish:
         return wish
 
 
+def _long_reads() -> Seats:
+    return Seats(_LONG_READS, _RETRY_SECONDS)
+
+
 @dataclass(frozen=True, slots=True)
 class BundleCollection:
     """All versions that are kept, and what happened to any."""
 
     bundles: Bundles
     seats: Seats
+    reading_seats: Seats = field(default_factory=_long_reads)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """The versions that are kept, newest upload first; at most ten."""
@@ -88,10 +96,10 @@ class BundleCollection:
         queries.only(req, {"limit", "before"})
         limit = queries.number(req, "limit", _EVENTS, MOST_EVENTS)
         before = queries.number(req, "before", LAST_EVENT, LAST_EVENT)
-        found = [
-            bundle_answers.event(event) for event in self.bundles.events(limit=limit, before=before)
-        ]
-        answer_json(resp, {"count": len(found), "events": found})
+        with self.reading_seats.take():
+            events = self.bundles.events(limit=limit, before=before)
+            found = [bundle_answers.event(event) for event in events]
+            answer_json(resp, {"count": len(found), "events": found})
 
     def on_post_upload(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Check a bundle, store it and put it in force on every worker, or change nothing.
@@ -134,14 +142,16 @@ class BundleItem:
     bundles: Bundles
     seats: Seats
     rollback_seats: Seats
+    reading_seats: Seats = field(default_factory=_long_reads)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, bundle_id: str) -> None:
         """The version: its manifest, its files, its warnings, and what happened to it."""
         require(req, *_READING)
         queries.only(req)
-        version, data = self.bundles.load(_uuid(bundle_id))
-        events = self.bundles.events(limit=_EVENTS, bundle_id=version.id)
-        answer_json(resp, bundle_answers.details(version, archive.read(data), events))
+        with self.reading_seats.take():
+            version, data = self.bundles.load(_uuid(bundle_id))
+            events = self.bundles.events(limit=_EVENTS, bundle_id=version.id)
+            answer_json(resp, bundle_answers.details(version, archive.read(data), events))
 
     def on_get_download(self, req: falcon.Request, resp: falcon.Response, bundle_id: str) -> None:
         """The bytes, exactly as they were uploaded."""
@@ -158,9 +168,9 @@ class BundleItem:
         """What changes from this version to the other: rules, codes and data, not their layout."""
         require(req, *_READING)
         queries.only(req)
-        answer_json(
-            resp, bundle_answers.diff(*self.bundles.compare(_uuid(bundle_id), _uuid(other_id)))
-        )
+        with self.reading_seats.take():
+            found = self.bundles.compare(_uuid(bundle_id), _uuid(other_id))
+            answer_json(resp, bundle_answers.diff(*found))
 
     def on_post_activate(self, req: falcon.Request, resp: falcon.Response, bundle_id: str) -> None:
         """Put a version in force that was stored and never activated."""

@@ -21,6 +21,8 @@ from scopebound_engine.rego.source.tokens import Source
 Kind = Literal["added", "removed", "changed"]
 
 _CONTEXT_LINES: Final = 3
+# difflib compares long lists of few different elements for minutes.
+_MOST_PAIRS: Final = 4_000_000
 _ABSENT: Final = object()
 
 
@@ -169,6 +171,8 @@ def _unified(old: Sequence[_Placed], new: Sequence[_Placed]) -> tuple[str, ...]:
         [line for _, definition in side for line in layout(definition.tokens)]
         for side in (old, new)
     )
+    if len(before) * len(after) > _MOST_PAIRS:
+        return (*(f"-{line}" for line in before), *(f"+{line}" for line in after))
     lines = difflib.unified_diff(before, after, lineterm="", n=_CONTEXT_LINES)
     # The two names of files, and the line numbers of a layout that nobody has seen, say nothing.
     shown = ["@@" if line.startswith("@@") else line for line in list(lines)[2:]]
@@ -189,10 +193,7 @@ def _values(old: Any, new: Any, path: str = "") -> Iterator[ValueChange]:
 
 def _items(old: list[Any], new: list[Any], path: str) -> Iterator[ValueChange]:
     """What came and went in a list, by place: what went by its old one, all else by its new one."""
-    matcher = difflib.SequenceMatcher(a=[*map(_text, old)], b=[*map(_text, new)])
-    for tag, start, stop, at, end in matcher.get_opcodes():
-        if tag == "equal":
-            continue
+    for start, stop, at, end in _differing([*map(_text, old)], [*map(_text, new)]):
         both = min(stop - start, end - at)
         for shift in range(both):
             yield from _values(old[start + shift], new[at + shift], f"{path}/{at + shift}")
@@ -200,6 +201,23 @@ def _items(old: list[Any], new: list[Any], path: str) -> Iterator[ValueChange]:
             yield ValueChange("removed", f"{path}/{index}", old[index], None)
         for index in range(at + both, end):
             yield ValueChange("added", f"{path}/{index}", None, new[index])
+
+
+def _differing(old: list[bytes], new: list[bytes]) -> Iterator[tuple[int, int, int, int]]:
+    """The stretches of two lists that are not the same: from and to in the old, in the new."""
+    shorter = min(len(old), len(new))
+    head = next((at for at in range(shorter) if old[at] != new[at]), shorter)
+    ends = range(1, shorter - head + 1)
+    tail = next((back - 1 for back in ends if old[-back] != new[-back]), len(ends))
+    stop, end = len(old) - tail, len(new) - tail
+    if (stop - head) * (end - head) > _MOST_PAIRS:
+        yield head, stop, head, end
+        return
+    matcher = difflib.SequenceMatcher(a=old[head:stop], b=new[head:end])
+    for tag, *places in matcher.get_opcodes():
+        if tag != "equal":
+            start, upto, at, until = (head + place for place in places)
+            yield start, upto, at, until
 
 
 def _kind(old: Sequence[Any], new: Sequence[Any]) -> Kind:

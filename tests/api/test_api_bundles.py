@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import json
+import os
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -336,3 +338,27 @@ def test_rollbacks_at_once_have_one_order(api: BundleApi) -> None:
     last = max(changed, key=lambda answer: int(answer["generation"]))
     assert api.active()["id"] == last["version_id"] != three["id"]
     assert len({answer["generation"] for answer in changed}) == len(changed)
+
+
+def test_long_reads_leave_threads_for_those_who_ask_for_decisions(api: BundleApi) -> None:
+    version = api.uploaded(query="activate=false")
+    item = api.get(f"/{version['id']}")
+    copy = api.data_dir / item["bundle_path"]
+    copy.unlink(missing_ok=True)
+    os.mkfifo(copy)  # whoever reads it waits for a writer
+    answers = queue.Queue[Any]()
+
+    def ask() -> None:
+        answers.put(api.http.simulate_get(f"{ROOT}/{version['id']}/diff/{version['id']}"))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    refused = answers.get(timeout=10)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    writer = os.open(copy, os.O_RDWR)
+    copy.unlink()
+    os.close(writer)
+    for thread in threads:
+        thread.join()
+    assert [answers.get().status_code for _ in range(2)] == [200, 200]

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -346,3 +347,37 @@ def other(token: Token, chance: random.Random) -> str:
         at = chance.randrange(1, len(token.text))
         return token.text[:at] + chance.choice([" ", "#", "é"]) + token.text[at:]
     return chance.choice([text for text in ("==", "<", "|", "&", ")") if text != token.text])
+
+
+def test_long_lists_of_few_different_elements_are_compared_in_bearable_time() -> None:
+    before = [f"{number % 100}" for number in range(20_000)]
+    after = random.Random(1).sample(before, len(before))
+    body = "package a.b_test\n\nimport rego.v1\n\ntest_x if {{\n\t{}\n}}\n"
+    old, new = (
+        files(
+            **{
+                "a/data.json": json.dumps({"list": side}).encode(),
+                "a/b_test.rego": body.format("\n\t".join(side)).encode(),
+            }
+        )
+        for side in (before, after)
+    )
+    began = time.process_time()
+    found = compare(old, new)
+    assert time.process_time() - began < 5  # 8 s before there was a bound
+    assert {one.path: one.new for one in found.data} == {
+        f"/a/list/{at}": new
+        for at, (was, new) in enumerate(zip(before, after, strict=True))
+        if was != new
+    }
+    (test,) = found.tests
+    assert [line[1:].strip() for line in test.lines if line[0] == "+"][1:-1] == after
+
+
+def test_what_was_put_into_a_long_list_is_all_that_is_told_of_it() -> None:
+    before = list(range(5_000))
+    after = [*before[:2_500], "new", *before[2_500:]]
+    old, new = (json.dumps({"list": side}).encode() for side in (before, after))
+    assert told(diff(old, new, DATA).data) == [
+        ("added", "/scopebound/config/list/2500", None, "new")
+    ]
