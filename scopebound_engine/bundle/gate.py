@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from scopebound_engine.bundle import inspection
-from scopebound_engine.bundle.inspection import Candidate
+from scopebound_engine.bundle import behaviour, inspection
+from scopebound_engine.bundle.candidate import Candidate
 from scopebound_engine.bundle.manifest import FILE, Manifest
 from scopebound_engine.bundle.signature import VerifiedBundle
 from scopebound_engine.bundle.thresholds import missed
@@ -44,9 +44,9 @@ GATE: Final[Mapping[str, Step]] = {
     "8 denials": inspection.declared_denials,
     "8 matchers": inspection.handled_matchers,
     "9 costs": inspection.bearable_costs,
-    "10 empty input": inspection.denied_emptiness,
-    "10 floor": inspection.denied_floor,
-    "10 verdicts": inspection.verdicts_on_all,
+    "10 empty input": behaviour.denied_emptiness,
+    "10 floor": behaviour.denied_floor,
+    "10 verdicts": behaviour.verdicts_on_all,
     # 10 goes on with `failing_tests` and `missed_thresholds`.
 }
 _CHILD: Final = "scopebound_engine.bundle.inspection:inspect"

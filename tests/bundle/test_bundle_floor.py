@@ -6,10 +6,10 @@ import jsonschema
 import pytest
 
 from scopebound_engine.bundle import calls, gate
+from scopebound_engine.bundle.behaviour import denied_floor, verdicts_on_all
 from scopebound_engine.bundle.calls import MISSING, TOOL_CALL, Case, changed
 from scopebound_engine.bundle.floor import floor
 from scopebound_engine.bundle.hostile_calls import hostile
-from scopebound_engine.bundle.inspection import denied_floor, verdicts_on_all
 from scopebound_engine.bundle.manifest import REFERENCE_SEVERITIES
 from scopebound_engine.bundle.signature import VerifiedBundle
 from scopebound_engine.errors import Finding, GateError

@@ -3,7 +3,7 @@
 import json
 
 from scopebound_engine.bundle import gate
-from scopebound_engine.bundle.inspection import verdicts_on_all
+from scopebound_engine.bundle.behaviour import verdicts_on_all
 from scopebound_engine.errors import Finding
 from tests.bundle.gate_samples import AMOUNT, MANIFEST, bundle, changed
 
