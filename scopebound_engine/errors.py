@@ -11,6 +11,7 @@ ScopeboundError
 ├── ForbiddenError             the API key lacks the scope, or the role is not among its roles
 ├── NotFoundError              no such role, bundle, key
 ├── ConflictError              it exists already, or the change does not fit what is there
+├── TooOftenError              it was done too often; it may be tried again later
 ├── BusyError                  others of its kind are under way; it may be tried again later
 ├── ActivationError            a worker cannot run the bundle, which therefore takes no effect
 ├── TokenError                 a session token whose claims may not be believed
@@ -116,6 +117,14 @@ class ConflictError(ScopeboundError):
     def __init__(self, detail: str, findings: Sequence[Finding] = ()) -> None:
         super().__init__(detail)
         self.findings = tuple(findings)
+
+
+class TooOftenError(ScopeboundError):
+    """It was done too often; it may be tried again after some seconds."""
+
+    def __init__(self, detail: str, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class BusyError(ScopeboundError):

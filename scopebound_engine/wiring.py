@@ -18,6 +18,7 @@ from scopebound_engine.bundle.registry import Registry
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import open_database
 from scopebound_engine.decision.active import ActiveBundle
+from scopebound_engine.decision.delegation import Delegations
 from scopebound_engine.decision.follower import Follower
 from scopebound_engine.decision.pdp import DecisionPoint
 from scopebound_engine.errors import ConfigError
@@ -95,11 +96,13 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
         clock=clock,
     )
     follower.start()
+    baselines = Baselines(engine, clock)
+    delegations = Delegations(roles, state, registry.generation, follower, clock)
     return Services(
         config=config,
         clock=clock,
         roles=roles,
-        baselines=Baselines(engine, clock),
+        baselines=baselines,
         api_keys=api_keys,
         doorkeeper=Doorkeeper(api_keys, clock),
         keys=keys,
@@ -120,7 +123,16 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
         decisions=DecisionPoint(
             tokens, state, follower, clock=clock, waiting=config.threads * 3 // 8
         ),
-        provisioner=Provisioner(roles, sessions, tokens, state, clock=clock),
+        provisioner=Provisioner(
+            roles,
+            sessions,
+            tokens,
+            state,
+            baselines,
+            delegations,
+            per_minute=config.provision_per_minute,
+            clock=clock,
+        ),
         started=time.monotonic(),
     )
 

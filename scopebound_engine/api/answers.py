@@ -45,6 +45,11 @@ def answer_tagged(
 
 def answer_decision(req: falcon.Request, resp: falcon.Response, decision: Decision) -> None:
     """Answer 200 with a decision in the reference's fields and those of the contract."""
+    answer_json(resp, decision_fields(req, decision))
+
+
+def decision_fields(req: falcon.Request, decision: Decision) -> dict[str, Any]:
+    """A decision as it is answered, also within a problem."""
     verdict, bundle = decision.verdict, decision.bundle
     document: dict[str, Any] = {
         "decision": "allow" if verdict.allow else "deny",
@@ -61,7 +66,7 @@ def answer_decision(req: falcon.Request, resp: falcon.Response, decision: Decisi
         document["bundle_version"] = bundle.version
         document["bundle_checksum"] = bundle.checksum
         document["bundle_generation"] = bundle.generation
-    answer_json(resp, document)
+    return document
 
 
 def _violation(violation: Violation) -> dict[str, Any]:

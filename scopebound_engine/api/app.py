@@ -35,7 +35,7 @@ def create_app(services: Services) -> App:
     app.req_options.strip_url_path_trailing_slash = False
     problems.install(app)
     config = services.config
-    app.add_route("/v1/provision", Provision(services.provisioner))
+    app.add_route("/v1/provision", Provision(services.provisioner, config))
     app.add_route(problems.ENFORCE, Enforce(services.decisions, config, "tool_call"))
     app.add_route(problems.MCP_ENFORCE, Enforce(services.decisions, config, "mcp_tool_call"))
     app.add_route("/mgmt/v1/roles", RoleCollection(services.roles, services.provisioner))

@@ -117,7 +117,8 @@ def _operation(operation: Operation, references: Mapping[int, Any]) -> dict[str,
         for status in operation.problems
     }
     for status, answer in operation.answers.items():
-        responses[str(int(status))] = _answer(answer, references, operation.links)
+        links = operation.links if status < HTTPStatus.BAD_REQUEST else {}
+        responses[str(int(status))] = _answer(answer, references, links)
     described: dict[str, Any] = {
         "operationId": operation.id,
         "tags": [operation.tag],

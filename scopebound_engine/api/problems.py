@@ -13,8 +13,8 @@ import falcon
 import structlog
 
 from scopebound_engine import strict_json
-from scopebound_engine.api.answers import answer_decision
-from scopebound_engine.decision.pdp import undecided
+from scopebound_engine.api.answers import answer_decision, decision_fields
+from scopebound_engine.decision.pdp import Decision, undecided
 from scopebound_engine.errors import (
     ActivationError,
     AuthenticationError,
@@ -24,6 +24,7 @@ from scopebound_engine.errors import (
     ConfigError,
     ConflictError,
     DatabaseUnavailableError,
+    EvaluationError,
     Finding,
     FindingsError,
     ForbiddenError,
@@ -36,6 +37,7 @@ from scopebound_engine.errors import (
     StateUnavailableError,
     TooLargeError,
     TooManyAttemptsError,
+    TooOftenError,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -69,6 +71,7 @@ _KINDS: tuple[tuple[type[ScopeboundError], Kind], ...] = (
         TooManyAttemptsError,
         Kind(HTTPStatus.TOO_MANY_REQUESTS, "too-many-attempts", "Too many wrong API keys"),
     ),
+    (TooOftenError, Kind(HTTPStatus.TOO_MANY_REQUESTS, "too-often", "Too many requests")),
     (AuthenticationError, Kind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "No valid API key")),
     (ForbiddenError, Kind(HTTPStatus.FORBIDDEN, "forbidden", "The API key may not do this")),
     (NotFoundError, Kind(HTTPStatus.NOT_FOUND, "not-found", "No such thing")),
@@ -78,6 +81,7 @@ _KINDS: tuple[tuple[type[ScopeboundError], Kind], ...] = (
     (DatabaseUnavailableError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
     (SigningKeyError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
     (StateUnavailableError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
+    (EvaluationError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "undecided", "No policy could decide")),
     (BusyError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "Others are under way")),
     (
         ActivationError,
@@ -85,6 +89,7 @@ _KINDS: tuple[tuple[type[ScopeboundError], Kind], ...] = (
     ),
     (ConfigError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "misconfigured", "A setting is wrong")),
 )
+_REFUSED = Kind(HTTPStatus.FORBIDDEN, "delegation-refused", "The policy refuses the delegation")
 _INTERNAL = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Internal error")
 
 
@@ -92,6 +97,12 @@ def install(app: falcon.App[Any, Any]) -> None:
     """Let this module answer every exception of the app."""
     app.add_error_handler(Exception, _handle)
     app.add_error_handler(falcon.HTTPError, _handle_http)
+
+
+def answer_refusal(req: falcon.Request, resp: falcon.Response, denial: Decision) -> None:
+    """Answer 403 with a problem that carries the fields of the denial."""
+    reason = denial.verdict.violations[0].reason
+    _problem(req, resp, _REFUSED, reason, **decision_fields(req, denial))
 
 
 def kind_of(status: HTTPStatus) -> Kind:
@@ -109,7 +120,7 @@ def _handle(
     kind = next((kind for family, kind in _KINDS if isinstance(error, family)), _INTERNAL)
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request failed", exc_info=error, request_id=req.context.request_id)
-    if isinstance(error, TooManyAttemptsError | BusyError):
+    if isinstance(error, TooManyAttemptsError | TooOftenError | BusyError):
         resp.set_header("Retry-After", str(error.retry_after_seconds))
     detail = _detail(error) if kind is not _INTERNAL else _internal_detail()
     _problem(req, resp, kind, detail, **_extra(error))

@@ -10,9 +10,21 @@ from scopebound_engine.access.model import ENFORCE
 from scopebound_engine.api.answers import answer_json
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.body import read_json
+from scopebound_engine.api.problems import answer_refusal
+from scopebound_engine.config import Config
+from scopebound_engine.decision.pdp import Decision
 from scopebound_engine.errors import InputError
-from scopebound_engine.session.provision import Provisioner
+from scopebound_engine.session.provision import Delegation, Provisioner
 from scopebound_engine.times import moment, timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a body asks for: a role's UUID or name, seconds, and the session to be spawned by."""
+
+    role_id: str
+    requested_ttl: int
+    parent_session_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +32,28 @@ class Provision:
     """Sessions are made here."""
 
     provisioner: Provisioner
+    config: Config
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Make a session of a role named by UUID or name.
 
-        Fields the client sends beside these (task_type, framework) are ignored.
+        With `parent_session_id` the policy is asked first, and a session that it refuses is a 403
+        with the denial in it. Fields the client sends beside these (task_type, framework) are
+        ignored.
         """
         key = require(req, ENFORCE)
-        role_id, requested_ttl = wish_of(read_json(req))
-        session = self.provisioner.provision(role_id, requested_ttl, key)
+        wish = wish_of(read_json(req))
+        role = (wish.role_id, wish.requested_ttl, key)
+        if wish.parent_session_id:
+            req.context.call_id = req.context.request_id
+            deadline = req.context.arrived + self.config.total_deadline_ms / 1000
+            delegation = Delegation(wish.parent_session_id, req.context.call_id, deadline)
+            session = self.provisioner.delegate(delegation, *role)
+        else:
+            session = self.provisioner.provision(*role)
+        if isinstance(session, Decision):
+            answer_refusal(req, resp, session)
+            return
         answer_json(
             resp,
             {
@@ -39,29 +64,34 @@ class Provision:
         )
 
 
-def wish_of(wish: Any) -> tuple[str, int]:
-    """The role and the seconds that a body asks for. Raises InputError, which names the field."""
-    if type(wish) is not dict:
-        raise InputError("", f"an object is needed, not {strict_json.type_name(wish)}")
-    if wish.get("parent_session_id") not in (None, ""):
-        raise InputError(
-            "parent_session_id",
-            "sessions of sub-agents are not offered by this version; leave the field out",
-        )
-    return _role_id(wish), _requested_ttl(wish)
+def wish_of(body: Any) -> Wish:
+    """What a body asks for. Raises InputError, which names the field."""
+    if type(body) is not dict:
+        raise InputError("", f"an object is needed, not {strict_json.type_name(body)}")
+    return Wish(_role_id(body), _requested_ttl(body), _parent_session_id(body))
 
 
-def _role_id(wish: dict[str, Any]) -> str:
-    role_id = wish.get("role_id")
+def _role_id(body: dict[str, Any]) -> str:
+    role_id = body.get("role_id")
     if type(role_id) is not str or not role_id:
         raise InputError("role_id", "a string is needed: the role's name or UUID")
     return role_id
 
 
-def _requested_ttl(wish: dict[str, Any]) -> int:
-    seconds = wish.get("requested_ttl")
+def _requested_ttl(body: dict[str, Any]) -> int:
+    seconds = body.get("requested_ttl")
     if seconds is None:
         return 0
     if type(seconds) is not int or seconds < 0:
         raise InputError("requested_ttl", "a number of seconds is needed; 0 means the role's")
     return seconds
+
+
+def _parent_session_id(body: dict[str, Any]) -> str:
+    """Empty for none, as the client sends it."""
+    parent_id = body.get("parent_session_id")
+    if parent_id is None:
+        return ""
+    if type(parent_id) is not str:
+        raise InputError("parent_session_id", "a string is needed: the id of a session, or none")
+    return parent_id

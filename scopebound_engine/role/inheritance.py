@@ -117,9 +117,4 @@ def warnings_of(granted: EffectiveRole) -> list[str]:
             f" {role.allowed_hours_end}: the window reaches over midnight UTC, and allowed_days"
             " names the day of each call, not the one on which the window began"
         )
-    if role.mcp_server_rate_limits:
-        found.append(
-            "mcp_server_rate_limits is kept but not enforced; rate_limit_per_minute and"
-            " rate_limit_per_hour are"
-        )
     return found

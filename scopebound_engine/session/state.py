@@ -139,6 +139,12 @@ class SessionState(Protocol):
     def peek(self, session_id: str, per_minute: int, per_hour: int) -> tuple[Window, Window]:
         """The session's buckets per minute and per hour as they are; nothing is taken."""
 
+    def take(self, bucket: str, per_minute: int) -> Window:
+        """Take a token, or none, from a bucket of this name, which is no session's.
+
+        One that nobody took from for a while is full, and so is one that was lost.
+        """
+
     def counts_of(self, session_ids: Collection[str]) -> dict[str, tuple[int, ...]]:
         """The counts by slot of those sessions that have made calls; some hundred at a time."""
 

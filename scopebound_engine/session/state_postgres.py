@@ -16,7 +16,14 @@ from sqlalchemy.pool import QueuePool
 
 from scopebound_engine.database import postgres
 from scopebound_engine.errors import StateUnavailableError
-from scopebound_engine.session.buckets import HOUR_US, MINUTE_US, Window, refilled, window
+from scopebound_engine.session.buckets import (
+    HOUR_US,
+    MINUTE_US,
+    Window,
+    less_one,
+    refilled,
+    window,
+)
 from scopebound_engine.session.state import (
     REPEAT_US,
     SWEPT_AFTER_SECONDS,
@@ -50,6 +57,20 @@ _FORGET_COUNTS: Final = "UPDATE session_states SET counts = '{}' WHERE session_i
 _PEEK: Final = (
     "SELECT minute_units, hour_units, scopebound_clock_us() - touched_us FROM session_states "
     "WHERE session_id = %s"
+)
+# No row where the bucket is empty. A call that waited for another one's may have looked at the
+# clock before that one did.
+_TAKE: Final = (
+    "INSERT INTO session_states AS b "
+    "(session_id, minute_units, hour_units, touched_us, servers_us, expires_at) "
+    "SELECT %(bucket)s, %(limit)s * 60000000::bigint - 60000000, 0, now_us, now_us, "
+    "now_us / 1000000 FROM scopebound_clock_us() now_us "
+    "ON CONFLICT (session_id) DO UPDATE SET "
+    "minute_units = scopebound_refilled(b.minute_units, %(limit)s, "
+    "excluded.touched_us - b.touched_us, 60000000) - 60000000, "
+    "touched_us = greatest(excluded.touched_us, b.touched_us), expires_at = excluded.expires_at "
+    "WHERE scopebound_refilled(b.minute_units, %(limit)s, "
+    "excluded.touched_us - b.touched_us, 60000000) >= 60000000 RETURNING minute_units"
 )
 _COUNTS_OF: Final = (
     "SELECT session_id, counts FROM session_states "
@@ -124,6 +145,15 @@ class PostgresState:
             window(per_minute, refilled(minute, per_minute, passed, MINUTE_US), MINUTE_US),
             window(per_hour, refilled(hour, per_hour, passed, HOUR_US), HOUR_US),
         )
+
+    def take(self, bucket: str, per_minute: int) -> Window:
+        """See SessionState."""
+        named = {"bucket": bucket, "limit": per_minute}
+        if left := self._call(_TAKE, named):
+            return less_one(window(per_minute, left[0][0] + MINUTE_US, MINUTE_US))
+        # There may be a token by now, which was not taken.
+        wait = self.peek(bucket, per_minute, 0)[0].retry_after_seconds
+        return Window(per_minute, False, 0, max(wait, 1))
 
     def counts_of(self, session_ids: Collection[str]) -> dict[str, tuple[int, ...]]:
         """See SessionState."""

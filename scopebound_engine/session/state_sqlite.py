@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from scopebound_engine.session import state_sqlite_calls as calls
-from scopebound_engine.session.buckets import HOUR_US, MINUTE_US, Window, refilled, window
+from scopebound_engine.session.buckets import (
+    HOUR_US,
+    MINUTE_US,
+    Window,
+    less_one,
+    refilled,
+    window,
+)
 from scopebound_engine.session.state import (
     REPEAT_US,
     SWEPT_AFTER_SECONDS,
@@ -58,6 +65,11 @@ _STANDING: Final = (
 )
 _OPEN: Final = (
     "INSERT OR IGNORE INTO session_states "
+    "(session_id, minute_units, hour_units, touched_us, servers_us, expires_at) "
+    "VALUES (?, ?, ?, ?, ?, ?)"
+)
+_TAKEN: Final = (
+    "REPLACE INTO session_states "
     "(session_id, minute_units, hour_units, touched_us, servers_us, expires_at) "
     "VALUES (?, ?, ?, ?, ?, ?)"
 )
@@ -188,6 +200,18 @@ class SqliteState:
             window(per_minute, units.minute, MINUTE_US),
             window(per_hour, units.hour, HOUR_US),
         )
+
+    def take(self, bucket: str, per_minute: int) -> Window:
+        """See SessionState."""
+        with self._file.transaction() as execute:
+            now, capacity = self._microseconds(), per_minute * MINUTE_US
+            row = _Row(*execute(_SELECT, (bucket,)).fetchone() or (capacity, 0, now))
+            units = refilled(row.minute_units, per_minute, now - row.touched_us, MINUTE_US)
+            found = window(per_minute, units, MINUTE_US)
+            if not found.granted:
+                return found
+            execute(_TAKEN, (bucket, units - MINUTE_US, 0, now, now, int(self._clock())))
+            return less_one(found)
 
     def counts_of(self, session_ids: Collection[str]) -> dict[str, tuple[int, ...]]:
         """See SessionState."""

@@ -90,9 +90,8 @@ class Tokens:
         Raises InputError when the token would exceed 16 KiB.
         """
         kid, key = self._keys.current()
-        payload = {"iss": self._issuer, "aud": self._audience, **claims}
         token = jwt.api_jws.encode(
-            strict_json.dumps(payload), key, _ALGORITHM, {"typ": "JWT", "kid": kid}
+            strict_json.dumps(self.payload(claims)), key, _ALGORITHM, {"typ": "JWT", "kid": kid}
         )
         if len(token) > MAX_TOKEN_BYTES:
             raise InputError(
@@ -101,6 +100,10 @@ class Tokens:
                 "that fit a request; give the role fewer tools or constraints",
             )
         return token
+
+    def payload(self, claims: Mapping[str, Any]) -> dict[str, Any]:
+        """All claims of the token of these: with who issues it, and for whom."""
+        return {"iss": self._issuer, "aud": self._audience, **claims}
 
     def verify(self, token: str) -> Claims:
         """The claims of a genuine token, expired or not. Raises TokenError: one sentence."""

@@ -19,7 +19,7 @@ from scopebound_engine.decision.active import Loaded
 from scopebound_engine.decision.pdp import DecisionPoint
 from scopebound_engine.errors import StateUnavailableError
 from scopebound_engine.preparation import prepare
-from scopebound_engine.session.state import Entry, SessionFacts
+from scopebound_engine.session.state import Entry, SessionFacts, Window
 from scopebound_engine.wiring import Services, build_services
 from tests.postgres import Databases
 from tests.servers import API_KEY, make_prepared
@@ -131,6 +131,9 @@ class NoBundle:
 
 class AwayState:
     """Session state that cannot be reached."""
+
+    def take(self, bucket: str, per_minute: int) -> Window:
+        raise StateUnavailableError("the state database does not answer")
 
     def open(self, session_id: str, per_minute: int, per_hour: int, expires_at: int) -> None:
         raise StateUnavailableError("the state database does not answer")
@@ -322,11 +325,17 @@ def test_a_management_body_over_the_limit_is_413(http: falcon.testing.TestClient
     assert_problem(answer, 413, "too-large")
 
 
-def test_a_parent_session_is_not_pretended(http: falcon.testing.TestClient, token: str) -> None:
+def test_a_delegation_that_the_policy_refuses_is_403_with_the_decision(
+    http: falcon.testing.TestClient, token: str
+) -> None:
     body = {"role_id": "table", "parent_session_id": "47bb16ec-e06a-4090-9a4a-e0873e680545"}
     answer = http.simulate_post("/v1/provision", json=body)
-    assert_problem(answer, 400, "invalid-request")
-    assert "parent_session_id" in answer.json["detail"]
+    assert_problem(answer, 403, "delegation-refused")
+    problem = answer.json
+    assert (problem["decision"], problem["deny_code"]) == ("deny", "SESSION_EXPIRED")
+    assert (problem["severity"], problem["retry_guidance"]) == ("low", "none")
+    assert problem["reason"] == problem["detail"] == problem["violations"][0]["reason"]
+    assert problem["bundle_version"] == "1.0.0"
 
 
 def test_a_method_that_is_not_there_is_405(http: falcon.testing.TestClient) -> None:
@@ -336,11 +345,7 @@ def test_a_method_that_is_not_there_is_405(http: falcon.testing.TestClient) -> N
 
 
 def test_with_state_out_of_reach_provision_is_503(services: Services, token: str) -> None:
-    from scopebound_engine.session.provision import Provisioner
-
-    away = Provisioner(
-        services.roles, services.sessions, services.tokens, AwayState(), clock=time.time
-    )
+    away = replace(services.provisioner, state=AwayState())
     http = client(replace(services, provisioner=away))
     answer = http.simulate_post("/v1/provision", json={"role_id": "table"})
     assert_problem(answer, 503, "unavailable")

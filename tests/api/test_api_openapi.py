@@ -30,7 +30,6 @@ from scopebound_engine.database.engine import open_database
 from scopebound_engine.parsing import parse
 from scopebound_engine.role.model import RoleFields
 from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session.provision import Provisioner
 from scopebound_engine.wiring import Services, build_services
 from tests.bundles import packed, server_key
 from tests.description import DESCRIBED, DOCUMENT, NAMES, assert_valid
@@ -114,14 +113,7 @@ def with_ids_of_the_examples(services: Services, engine: Engine) -> Services:
     roles = RoleStore(engine, time.time, new_id=lambda: next(ids))
     roles.create(parse(RoleFields, {"name": "base-agent"}))
     keys = ApiKeyStore(engine, time.time, new_id=lambda: API_KEY_ID)
-    provisioner = Provisioner(
-        roles,
-        services.sessions,
-        services.tokens,
-        services.state,
-        clock=time.time,
-        new_id=lambda: SESSION_ID,
-    )
+    provisioner = replace(services.provisioner, roles=roles, new_id=lambda: SESSION_ID)
     return replace(services, roles=roles, api_keys=keys, provisioner=provisioner)
 
 

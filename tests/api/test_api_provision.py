@@ -1,6 +1,7 @@
 """POST /v1/provision on a real store: what is asked, and what is answered."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,11 +16,10 @@ from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import problems
 from scopebound_engine.api.provision import Provision
+from scopebound_engine.config import Config
 from scopebound_engine.database.engine import migrate, open_database
-from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session.provision import Provisioner
 from scopebound_engine.session.state_sqlite import SqliteState
-from scopebound_engine.session.store import Sessions
+from tests.provisioning import PLENTY, make_provisioner
 from tests.roles import ROLE_ID, store_role
 from tests.signing import tokens
 
@@ -43,23 +43,27 @@ class Context:
         self._doorkeeper = doorkeeper
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
-        req.context = SimpleNamespace(request_id="r-1", doorkeeper=self._doorkeeper)
+        req.context = SimpleNamespace(
+            request_id="r-1", arrived=time.monotonic(), doorkeeper=self._doorkeeper
+        )
 
 
 @pytest.fixture
-def http(engine: Engine, tmp_path: Path) -> Iterator[Any]:
+def per_minute() -> int:
+    """How many sessions a key makes of a role."""
+    return PLENTY
+
+
+@pytest.fixture
+def http(engine: Engine, tmp_path: Path, per_minute: int) -> Iterator[Any]:
     keys = ApiKeyStore(engine, lambda: LEAP_DAY_EVE)
-    provisioner = Provisioner(
-        RoleStore(engine, lambda: LEAP_DAY_EVE),
-        Sessions(engine, lambda: LEAP_DAY_EVE),
-        tokens(lambda: LEAP_DAY_EVE),
-        SqliteState(tmp_path),
-        clock=lambda: LEAP_DAY_EVE,
+    provisioner = make_provisioner(
+        engine, SqliteState(tmp_path), lambda: LEAP_DAY_EVE, per_minute=per_minute
     )
     doorkeeper = Doorkeeper(keys, lambda: LEAP_DAY_EVE)
     app = falcon.App(middleware=[Context(doorkeeper)])
     problems.install(app)
-    app.add_route(PATH, Provision(provisioner))
+    app.add_route(PATH, Provision(provisioner, Config()))
     _, secret = keys.create("agent", frozenset({"enforce"}))
     yield falcon.testing.TestClient(app, headers={"X-Scopebound-API-Key": secret})
     doorkeeper.close()
@@ -128,6 +132,10 @@ def test_what_else_the_client_sends_is_ignored(http: Any) -> None:
         ({"role_id": "a-role", "requested_ttl": "60"}, "requested_ttl"),
         ({"role_id": "a-role", "requested_ttl": 60.5}, "requested_ttl"),
         ({"role_id": "a-role", "requested_ttl": [60]}, "requested_ttl"),
+        ({"role_id": "a-role", "parent_session_id": 7}, "parent_session_id"),
+        ({"role_id": "a-role", "parent_session_id": {}}, "parent_session_id"),
+        ({"role_id": "a-role", "parent_session_id": [""]}, "parent_session_id"),
+        ({"role_id": "a-role", "parent_session_id": False}, "parent_session_id"),
         ([], None),
         ("a-role", None),
         (None, None),
@@ -140,3 +148,29 @@ def test_a_mistake_is_a_problem_that_names_its_field(
     assert answer.status_code == 400
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json.get("field") == field
+
+
+@pytest.mark.parametrize("per_minute", [2])
+def test_a_key_that_makes_too_many_sessions_of_a_role_is_told_when_to_come_again(
+    http: Any, engine: Engine
+) -> None:
+    assert [ask(http, role_id="a-role").status_code for _ in range(2)] == [200, 200]
+    refused = ask(http, role_id=ROLE_ID)
+    assert refused.status_code == 429
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert refused.json["type"] == "urn:scopebound:problem:too-often"
+    assert 29 <= int(refused.headers["Retry-After"]) <= 30
+    assert "'a-role'" in refused.json["detail"]
+    _, other = ApiKeyStore(engine, lambda: LEAP_DAY_EVE).create("other", frozenset({"enforce"}))
+    headers = {"X-Scopebound-API-Key": other}
+    answer = http.simulate_post(PATH, json={"role_id": "a-role"}, headers=headers)
+    assert answer.status_code == 200
+
+
+def test_where_no_policy_can_be_asked_there_is_no_delegation(http: Any) -> None:
+    parent = ask(http, role_id="a-role").json["session_id"]
+    for parent_id in (parent, "no such session"):
+        answer = ask(http, role_id="a-role", parent_session_id=parent_id)
+        assert answer.status_code == 503
+        assert answer.json["type"] == "urn:scopebound:problem:undecided"
+        assert "no policy bundle is active" in answer.json["detail"]

@@ -21,10 +21,9 @@ from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.role.model import RoleFields, parse
 from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session.provision import Provisioner
 from scopebound_engine.session.state_sqlite import SqliteState
 from scopebound_engine.session.store import Sessions
-from tests.signing import tokens
+from tests.provisioning import make_provisioner
 
 NOON = 1_777_464_000  # 2026-04-29T12:00:00Z
 NOWHERE = "00000000-0000-4000-8000-000000000000"
@@ -80,7 +79,7 @@ def app(engine: Engine, keys: ApiKeyStore, tmp_path: Path) -> Iterator[Any]:
     store = RoleStore(engine, lambda: next(ticks))
     state = SqliteState(tmp_path)
     sessions = Sessions(engine, lambda: NOON)
-    provisioner = Provisioner(store, sessions, tokens(lambda: NOON), state, clock=lambda: NOON)
+    provisioner = make_provisioner(engine, state, lambda: NOON, roles=store)
     item = RoleItem(store, provisioner, sessions)
     doorkeeper = Doorkeeper(keys, lambda: NOON)
     app = falcon.App(middleware=[Context(doorkeeper)])

@@ -28,7 +28,7 @@ from scopebound_engine.api.app import create_app
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import open_database
 from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session.provision import Provisioner
+from scopebound_engine.session.baselines import Baselines
 from scopebound_engine.session.store import Sessions
 from scopebound_engine.wiring import build_services
 from tests.description import DOCUMENT
@@ -82,7 +82,14 @@ class Served:
         self._ends.callback(doorkeeper.close)
         old = self._services
         sessions = Sessions(engine, time.time)
-        provisioner = Provisioner(roles, sessions, old.tokens, old.state, clock=time.time)
+        delegations = replace(old.provisioner.delegations, roles=roles)
+        provisioner = replace(
+            old.provisioner,
+            roles=roles,
+            sessions=sessions,
+            baselines=Baselines(engine, time.time),
+            delegations=delegations,
+        )
         self._app = create_app(
             replace(old, roles=roles, api_keys=keys, doorkeeper=doorkeeper, provisioner=provisioner)
         )

@@ -21,7 +21,7 @@ from scopebound_engine.decision.verdict import Verdict
 from scopebound_engine.parsing import parse
 from scopebound_engine.role.inheritance import effective
 from scopebound_engine.role.model import Role, RoleFields
-from scopebound_engine.session.provision import claims_of
+from scopebound_engine.session.claims import claims_of
 from scopebound_engine.session.state import UNLIMITED, SessionFacts, Window
 
 MONDAY_NOON = datetime(2026, 4, 27, 12, tzinfo=UTC)
@@ -67,7 +67,7 @@ def document(
 ) -> dict[str, Any]:
     """The input of a call to `pay`, a minute after the session began."""
     now = epoch(at)
-    claims = {"iss": "i", "aud": "a"} | claims_of(effective(chain), chain[0], "s", now - 60, 3600)
+    claims = {"iss": "i", "aud": "a"} | claims_of(effective(chain), "s", now - 60, 3600)
     action = "mcp_tool_call" if mcp_server else "tool_call"
     call = Call(action, "pay", sent(call_args or {}), "call-1", mcp_server)
     return build(call, claims, now * 1000, session)

@@ -255,7 +255,5 @@ def test_only_a_window_over_midnight_is_told(start: int, end: int) -> None:
     assert len(found) == (start > end > 0)
 
 
-def test_limits_that_nothing_enforces_are_told() -> None:
-    (warning,) = warnings_of(effective([role(mcp_server_rate_limits={"files": 60})]))
-
-    assert "not enforced" in warning
+def test_limits_of_servers_are_enforced_and_not_warned_of() -> None:
+    assert warnings_of(effective([role(mcp_server_rate_limits={"files": 60})])) == []

@@ -21,10 +21,10 @@ from scopebound_engine.errors import (
 from scopebound_engine.parsing import parse
 from scopebound_engine.role.model import Role, RoleChanges, RoleFields
 from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session.provision import Provisioner
 from scopebound_engine.session.state import Entry, SessionState
 from scopebound_engine.session.store import Sessions
 from scopebound_engine.session.tokens import MAX_TOKEN_BYTES, Tokens
+from tests.provisioning import make_provisioner
 from tests.signing import AUDIENCE, ISSUER, KEY_ID, signing_key, tokens
 
 NOW = 1_777_464_000.75
@@ -48,13 +48,9 @@ class Desk:
     def __init__(self, database: Engine, state: SessionState) -> None:
         self.roles, self.state = RoleStore(database, lambda: NOW), state
         self.tokens: Tokens = tokens(lambda: NOW)
-        self.provisioner = Provisioner(
-            self.roles,
-            Sessions(database, lambda: NOW),
-            self.tokens,
-            state,
-            clock=lambda: NOW,
-            new_id=chain([SESSION_ID], new_ids()).__next__,
+        self.sessions = Sessions(database, lambda: NOW)
+        self.provisioner = make_provisioner(
+            database, state, lambda: NOW, new_id=chain([SESSION_ID], new_ids()).__next__
         )
         ApiKeyStore(database, lambda: NOW, new_id=lambda: "k").create("k", frozenset({"enforce"}))
 
@@ -101,6 +97,7 @@ FULL: dict[str, Any] = {
     "approval_required": ["send_email"],
     "approval_ttl_seconds": 60,
     "allowed_mcp_servers": ["erp"],
+    "mcp_server_rate_limits": {"erp": 60},
 }
 
 
@@ -127,7 +124,11 @@ def test_a_token_has_exactly_these_claims(desk: Desk) -> None:
         "delegation_depth_remaining": 2,
         "parent_session_id": None,
         "root_session_id": SESSION_ID,
-        "bound": {"approval_required": ["send_email"], "allowed_mcp_servers": ["erp"]},
+        "bound": {
+            "approval_required": ["send_email"],
+            "allowed_mcp_servers": ["erp"],
+            "mcp_server_rate_limits": {"erp": 60},
+        },
     }
 
 
@@ -154,9 +155,7 @@ def test_a_role_with_nothing_makes_a_token_with_every_claim(desk: Desk) -> None:
 
 def test_sessions_are_told_apart(desk: Desk, database: Engine, state: SessionState) -> None:
     desk.role()
-    provisioner = Provisioner(
-        desk.roles, Sessions(database, lambda: NOW), desk.tokens, state, clock=lambda: NOW
-    )
+    provisioner = make_provisioner(database, state, lambda: NOW)
     assert len({provisioner.provision("agent", 0, key()).session_id for _ in range(5)}) == 5
 
 
@@ -320,6 +319,7 @@ def test_the_check_leaves_room_for_the_parent_of_a_delegated_session(desk: Desk)
         ("data_scope", {"allowed_envs": tools(70)}),
         ("approval_required", tools(70)),
         ("allowed_mcp_servers", tools(70)),
+        ("mcp_server_rate_limits", dict.fromkeys(tools(70), 60)),
     ],
 )
 def test_the_check_names_the_field_that_is_too_large(desk: Desk, field: str, value: Any) -> None:

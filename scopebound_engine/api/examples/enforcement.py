@@ -21,6 +21,33 @@ SESSION: Final = {
     "session_id": "47bb16ec-e06a-4090-9a4a-e0873e680545",
     "expires_at": "2026-04-29T04:19:40Z",
 }
+_DEPTH_EXCEEDED: Final = {
+    "severity": "critical",
+    "reason": "delegation_depth_remaining is 0; spawning a session needs 1",
+    "retry_guidance": "none",
+}
+_REQUEST_ID: Final = "0b9f1f6c-54a8-4f3e-8d5e-0c8f4ce5a1d7"
+REFUSED_DELEGATION: Final = {
+    "type": "urn:scopebound:problem:delegation-refused",
+    "title": "The policy refuses the delegation",
+    "status": 403,
+    "detail": _DEPTH_EXCEEDED["reason"],
+    "instance": _REQUEST_ID,
+    "decision": "deny",
+    "call_id": _REQUEST_ID,
+    "latency_ms": 2.3,
+    "deny_code": "DELEGATION_DEPTH_EXCEEDED",
+    **_DEPTH_EXCEEDED,
+    "violations": [{"code": "DELEGATION_DEPTH_EXCEEDED", **_DEPTH_EXCEEDED}],
+    **_BUNDLE,
+}
+FORBIDDEN: Final = {
+    "type": "urn:scopebound:problem:forbidden",
+    "title": "The API key may not do this",
+    "status": 403,
+    "detail": "this API key lacks the scope enforce; it has audit",
+    "instance": _REQUEST_ID,
+}
 TOOL_CALL: Final = {
     "jwt": _TOKEN,
     "tool_name": "read_invoices",

@@ -13,8 +13,10 @@ from scopebound_engine.api.operations.statuses import (
     UNKNOWN_CALLER,
     WRITING,
 )
+from scopebound_engine.api.problems import MEDIA_TYPE
 from scopebound_engine.api.provision import Provision
 from scopebound_engine.api.schemas import enforcement as schemas
+from scopebound_engine.api.schemas.problems import Problem
 
 # Where a session's token goes next, for clients and tests that walk the API.
 _TO_DECISION: Final = {
@@ -51,7 +53,15 @@ OPERATIONS: Final = (
         tag="enforcement",
         responder=Provision.on_post,
         body=Body(schemas.SessionRequest, examples.SESSION_REQUEST),
-        answers={OK: Answer("The session.", schemas.Session, {"session": examples.SESSION})},
+        answers={
+            OK: Answer("The session.", schemas.Session, {"session": examples.SESSION}),
+            HTTPStatus.FORBIDDEN: Answer(
+                "The API key may not do this, or the policy refuses the delegation.",
+                Problem | schemas.RefusedDelegation,
+                {"key": examples.FORBIDDEN, "policy": examples.REFUSED_DELEGATION},
+                media_type=MEDIA_TYPE,
+            ),
+        },
         problems=(*WRITING, NOT_FOUND, CONFLICT),
         links=_TO_DECISION,
     ),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, with_config
 from pydantic.config import JsonDict
 from typing_extensions import TypedDict
 
+from scopebound_engine.api.schemas.problems import Problem
 from scopebound_engine.api.schemas.values import EXACT, Timestamp, Uuid
 from scopebound_engine.decision.verdict import RetryGuidance, Severity
 from scopebound_engine.role.schema import WITHOUT_CONTROLS
@@ -59,8 +60,9 @@ class SessionRequest(BaseModel):
         default=None,
         description="Seconds; 0 or null: the role's. It shortens, not below a minute.",
     )
-    parent_session_id: Literal[""] | None = Field(
-        default=None, description="Sessions of sub-agents are not offered by this version."
+    parent_session_id: str | None = Field(
+        default=None,
+        description="The session that spawns this one, if the policy lets it; empty or null: none.",
     )
 
 
@@ -111,6 +113,11 @@ class Denial(_Decided):
     retry_guidance: RetryGuidance
     retry_after_seconds: NotRequired[int]
     violations: list[Violation]
+
+
+@with_config(EXACT)
+class RefusedDelegation(Problem, Denial):
+    """A problem that carries the denial: the policy does not let the session spawn this one."""
 
 
 Decision = Annotated[Allow | Denial, Field(discriminator="decision")]
