@@ -19,7 +19,14 @@ from scopebound_engine.bundle.diff import Diff, compare
 from scopebound_engine.bundle.history import History
 from scopebound_engine.bundle.keys import TrustedKeys
 from scopebound_engine.bundle.lanes import Lanes
-from scopebound_engine.bundle.registry import ActivationKind, Actor, BundleVersion, Event, Registry
+from scopebound_engine.bundle.registry import (
+    ActivationKind,
+    Actor,
+    Admission,
+    BundleVersion,
+    Event,
+    Registry,
+)
 from scopebound_engine.bundle.signature import VerifiedBundle, verify
 from scopebound_engine.errors import (
     ActivationError,
@@ -94,11 +101,11 @@ class Bundles:
         with self._refusals_recorded(actor, checksum=hashlib.sha256(data).hexdigest()) as known:
             bundle = self._verify(data)
             known |= {"version": bundle.manifest.version, "key_id": bundle.key_id}
-            if self._registry.admit(bundle) == "unchanged":
+            if self._admit(bundle) == "unchanged":
                 return self._unchanged(bundle.identity)
             with self._lanes.uploads():
                 # Whoever was before us in the lane may have changed the answer.
-                if self._registry.admit(bundle) == "unchanged":
+                if self._admit(bundle) == "unchanged":
                     return self._unchanged(bundle.identity)
                 warnings = gate.require(bundle, acknowledge_floor=acknowledge_floor).warnings
                 self._note_acknowledged(warnings, actor, known)
@@ -114,7 +121,7 @@ class Bundles:
     ) -> Trial:
         """Make every check of an upload, and store and record nothing."""
         bundle = self._verify(data)
-        if self._registry.admit(bundle) == "unchanged":
+        if self._admit(bundle) == "unchanged":
             return Trial("unchanged", bundle, ())
         with self._lanes.uploads():
             warnings = gate.require(bundle, acknowledge_floor=acknowledge_floor).warnings
@@ -164,6 +171,25 @@ class Bundles:
         """What changed from one version to another."""
         (old, before), (new, after) = self.load(old_id), self.load(new_id)
         return old, new, compare(archive.read(before), archive.read(after))
+
+    def _admit(self, bundle: VerifiedBundle) -> Admission:
+        """What an upload would be. Raises ConflictError, also for what cannot be served as kept.
+
+        The same files are no new version, so a signature by another key changes nothing.
+        """
+        admission = self._registry.admit(bundle)
+        kept = self._registry.find(bundle.identity) if admission != "new" else None
+        signer = kept.key_id if kept is not None else ""
+        if kept is None or not signer or signer == bundle.key_id:
+            return admission
+        if self._trusted().alarm(signer, moment(self._clock())) is None:
+            return admission
+        message = (
+            f"the same files are kept as {kept.id} (version {kept.version}), signed with the key "
+            f"{signer}, which is not valid any more"
+        )
+        remedy = "give them a higher version and sign them anew"
+        raise ConflictError(f"{message}; {remedy}", [Finding("version", message, remedy=remedy)])
 
     def _unchanged(self, identity: str) -> Outcome:
         version = self._registry.active()

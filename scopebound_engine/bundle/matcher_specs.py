@@ -29,7 +29,16 @@ _TEXTS: Final = (("tool_name",), ("mcp_server",), ("child", "role"))
 _OBJECTS: Final = ("call_args", "claims")
 _NETWORK: Final = re.compile(r"[0-9A-Fa-f.:]+/[0-9]+")
 _GLOB_PIECE: Final = re.compile(r"\\(?P<literal>.)|(?P<wild>\*+|\?)|(?P<plain>[^\\])", re.S)
-_MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
+# IPv6 that leads to the IPv4 address it holds: RFC 4291 2.5.5, RFC 2765 2.1, RFC 6052 2.1,
+# RFC 8215, RFC 3056, RFC 4380.
+_HOLDING_IPV4: Final = [
+    ipaddress.IPv6Network(holding)
+    for holding in (
+        *("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48"),
+        *("2002::/16", "2001::/32"),
+    )
+]
+_HOLDING_NONE: Final = {ipaddress.IPv6Network("::/128"), ipaddress.IPv6Network("::1/128")}
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -82,9 +91,16 @@ def network(pattern: str) -> IPNetwork:
     if not _NETWORK.fullmatch(pattern):
         raise ValueError("write an address and the length of its prefix, like 10.0.0.0/8")
     named = ipaddress.ip_network(pattern)
-    if isinstance(named, ipaddress.IPv6Network) and named.subnet_of(_MAPPED):
+    if holds_ipv4(named):
         raise ValueError("IPv4 addresses written as IPv6 are never matched; write the IPv4 network")
     return named
+
+
+def holds_ipv4(network: IPNetwork) -> bool:
+    """Whether all its addresses are IPv6 that stands for IPv4: a way around a rule about either."""
+    if not isinstance(network, ipaddress.IPv6Network) or network in _HOLDING_NONE:
+        return False
+    return any(network.subnet_of(holding) for holding in _HOLDING_IPV4)
 
 
 def glob_regex(glob: str) -> str:

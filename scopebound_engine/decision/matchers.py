@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from scopebound_engine.bundle.manifest import FILE, Manifest
-from scopebound_engine.bundle.matcher_specs import MatcherSpec, glob_regex, network
+from scopebound_engine.bundle.matcher_specs import MatcherSpec, glob_regex, holds_ipv4, network
 from scopebound_engine.decision.anchoring import anchored
 from scopebound_engine.decision.matching import Budget, compile_pattern
 from scopebound_engine.errors import BundleError, Finding, InputError
@@ -149,8 +149,8 @@ def _cidr(patterns: Sequence[str]) -> _Judge:
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The address that a text is in one of the usual spellings; others are ways around a rule.
 
-    Not so: a zone (fe80::1%eth0), IPv4 in IPv6 (::ffff:10.0.0.1), zeros in front (010.0.0.1), hex,
-    a port, brackets, blanks.
+    Not so: a zone (fe80::1%eth0), IPv4 in IPv6 (::ffff:10.0.0.1, 64:ff9b::a00:1), zeros in front
+    (010.0.0.1), hex, a port, brackets, blanks.
     """
     if len(text) > _LONGEST_ADDRESS or "%" in text:
         return None
@@ -158,8 +158,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         address = ipaddress.ip_address(text)
     except ValueError:
         return None
-    mapped = isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None
-    return None if mapped else address
+    return None if holds_ipv4(ipaddress.ip_network(address)) else address
 
 
 def _prefix(patterns: Sequence[str]) -> _Judge:

@@ -288,6 +288,23 @@ def damage(api: BundleApi, bundle_id: str, path: Path) -> None:
     path.write_bytes(b"spoilt too")
 
 
+@pytest.mark.parametrize("query", ["", "activate=false"])
+def test_files_kept_under_a_revoked_key_are_not_taken_for_what_is_signed_anew(
+    api: BundleApi, query: str
+) -> None:
+    stolen, files = SigningKey.generate("es256"), small_files(api.next_version())
+    again = packed(api.key, files)
+    with trusted(api, stolen):
+        kept = api.uploaded(packed(stolen, files), query)
+        assert api.uploaded(again, query)["id"] == kept["id"]
+    with trusted(api, stolen, NOTES["revoked"]), nothing_changes(api):
+        for ask in ("", "dry_run=true"):
+            (found,) = problem(api.upload(again, ask), 409, "conflict")["findings"]
+            assert kept["id"] in found["message"]
+            assert found["remedy"] == "give them a higher version and sign them anew"
+    assert api.uploaded()["version"] > kept["version"]
+
+
 def test_damaged_bytes_are_neither_put_in_force_nor_answered(api: BundleApi) -> None:
     former = api.uploaded()
     path = api.data_dir / api.active()["bundle_path"]
