@@ -3,7 +3,17 @@ import pytest
 from scopebound_engine.rego.checks.equalities import impossible_equalities, impossible_members
 from tests.rego.plans import told, values_of
 
-DATA = {"config": {"hour": "8", "limit": 5, "names": ["a"], "any": ["a", 1]}}
+DATA = {
+    "config": {
+        "hour": "8",
+        "limit": 5,
+        "names": ["a"],
+        "any": ["a", 1],
+        "closed": {"read": True, "send": True},
+        "owners": {"read": "ann"},
+        "none": {},
+    }
+}
 
 
 def found(*rules: str) -> list[str]:
@@ -47,6 +57,22 @@ def found(*rules: str) -> list[str]:
         ("input.now.hour in data.config.names", "no element of data.config.names is a number"),
         ('"read" in input.tool_name', "input.tool_name has no elements to look through"),
         ('input.tool_name in "read,send"', '"read,send" has no elements to look through'),
+        (
+            "input.tool_name in data.config.closed",
+            "no element of data.config.closed is null or a string",
+        ),
+        (
+            'closed := {"read": true, "send": true}; input.tool_name in closed',
+            "no element of an object is null or a string",
+        ),
+        (
+            'type_name(input.call_args.a) == "integer"',
+            'type_name(…) is never "integer"',
+        ),
+        (
+            't := type_name(input.call_args.a); t in ["string", "bool"]',
+            'type_name(…) is never "bool"',
+        ),
         ("some x in input.tool_name; x", "input.tool_name has no elements to look through"),
     ],
 )
@@ -57,6 +83,12 @@ def test_what_never_holds_is_found(body: str, message: str) -> None:
 @pytest.mark.parametrize(
     "body",
     [
+        'type_name(input.call_args.a) != "null"',
+        "input.tool_name in data.config.owners",
+        "input.tool_name in data.config.none",
+        "input.tool_name in object.keys(data.config.closed)",
+        'input.tool_name in {"read": "x", "send": 1}',
+        "input.call_args.a in data.config.closed",
         "input.now.weekday == 4",
         "input.now.hour in [8, 9]",
         "input.session.revoked != false",

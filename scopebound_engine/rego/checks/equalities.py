@@ -61,11 +61,15 @@ def _no_collection(values: Values, statement: Statement, collection: Operand) ->
 def _no_member(
     values: Values, statement: Statement, element: Operand, collection: Operand
 ) -> Iterator[Finding]:
-    kinds, held = values.kinds(element), values.element_kinds(collection)
+    kinds = values.kinds(element)
+    is_object = values.kinds(collection) == {"object"}
+    held = values.entry_kinds(collection) if is_object else values.element_kinds(collection)
     # Nothing is an element of a list that is empty as written, which is a way to switch off.
     if held and kinds.isdisjoint(held) and kinds != {"null"}:
         message = f"no element of {_named(values, collection)} is {listed(kinds)}"
         remedy = f"its elements are {listed(held)}; write both with the same type"
+        if is_object:
+            remedy = f"`in` looks at an object's values, {listed(held)}; its keys: object.keys(…)"
         yield statement.place.finding(_STEP, message, remedy)
         return
     for fill in values.elements(collection) or ():
@@ -81,9 +85,18 @@ def _outside(
         return
     path = values.plan.path(operand.number)
     enum = (input_schema(path) or {}).get("enum", ()) if path[0] == "input" else ()
+    name = written(path)
+    if _is_type_name(values, operand):
+        enum, name = sorted(ANY), "type_name(…)"
     if enum and literal not in enum:
-        message = f'{written(path)} is never "{literal}"'
+        message = f'{name} is never "{literal}"'
         yield statement.place.finding(_STEP, message, f"it is one of {', '.join(enum)}")
+
+
+def _is_type_name(values: Values, operand: Local) -> bool:
+    origin = values.origin(operand)
+    writer = values.plan.writer(origin.number) if isinstance(origin, Local) else None
+    return writer is not None and writer.callee == "type_name"
 
 
 def _remedy(values: Values, left: Operand, right: Operand) -> str:

@@ -28,7 +28,11 @@ def untyped_comparisons(values: Values) -> Iterator[Finding]:
                 if values.is_number(operand) or guards.hold(call, operand):
                     continue
                 message = f"an operand of {sign} is not known to be a number"
-                remedy = "test it with is_number(…) in the same rule; strings order as text"
+                # A guard beside the comparison would let "60000" past a rule against 50,000.
+                remedy = (
+                    "strings order as text: say in a rule of its own what is fine, with "
+                    "is_number(…) and the comparison, and deny where that rule does not hold"
+                )
                 yield call.place.finding(_STEP, message, remedy)
                 break
 

@@ -165,6 +165,23 @@ class Values:
         root, steps = self.plan.path(operand.number)
         return self._kinds_at((root, (*steps, Element(operand.number))))
 
+    def entry_kinds(self, operand: Operand) -> Kinds:
+        """What the values of an object can be, of one that is written out or in a document."""
+        origin = self.origin(operand)
+        if not isinstance(origin, Local) or self.kinds(origin) != {"object"}:
+            return ANY
+        writers = {writer.kind for writer in self.plan.writers.get(origin.number, ())}
+        if writers == {"MakeObject"}:
+            given = [
+                self.kinds(statement.reads[1])
+                for statement in self.plan.statements
+                if statement.kind.startswith("ObjectInsert")
+                and statement.fields["object"] == origin.number
+            ]
+            return frozenset().union(*given)
+        root, steps = self.plan.path(origin.number)
+        return self._kinds_at((root, (*steps, Element(origin.number))))
+
     def _kinds_at(self, path: Path) -> Kinds:
         found: Iterable[str] = ()
         if path[0] == "input":
