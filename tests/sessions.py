@@ -12,7 +12,6 @@ from scopebound_engine.session.state_postgres import PostgresState
 from scopebound_engine.session.state_sqlite import SqliteState
 from scopebound_engine.session.store import SessionRecord, Sessions
 from scopebound_engine.times import moment
-from tests.roles import ROLE_ID
 
 # Session state on PostgreSQL: tables that the common schema does not have.
 VOLATILE_TABLES = ("session_states", "call_ids")
@@ -20,6 +19,9 @@ VOLATILE_TABLES = ("session_states", "call_ids")
 
 def store_session(engine: Engine, session_id: str, **fields: object) -> SessionRecord:
     """A new session of the role ROLE_ID, which lasts an hour."""
+    # Roles bring google-re2 with them, which tests of the Rego engine must not load.
+    from tests.roles import ROLE_ID
+
     now = int(time.time())
     values: dict[str, object] = {
         "role_id": ROLE_ID,
