@@ -121,7 +121,13 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
         active=active,
         follower=follower,
         decisions=DecisionPoint(
-            tokens, state, follower, clock=clock, waiting=config.threads * 3 // 8
+            tokens,
+            state,
+            follower,
+            baselines,
+            sessions,
+            clock=clock,
+            waiting=config.threads * 3 // 8,
         ),
         provisioner=Provisioner(
             roles,

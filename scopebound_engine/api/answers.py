@@ -9,6 +9,7 @@ from typing import Any
 import falcon
 
 from scopebound_engine import strict_json
+from scopebound_engine.api import ratelimits
 from scopebound_engine.decision.pdp import Decision
 from scopebound_engine.decision.verdict import Violation
 
@@ -45,6 +46,8 @@ def answer_tagged(
 
 def answer_decision(req: falcon.Request, resp: falcon.Response, decision: Decision) -> None:
     """Answer 200 with a decision in the reference's fields and those of the contract."""
+    if decision.entry is not None and decision.session is not None:
+        resp.set_headers(ratelimits.fields(decision.entry, decision.session))
     answer_json(resp, decision_fields(req, decision))
 
 
@@ -61,6 +64,8 @@ def decision_fields(req: falcon.Request, decision: Decision) -> dict[str, Any]:
         primary["deny_code"] = primary.pop("code")
         document |= primary
         document["violations"] = [_violation(violation) for violation in verdict.violations]
+    if decision.session is not None and decision.session.replayed:
+        document["replayed"] = True
     if bundle is not None:
         document["bundle_id"] = bundle.id
         document["bundle_version"] = bundle.version

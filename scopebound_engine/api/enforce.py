@@ -88,13 +88,17 @@ class Enforce:
 
 
 def call_of(document: dict[str, Any], action: Action, call_id: str) -> Call:
-    """The call that a body describes. Raises UnfitCallError, which names the field."""
+    """The call that a body describes, `call_id` being its own or one made for it.
+
+    Raises UnfitCallError, which names the field.
+    """
     return Call(
         action=action,
         tool_name=_tool_name(document),
         call_args=_arguments(document),
         call_id=call_id,
         mcp_server=_mcp_server(document) if action == "mcp_tool_call" else None,
+        named=bool(document.get("call_id")),
     )
 
 

@@ -4,36 +4,35 @@ The engine computes facts, the policy judges them. One document has one shape fo
 where a fact cannot be had it is left out, and the policy denies for want of it.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
+from scopebound_engine.decision.constraints import judged
 from scopebound_engine.decision.matchers import EMPTY, Matchers
-from scopebound_engine.decision.matching import Budget, compile_pattern
-from scopebound_engine.errors import InputError
+from scopebound_engine.decision.matching import Budget
+from scopebound_engine.session.drift import Baseline, Drift, judge
 from scopebound_engine.session.state import SessionFacts, Window
-from scopebound_engine.strict_json import dumps
 
 _HOUR_MS: Final = 3_600_000
 _THURSDAY: Final = 3  # the weekday of 1970-01-01, Monday being 0
-_NO_DRIFT: Final[Mapping[str, Any]] = {
-    "ready": False,
-    "log_evidence": 0,
-    "latched": False,
-    "calls": 0,
-    "baseline_sessions": 0,
-}
+# In counts by tool: all that the role does not allow. No tool is named so.
+_OTHERS: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call to be judged; the endpoint sets the action. No tool on `delegate`."""
+    """One call to be judged; the endpoint sets the action. No tool on `delegate`.
+
+    `named`: the call id is the client's, by which it may send the call again.
+    """
 
     action: Literal["tool_call", "mcp_tool_call", "delegate"]
     tool_name: str | None
     call_args: dict[str, Any]
     call_id: str
     mcp_server: str | None = None
+    named: bool = False
 
 
 def build(
@@ -43,11 +42,13 @@ def build(
     session: SessionFacts,
     child: Mapping[str, Any] | None = None,
     matchers: Matchers = EMPTY,
+    baseline: Baseline | None = None,
 ) -> dict[str, Any]:
     """The Rego input. `now_ms` is epoch milliseconds; `child` is the session asked for on delegate.
 
     `constraints` is left out where the claims do not hold well-formed ones. What the claims hold is
-    shared with the document, never changed. `matchers` are those of the bundle that will judge.
+    shared with the document, never changed. `matchers` are those of the bundle that will judge,
+    `baseline` is what the session pinned.
     """
     document: dict[str, Any] = {
         "action": call.action,
@@ -55,19 +56,18 @@ def build(
         "call_args": call.call_args,
         "call_id": call.call_id,
         "mcp_server": call.mcp_server,
-        "claims": {
-            name: value for name, value in claims.items() if name != "parameter_constraints"
-        },
+        "claims": _claims(call, claims),
         "now": _now(now_ms),
         "session": {
-            "rate": {"minute": _window(session.minute), "hour": _window(session.hour)},
-            "drift": dict(_NO_DRIFT),
+            "rate": _rate(session),
+            "drift": asdict(_drift(call, claims, session, baseline)),
             "revoked": session.revoked_reason is not None,
             "revoked_reason": session.revoked_reason,
         },
     }
     budget = Budget()
-    constraints = _constraints(call, claims.get("parameter_constraints"), budget)
+    granted = claims.get("parameter_constraints")
+    constraints = judged(call.tool_name, call.call_args, granted, budget)
     if constraints is not None:
         document["constraints"] = constraints
     if child is not None:
@@ -76,9 +76,35 @@ def build(
     return document
 
 
+def server_limit(call: Call, claims: Mapping[str, Any]) -> int:
+    """The calls per minute that the token allows to the MCP server of the call; 0: no limit.
+
+    Tokens of former programs do not speak of it.
+    """
+    limits: Mapping[str, int] = claims["bound"].get("mcp_server_rate_limits", {})
+    return 0 if call.mcp_server is None else limits.get(call.mcp_server, 0)
+
+
+def _claims(call: Call, claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The token without what concerns other tools and servers: a lean input is a fast one."""
+    document = {name: value for name, value in claims.items() if name != "parameter_constraints"}
+    if "mcp_server_rate_limits" in claims.get("bound", ()):
+        limit = server_limit(call, claims)
+        own = {call.mcp_server: limit} if limit else {}
+        document["bound"] = claims["bound"] | {"mcp_server_rate_limits": own}
+    return document
+
+
 def _now(now_ms: int) -> dict[str, int]:
     hours = now_ms // _HOUR_MS
     return {"epoch_ms": now_ms, "hour": hours % 24, "weekday": (hours // 24 + _THURSDAY) % 7}
+
+
+def _rate(session: SessionFacts) -> dict[str, Any]:
+    windows = {"minute": _window(session.minute), "hour": _window(session.hour)}
+    if session.server is not None:
+        windows["server"] = _window(session.server)
+    return windows
 
 
 def _window(window: Window) -> dict[str, Any]:
@@ -90,125 +116,14 @@ def _window(window: Window) -> dict[str, Any]:
     }
 
 
-def _constraints(call: Call, granted: Any, budget: Budget) -> list[dict[str, Any]] | None:
-    """An entry for each value that a constraint of the called tool finds, or None: ill-formed."""
-    rules = granted.get(call.tool_name, []) if isinstance(granted, dict) else None
-    if not isinstance(rules, list) or not all(map(_well_formed, rules)):
-        return None
-    judge = _Judge(budget)
-    return [
-        {**rule, **judge.judged(rule["operator"], rule["value"], found)}
-        for rule in rules
-        for found in _readings(rule["field"], call.call_args)
-    ]
-
-
-def _well_formed(rule: Any) -> bool:
-    return (
-        isinstance(rule, dict)
-        and isinstance(rule.get("field"), str)
-        and isinstance(rule.get("operator"), str)
-        and "value" in rule
-        and isinstance(rule.get("required"), bool)
-    )
-
-
-# What a reading finds where there is no value: nothing, or something that is no object on the way.
-_ABSENT: Final = object()
-_BLOCKED: Final = object()
-
-
-def _readings(name: str, call_args: dict[str, Any]) -> Iterator[Any]:
-    """What a field names: the literal key, and the path through objects. `_ABSENT` if neither."""
-    literal = call_args.get(name, _ABSENT)
-    path = _at_path(name, call_args) if "." in name else _ABSENT
-    if literal is not _ABSENT or path is _ABSENT:
-        yield literal
-    if path is not _ABSENT:
-        yield path
-
-
-def _at_path(name: str, call_args: dict[str, Any]) -> Any:
-    value: Any = call_args
-    for key in name.split("."):
-        if not isinstance(value, dict):
-            return _BLOCKED
-        if key not in value:
-            return _ABSENT
-        value = value[key]
-    return value
-
-
-class _Judge:
-    """Judges the values of one call, within its share of time."""
-
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
-        self._spelled: dict[int, tuple[bytes, bytes]] = {}
-
-    def judged(self, operator: str, expected: Any, found: Any) -> dict[str, Any]:
-        """`present`, `fit`, `actual` and `matched` of one value."""
-        if found is _ABSENT:
-            return {"present": False, "fit": True}
-        if found is _BLOCKED or not self._comparable(operator, expected, found):
-            return {"present": True, "fit": False}
-        if operator not in ("contains", "regex"):
-            return {"present": True, "fit": True, "actual": found}
-        matched = self._matched(operator, expected, found)
-        if matched is None:
-            return {"present": True, "fit": False}
-        return {"present": True, "fit": True, "actual": found, "matched": matched}
-
-    def _comparable(self, operator: str, expected: Any, found: Any) -> bool:
-        """Whether the engine compares the value as JSON does."""
-        if operator in ("lt", "gt"):
-            return type(found) in (int, float)
-        if operator not in ("eq", "in"):
-            return True
-        wanted = expected if operator == "in" and type(expected) is list else [expected]
-        return not self._too_alike([one for one in wanted if _of_a_kind(one, found)], found)
-
-    def _too_alike(self, wanted: list[Any], found: Any) -> bool:
-        """Whether the engine could take a value for one that it is not.
-
-        It computes with 15 digits, so that 100.00000000000001 is its 100.
-        """
-        if not wanted or type(found) in (str, bool, type(None)):
-            return False
-        # A value that many constraints look at is spelled out once; it may have a megabyte.
-        if id(found) not in self._spelled:
-            self._spelled[id(found)] = (dumps(found), dumps(_rounded(found)))
-        exact, coarse = self._spelled[id(found)]
-        if any(dumps(one) == exact for one in wanted):
-            return False
-        return any(dumps(_rounded(one)) == coarse for one in wanted)
-
-    def _matched(self, operator: str, expected: Any, found: Any) -> bool | None:
-        """None where it cannot be said: not text, no usable pattern, or too long for the time."""
-        if not isinstance(found, str) or not isinstance(expected, str):
-            return None
-        if operator == "contains":
-            return expected in found if self._budget.spend(len(found)) else None
-        try:
-            pattern = compile_pattern(expected)
-        except InputError:
-            return None
-        text = found.encode("utf-8")
-        return pattern.found_in(text) if self._budget.spend(pattern.steps(len(text))) else None
-
-
-def _of_a_kind(one: Any, other: Any) -> bool:
-    """Whether two values can be equal as far as their types tell."""
-    kinds = {type(one), type(other)}
-    return len(kinds) == 1 or kinds <= {int, float}
-
-
-def _rounded(value: Any) -> Any:
-    """The value with every number written to 14 digits, which is fewer than the engine heeds."""
-    if type(value) in (int, float):
-        return f"{value:.13e}"
-    if type(value) is list:
-        return [_rounded(item) for item in value]
-    if type(value) is dict:
-        return {key: _rounded(item) for key, item in value.items()}
-    return value
+def _drift(
+    call: Call, claims: Mapping[str, Any], session: SessionFacts, baseline: Baseline | None
+) -> Drift:
+    """What the session's calls before this one and this one together say of the baseline."""
+    tools = claims.get("allowed_tools", ())
+    slots = zip((*tools, _OTHERS), session.counts, strict=False)
+    counts = {tool: calls for tool, calls in slots if calls}
+    if call.tool_name is not None:
+        tool = call.tool_name if call.tool_name in tools else _OTHERS
+        counts[tool] = counts.get(tool, 0) + 1
+    return judge(counts, baseline, latched=session.latched)

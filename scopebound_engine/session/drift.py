@@ -59,7 +59,8 @@ def judge(counts: Mapping[str, int], baseline: Baseline | None, *, latched: bool
     calls = sum(counts.values())
     if baseline is None:
         return Drift(False, 0.0, latched, calls, 0)
-    evidence = round(log_evidence(counts, baseline), _EVIDENCE_DIGITS)
+    # There is but one zero in JSON as it is spelled here: -0.0 is none.
+    evidence = round(log_evidence(counts, baseline), _EVIDENCE_DIGITS) or 0.0
     return Drift(True, evidence, latched, calls, baseline.sessions)
 
 

@@ -92,10 +92,11 @@ def assert_denied(answer: falcon.testing.Result, code: str, severity: str) -> di
 
 @pytest.mark.parametrize("path", ENDPOINTS)
 def test_an_allow(http: falcon.testing.TestClient, token: str, path: str) -> None:
-    answer = http.simulate_post(path, json=call(token, call_id="abc123"))
+    call_id = f"abc123 {path}"
+    answer = http.simulate_post(path, json=call(token, call_id=call_id))
     assert answer.status_code == 200
     assert answer.json["decision"] == "allow"
-    assert answer.json["call_id"] == "abc123"
+    assert answer.json["call_id"] == call_id
     assert set(answer.json) == {
         *("decision", "call_id", "latency_ms"),
         *("bundle_id", "bundle_version", "bundle_checksum", "bundle_generation"),
@@ -145,6 +146,13 @@ class AwayState:
         """Nothing to let go of."""
 
 
+def deciding(services: Services, **parts: Any) -> DecisionPoint:
+    """A decision point of these services, with other parts in place of some."""
+    names = ("tokens", "state", "follower", "baselines", "sessions")
+    chosen = [parts.get(name, getattr(services, name)) for name in names]
+    return DecisionPoint(*chosen, clock=time.time)
+
+
 @pytest.mark.parametrize("path", ENDPOINTS)
 def test_without_an_active_bundle(bare: Services, path: str) -> None:
     http = client(bare)
@@ -156,8 +164,7 @@ def test_without_an_active_bundle(bare: Services, path: str) -> None:
 
 @pytest.mark.parametrize("path", ENDPOINTS)
 def test_with_session_state_out_of_reach(services: Services, token: str, path: str) -> None:
-    decisions = DecisionPoint(services.tokens, AwayState(), services.active, clock=time.time)
-    http = client(replace(services, decisions=decisions))
+    http = client(replace(services, decisions=deciding(services, state=AwayState())))
     decision = assert_denied(http.simulate_post(path, json=call(token)), "POLICY_ERROR", "critical")
     assert "state" in decision["reason"]
 
@@ -165,8 +172,7 @@ def test_with_session_state_out_of_reach(services: Services, token: str, path: s
 @pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize("error", [KeyError("x"), MemoryError(), ZeroDivisionError(), OSError(5)])
 def test_an_uncaught_exception(services: Services, token: str, path: str, error: Exception) -> None:
-    decisions = DecisionPoint(services.tokens, services.state, NoBundle(error), clock=time.time)
-    http = client(replace(services, decisions=decisions))
+    http = client(replace(services, decisions=deciding(services, follower=NoBundle(error))))
     assert_denied(http.simulate_post(path, json=call(token)), "POLICY_ERROR", "critical")
 
 

@@ -13,6 +13,7 @@ from scopebound_engine.bundle.matcher_specs import MatcherSpec
 from scopebound_engine.decision.facts import Call, build
 from scopebound_engine.decision.matchers import Matchers
 from scopebound_engine.decision.matching import MAX_MATCHING_STEPS
+from scopebound_engine.session.drift import Baseline, log_evidence
 from scopebound_engine.session.state import SessionFacts, Window
 
 SESSION = SessionFacts(
@@ -88,7 +89,7 @@ def test_the_document_has_the_contracts_shape() -> None:
                 "ready": False,
                 "log_evidence": 0,
                 "latched": False,
-                "calls": 0,
+                "calls": 1,
                 "baseline_sessions": 0,
             },
             "revoked": False,
@@ -361,3 +362,99 @@ def test_what_the_engine_could_take_for_equal_is_unfit(
 def test_what_the_engine_compares_exactly_is_fit(operator: str, value: Any, actual: Any) -> None:
     expected = [value] if operator == "in" else value
     assert findings(operator, expected, {"n": actual}, "n") == [fit(actual)]
+
+
+LIMITED = {**CLAIMS, "bound": {"mcp_server_rate_limits": {"mail": 60, "files": 5}}}
+NONE_LEFT = Window(limit=60, granted=False, remaining=0, retry_after_seconds=9)
+
+
+def test_a_server_that_the_role_limits_has_a_window_of_its_own() -> None:
+    call = Call("mcp_tool_call", "pay", {}, "c", "mail")
+    found = SessionFacts(SESSION.minute, SESSION.hour, NONE_LEFT)
+    document = build(call, LIMITED, WEDNESDAY_MS, found)
+
+    assert document["session"]["rate"]["server"] == {
+        "limit": 60,
+        "granted": False,
+        "remaining": 0,
+        "retry_after_seconds": 9,
+    }
+    assert document["claims"]["bound"] == {"mcp_server_rate_limits": {"mail": 60}}
+
+
+@pytest.mark.parametrize("server", [None, "erp"])
+def test_what_the_role_limits_elsewhere_is_left_out(server: str | None) -> None:
+    call = Call("mcp_tool_call", "pay", {}, "c", server)
+    document = build(call, LIMITED, WEDNESDAY_MS, SESSION)
+
+    assert set(document["session"]["rate"]) == {"minute", "hour"}
+    assert document["claims"]["bound"] == {"mcp_server_rate_limits": {}}
+    assert LIMITED["bound"] == {"mcp_server_rate_limits": {"mail": 60, "files": 5}}
+
+
+def test_a_token_that_does_not_speak_of_servers_stays_as_it_is() -> None:
+    claims = {**CLAIMS, "bound": {"approval_required": []}}
+    call = Call("mcp_tool_call", "pay", {}, "c", "mail")
+
+    assert build(call, claims, WEDNESDAY_MS, SESSION)["claims"]["bound"] == claims["bound"]
+
+
+BASELINE = Baseline(("pay", "send_email"), (0.9, 0.05, 0.05), 30.0, sessions=50, calls=900)
+
+
+def drift(tool: str | None, counts: tuple[int, ...], **found: Any) -> dict[str, Any]:
+    action = "tool_call" if tool else "delegate"
+    session = SessionFacts(SESSION.minute, SESSION.hour, counts=counts, **found)
+    document = build(Call(action, tool, {}, "c"), CLAIMS, 0, session, baseline=BASELINE)
+    return dict(document["session"]["drift"])
+
+
+@pytest.mark.parametrize(
+    ("tool", "counted"),
+    [
+        ("pay", {"pay": 4, "send_email": 1, "": 2}),
+        ("send_email", {"pay": 3, "send_email": 2, "": 2}),
+        ("drop_table", {"pay": 3, "send_email": 1, "": 3}),
+        (None, {"pay": 3, "send_email": 1, "": 2}),
+    ],
+)
+def test_the_evidence_is_of_the_calls_before_and_of_this_one(
+    tool: str | None, counted: dict[str, int]
+) -> None:
+    assert drift(tool, (3, 1, 2)) == {
+        "ready": True,
+        "log_evidence": round(log_evidence(counted, BASELINE), 6),
+        "latched": False,
+        "calls": sum(counted.values()),
+        "baseline_sessions": 50,
+    }
+
+
+def test_a_session_without_calls_has_this_one() -> None:
+    assert drift("pay", ())["calls"] == drift("pay", (0, 0, 0))["calls"] == 1
+
+
+def test_without_a_baseline_there_is_no_evidence() -> None:
+    session = SessionFacts(SESSION.minute, SESSION.hour, counts=(90, 0, 9), latched=True)
+    document = build(Call("tool_call", "pay", {}, "c"), CLAIMS, 0, session)
+
+    assert document["session"]["drift"] == {
+        "ready": False,
+        "log_evidence": 0,
+        "latched": True,
+        "calls": 100,
+        "baseline_sessions": 0,
+    }
+
+
+def test_a_session_that_was_latched_says_so() -> None:
+    assert drift("pay", (1, 1, 1), latched=True)["latched"] is True
+
+
+def test_evidence_of_next_to_nothing_is_zero_in_its_one_spelling() -> None:
+    baseline = Baseline(("pay",), (0.5, 0.5), 0.9999999, sessions=50, calls=900)
+    assert -1e-6 < log_evidence({"pay": 3}, baseline) < 0
+    session = SessionFacts(SESSION.minute, SESSION.hour, counts=(2, 0, 0))
+    document = build(Call("tool_call", "pay", {}, "c"), CLAIMS, 0, session, baseline=baseline)
+
+    assert str(document["session"]["drift"]["log_evidence"]) == "0.0"

@@ -1,24 +1,26 @@
-"""The decision point's own parts: slots, refusals without a policy, and which bundle decides."""
+"""The decision point: refusals without a policy, which bundle decides, what comes of a session."""
 
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
 from scopebound_engine.decision.active import ActiveBundle, BundleRef, Loaded
 from scopebound_engine.decision.facts import Call
+from scopebound_engine.decision.matchers import EMPTY
 from scopebound_engine.decision.pdp import (
     Decision,
     DecisionPoint,
-    SessionSlots,
     jwt_invalid,
     policy_error,
     request_invalid,
 )
 from scopebound_engine.decision.verdict import Verdict, Violation
-from scopebound_engine.errors import EvaluationError, OverloadError
+from scopebound_engine.errors import EvaluationError, StateUnavailableError
+from scopebound_engine.session.drift import Baseline
 from scopebound_engine.session.state import UNLIMITED, Entry, SessionFacts
+from tests.decision.sessions import Baselines, Latches, State
 from tests.decision.small_bundles import packed, verified
 from tests.session.hostile_tokens import Forger
 from tests.signing import AUDIENCE, ISSUER, KEY_ID, signing_key, tokens
@@ -26,66 +28,6 @@ from tests.signing import AUDIENCE, ISSUER, KEY_ID, signing_key, tokens
 
 def soon(seconds: float = 0.05) -> float:
     return time.monotonic() + seconds
-
-
-def test_a_session_has_two_slots_and_the_third_call_is_told() -> None:
-    slots = SessionSlots(2, 8)
-    with slots.take("s", soon()), slots.take("s", soon()):
-        started = time.monotonic()
-        with pytest.raises(OverloadError, match="send fewer"), slots.take("s", soon()):
-            pytest.fail("a third slot was given")
-        assert time.monotonic() - started >= 0.05
-    with slots.take("s", soon()):
-        pass
-
-
-def test_beyond_those_who_may_wait_a_call_is_shed_at_once() -> None:
-    slots, waiting = SessionSlots(1, 1), threading.Event()
-
-    def wait() -> None:
-        waiting.set()
-        with slots.take("s", soon(5)):
-            pass
-
-    with slots.take("s", soon()):
-        thread = threading.Thread(target=wait)
-        thread.start()
-        waiting.wait()
-        time.sleep(0.05)
-        started = time.monotonic()
-        with pytest.raises(OverloadError, match="already waiting"), slots.take("s", soon(5)):
-            pytest.fail("one more was let in")
-        assert time.monotonic() - started < 1
-    thread.join()
-
-
-def test_sessions_do_not_wait_for_each_other() -> None:
-    slots = SessionSlots(1, 8)
-    with slots.take("a", soon()), slots.take("b", soon()):
-        pass
-
-
-def test_a_freed_slot_is_given_to_who_waits() -> None:
-    slots, taken = SessionSlots(1, 8), threading.Event()
-
-    def wait() -> None:
-        with slots.take("s", soon(5)):
-            taken.set()
-
-    with slots.take("s", soon()):
-        waiting = threading.Thread(target=wait)
-        waiting.start()
-        assert not taken.wait(0.05)
-    assert taken.wait(2)
-    waiting.join()
-
-
-def test_a_slot_is_freed_when_its_call_fails() -> None:
-    slots = SessionSlots(1, 8)
-    with pytest.raises(ZeroDivisionError), slots.take("s", soon()):
-        raise ZeroDivisionError
-    with slots.take("s", soon()):
-        pass
 
 
 @pytest.mark.parametrize(
@@ -115,21 +57,6 @@ def test_no_verdict_allows_with_violations_or_denies_without() -> None:
         Verdict(allow=True, violations=(violation,))
     with pytest.raises(ValueError, match="at least one"):
         Verdict(allow=False, violations=())
-
-
-class State:
-    """Session state without limits, at a generation."""
-
-    generation = 7
-
-    def open(self, session_id: str, per_minute: int, per_hour: int, expires_at: int) -> None:
-        """Nothing to open."""
-
-    def enter(self, entry: Entry) -> SessionFacts:
-        return SessionFacts(UNLIMITED, UNLIMITED, generation=self.generation)
-
-    def close(self) -> None:
-        """Nothing to let go of."""
 
 
 class Shelf:
@@ -169,11 +96,28 @@ def current() -> Iterator[Loaded]:
     active.close()
 
 
-def decide(shelf: Shelf, deadline: float) -> Decision:
-    point = DecisionPoint(tokens(time.time), State(), shelf, clock=time.time)
+CALL = Call("tool_call", "read", {}, "call-1")
+
+
+def decide(
+    shelf: "Shelf | Saying",
+    deadline: float,
+    state: State | None = None,
+    *,
+    call: Call = CALL,
+    baselines: Baselines | None = None,
+    latches: Latches | None = None,
+) -> Decision:
+    point = DecisionPoint(
+        tokens(time.time),
+        state or State(),
+        shelf,
+        baselines or Baselines(),
+        latches or Latches(),
+        clock=time.time,
+    )
     genuine = Forger(KEY_ID, signing_key(), int(time.time()), ISSUER, AUDIENCE).claims()
-    token = tokens(time.time).sign(genuine)
-    return point.decide(Call("tool_call", "read", {}, "call-1"), token, deadline)
+    return point.decide(call, tokens(time.time).sign(genuine), deadline)
 
 
 def test_the_bundle_of_the_generation_that_the_call_found_decides(current: Loaded) -> None:
@@ -206,3 +150,77 @@ def test_without_the_bundle_the_call_is_denied_for_that_reason() -> None:
     assert decision.bundle is None
     [violation] = decision.verdict.violations
     assert (violation.code, violation.reason) == ("POLICY_ERROR", "there are no more")
+
+
+class Saying:
+    """A bundle that always says the same, and remembers what it was asked about."""
+
+    def __init__(self, *codes: str) -> None:
+        violations = tuple(Violation(code, "high", "because", "none") for code in codes)
+        self.verdict, self.facts = Verdict(not codes, violations), list[Mapping[str, Any]]()
+
+    def at_least(self, generation: int, deadline: float) -> Loaded:
+        return Loaded(BundleRef("b", "1", "c", generation), "k", self, EMPTY)  # type: ignore[arg-type]
+
+    def evaluate(self, facts: Mapping[str, Any], deadline: float) -> Verdict:
+        self.facts.append(facts)
+        return self.verdict
+
+
+def test_a_decision_tells_how_the_call_entered_and_what_it_found() -> None:
+    state = State()
+    decision = decide(Saying(), soon(5), state)
+    assert decision.verdict.allow
+    assert decision.entry == state.entries[0] == Entry("s", "i", 0, 0, slots=2)
+    assert decision.session == SessionFacts(UNLIMITED, UNLIMITED, generation=7, counts=(0, 0))
+    assert state.uncounted == []
+
+
+def test_a_denied_call_is_uncounted_and_the_denial_stands_where_that_fails() -> None:
+    for fault, uncounted in ((None, [("s", 0)]), (StateUnavailableError("away"), [])):
+        state = State()
+        state.fault = fault
+        decision = decide(Saying("X_Y"), soon(5), state)
+        assert [violation.code for violation in decision.verdict.violations] == ["X_Y"]
+        assert state.uncounted == uncounted
+
+
+def test_to_be_undecided_is_a_denial_too() -> None:
+    state = State()
+    decision = decide(Shelf(), soon(5), state)
+    assert decision.verdict.violations[0].code == "POLICY_ERROR"
+    assert state.uncounted == [("s", 0)]
+    assert decision.session is not None
+
+
+def test_a_denial_for_drift_latches_its_session() -> None:
+    latches = Latches()
+    decide(Saying("BEHAVIORAL_DRIFT"), soon(5), latches=latches)
+    assert latches.latched == ["s"]
+
+
+def test_a_call_id_of_another_call_is_refused_before_the_policy_is_asked() -> None:
+    state, policy = State(SessionFacts(UNLIMITED, UNLIMITED, conflict=True)), Saying()
+    decision = decide(policy, soon(5), state, call=Call("tool_call", "read", {}, 'a"b', None, True))
+    [violation] = decision.verdict.violations
+    assert (violation.code, violation.retry_guidance) == ("REQUEST_INVALID", "change_args")
+    assert violation.reason.startswith(r'call_id "a\"b" was given to another call within')
+    assert "30 s" in violation.reason
+    assert policy.facts == state.uncounted == []
+
+
+def test_the_baseline_that_the_session_pinned_is_what_its_calls_are_held_against() -> None:
+    baseline = Baseline(("read",), (0.01, 0.99), 30.0, sessions=50, calls=1000)
+    found, policy = SessionFacts(UNLIMITED, UNLIMITED, counts=(11, 2), baseline_id=3), Saying()
+    decide(policy, soon(5), State(found), baselines=Baselines(b3=baseline))
+    drift = policy.facts[0]["session"]["drift"]
+    assert (drift["ready"], drift["calls"], drift["baseline_sessions"]) == (True, 14, 50)
+    assert drift["log_evidence"] > 10
+
+
+def test_without_that_baseline_nothing_is_allowed() -> None:
+    state = State(SessionFacts(UNLIMITED, UNLIMITED, baseline_id=4))
+    decision = decide(Saying(), soon(5), state)
+    [violation] = decision.verdict.violations
+    assert (violation.code, state.uncounted) == ("POLICY_ERROR", [("s", 0)])
+    assert "baseline 4 is gone" in violation.reason

@@ -168,7 +168,14 @@ class Judges:
 
     def __init__(self, services: Services, clock: Clock) -> None:
         self.clock, self.recording = clock, Recording(services.follower)
-        decisions = DecisionPoint(services.tokens, services.state, self.recording, clock=clock)
+        decisions = DecisionPoint(
+            services.tokens,
+            services.state,
+            self.recording,
+            services.baselines,
+            services.sessions,
+            clock=clock,
+        )
         self.http = falcon.testing.TestClient(
             create_app(replace(services, decisions=decisions)),
             headers={"X-Scopebound-API-Key": API_KEY},

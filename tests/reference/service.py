@@ -57,10 +57,15 @@ class Service:
         return dict(session)
 
     def enforce(
-        self, jwt: str, tool_name: str, call_args: Mapping[str, Any], path: str = "/v1/enforce"
+        self,
+        jwt: str,
+        tool_name: str,
+        call_args: Mapping[str, Any],
+        path: str = "/v1/enforce",
+        call_id: str = "",
     ) -> dict[str, Any]:
         """The decision on a call; it always comes with status 200."""
-        body = {"jwt": jwt, "tool_name": tool_name, "call_args": call_args, "call_id": "abc123"}
+        body = {"jwt": jwt, "tool_name": tool_name, "call_args": call_args, "call_id": call_id}
         status, decision = self.ask("POST", path, body)
         assert status == 200, decision
         return dict(decision)

@@ -117,7 +117,7 @@ class TestEnforce:
     def test_the_deny_response(self, http: Service, role: dict[str, Any], path: str) -> None:
         jwt = http.provision("invoice-processor")["jwt"]
         call_args = pages.ENFORCE_REQUEST["call_args"]
-        decision = http.enforce(jwt, "delete_invoice", call_args, path)
+        decision = http.enforce(jwt, "delete_invoice", call_args, path, pages.DENY["call_id"])
         assert_shows(
             pages.DENY,
             decision,

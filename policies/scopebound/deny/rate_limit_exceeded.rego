@@ -1,8 +1,9 @@
 # METADATA
 # title: Rate limit exceeded
 # description: >-
-#   The session's bucket of the minute or of the hour is empty. Where both are, the violation names
-#   the one that takes longer to refill.
+#   The session's bucket of the minute or of the hour is empty, or that of the MCP server which the
+#   call names and the role limits. Of several empty ones the violation names the one that takes
+#   longest to refill.
 # custom:
 #   code: RATE_LIMIT_EXCEEDED
 #   severity: medium
@@ -22,7 +23,18 @@ rate := facts.session.rate
 rate_granted if {
 	rate.minute.granted == true
 	rate.hour.granted == true
+	rate_server_granted
 }
+
+rate_server_granted if {
+	not rate_server_limited
+} else if {
+	rate.server.granted == true
+}
+
+rate_server_limited if "server" in object.keys(rate)
+
+rate_server_limited if input.mcp_server in object.keys(facts.bound.mcp_server_rate_limits)
 
 rate_denial := {
 	"code": "RATE_LIMIT_EXCEEDED",
@@ -36,33 +48,50 @@ rate_denial := {
 	"severity": "medium",
 	"reason": sprintf("the limit of %v calls per %s is used up; wait %v s", [
 		rate[rate_binding].limit,
-		rate_binding,
+		rate_meaning,
 		rate[rate_binding].retry_after_seconds,
 	]),
 	"retry_guidance": "wait",
 	"retry_after_seconds": rate[rate_binding].retry_after_seconds,
 }
 
-# The window that decides: the one that is empty, of two the one with the longer wait.
-rate_binding := "minute" if {
-	rate.hour.granted
-} else := "hour" if {
-	rate.minute.granted
-} else := "minute" if {
-	minute := rate.minute.retry_after_seconds
-	hour := rate.hour.retry_after_seconds
-	is_number(minute)
-	is_number(hour)
-	minute > hour
-} else := "hour"
+# The window that decides: the empty one that takes longest to refill.
+rate_binding := "hour" if {
+	rate_decides("hour")
+} else := "server" if {
+	rate_decides("server")
+} else := "minute"
+
+rate_decides(name) if {
+	rate[name].granted == false
+	not rate_outwaited(name)
+}
+
+rate_outwaited(name) if {
+	some other in rate_windows
+	rate[other].granted == false
+	longer := rate[other].retry_after_seconds
+	shorter := rate[name].retry_after_seconds
+	is_number(longer)
+	is_number(shorter)
+	longer > shorter
+}
+
+rate_meaning := sprintf("minute to the MCP server %s", [facts.shown(input.mcp_server)]) if {
+	rate_binding == "server"
+} else := rate_binding
+
+rate_windows contains name if some name in ["minute", "hour"]
+
+rate_windows contains "server" if rate_server_limited
 
 rate_missing contains sprintf("session.rate.%s.granted", [name]) if {
-	some name in ["minute", "hour"]
+	some name in rate_windows
 	not is_boolean(rate[name].granted)
 }
 
 rate_missing contains sprintf("session.rate.%s.%s", [name, fact]) if {
-	some name in ["minute", "hour"]
+	some name in rate_windows
 	rate[name].granted == false
 	some fact in ["limit", "retry_after_seconds"]
 	not is_number(rate[name][fact])

@@ -41,6 +41,26 @@ both(minute_seconds, hour_seconds) := fixtures.call_with({
 	"/session/rate/hour": empty(500, hour_seconds),
 })
 
+# A call to an MCP server of 60 calls per minute.
+server_call := fixtures.changed(fixtures.mcp_call, {
+	"/claims/bound/mcp_server_rate_limits": {"ledger": 60},
+	"/session/rate/server": {"limit": 60, "granted": true, "remaining": 59, "retry_after_seconds": 0},
+})
+
+to_server(facts) := fixtures.changed(server_call, facts)
+
+server(seconds) := denial({
+	"reason": sprintf("the limit of 60 calls per minute to the MCP server \"ledger\" is used up; wait %v s", [seconds]),
+	"retry_guidance": "wait",
+	"retry_after_seconds": seconds,
+})
+
+all_empty(minute_seconds, hour_seconds, server_seconds) := to_server({
+	"/session/rate/minute": empty(30, minute_seconds),
+	"/session/rate/hour": empty(500, hour_seconds),
+	"/session/rate/server": empty(60, server_seconds),
+})
+
 test_granted_call_passes if {
 	found == [] with input as fixtures.call
 }
@@ -126,5 +146,60 @@ test_missing_limit_denies_without_a_hint if {
 	found == [missing({"session.rate.minute.limit"})] with input as fixtures.without(
 		both(2, 7),
 		["/session/rate/minute/limit"],
+	)
+}
+
+test_granted_call_to_a_server_passes if {
+	found == [] with input as server_call
+	found == [] with input as to_server({"/session/rate/server/remaining": 0})
+}
+
+test_empty_server_denies if {
+	found == [server(12)] with input as to_server({"/session/rate/server": empty(60, 12)})
+	found == [server(12)] with input as fixtures.without(
+		to_server({"/session/rate/server": empty(60, 12)}),
+		["/claims/bound/mcp_server_rate_limits"],
+	)
+}
+
+test_longest_wait_decides if {
+	found == [server(9)] with input as all_empty(2, 7, 9)
+	found == [server(10)] with input as all_empty(9, 9, 10)
+	found == [hour(9)] with input as all_empty(2, 9, 7)
+	found == [hour(10)] with input as all_empty(9, 10, 9)
+	found == [minute(9)] with input as all_empty(9, 2, 7)
+	found == [hour(7)] with input as all_empty(7, 7, 7)
+	found == [server(7)] with input as all_empty(7, 2, 7)
+	found == [minute(7)] with input as to_server({"/session/rate/minute": empty(30, 7)})
+	found == [server(2)] with input as to_server({
+		"/session/rate/minute/retry_after_seconds": 9,
+		"/session/rate/server": empty(60, 2),
+	})
+}
+
+test_other_servers_are_not_limited if {
+	found == [] with input as fixtures.changed(fixtures.mcp_call, {"/claims/bound/mcp_server_rate_limits": {}})
+	found == [] with input as fixtures.changed(
+		fixtures.mcp_call,
+		{"/claims/bound/mcp_server_rate_limits": {"mail": 60}},
+	)
+	found == [] with input as fixtures.call_with({"/claims/bound/mcp_server_rate_limits": {"ledger": 60}})
+}
+
+test_missing_server_window_denies if {
+	found == [missing({"session.rate.server.granted"})] with input as fixtures.without(server_call, ["/session/rate/server"])
+	found == [missing({"session.rate.server.granted"})] with input as fixtures.without(server_call, ["/session/rate/server/granted"])
+}
+
+test_unfit_server_window_denies if {
+	every granted in fixtures.not_booleans {
+		found == [missing({"session.rate.server.granted"})] with input as to_server({"/session/rate/server/granted": granted})
+	}
+	every seconds in fixtures.not_numbers {
+		found == [missing({"session.rate.server.retry_after_seconds"})] with input as all_empty(5, 5, seconds)
+	}
+	found == [missing({"session.rate.server.limit"})] with input as fixtures.without(
+		all_empty(2, 7, 9),
+		["/session/rate/server/limit"],
 	)
 }

@@ -9,6 +9,12 @@ _BUNDLE: Final = {
     "bundle_checksum": "e47bc950ffd3a8c362ded5e5f7b6d988706acd94991340b1f0c7da4c9bcddd55",
     "bundle_generation": 1,
 }
+_RATE_LIMIT: Final = {
+    "severity": "medium",
+    "reason": "the limit of 30 calls per minute is used up; wait 2 s",
+    "retry_guidance": "wait",
+    "retry_after_seconds": 2,
+}
 _SCOPE_VIOLATION: Final = {
     "severity": "medium",
     "reason": 'tool "delete_invoice" is not in allowed_tools',
@@ -62,6 +68,7 @@ MCP_TOOL_CALL: Final = {
     "call_id": "abc123",
 }
 ALLOW: Final = {"decision": "allow", "call_id": "abc123", "latency_ms": 1.2, **_BUNDLE}
+REPEATED: Final = {**ALLOW, "replayed": True}
 DENIAL: Final = {
     "decision": "deny",
     "call_id": "abc123",
@@ -69,5 +76,14 @@ DENIAL: Final = {
     **_SCOPE_VIOLATION,
     "latency_ms": 1.1,
     "violations": [{"code": "SCOPE_VIOLATION", **_SCOPE_VIOLATION}],
+    **_BUNDLE,
+}
+RATE_LIMITED: Final = {
+    "decision": "deny",
+    "call_id": "abc124",
+    "deny_code": "RATE_LIMIT_EXCEEDED",
+    **_RATE_LIMIT,
+    "latency_ms": 1.1,
+    "violations": [{"code": "RATE_LIMIT_EXCEEDED", **_RATE_LIMIT}],
     **_BUNDLE,
 }

@@ -26,10 +26,22 @@ _TO_DECISION: Final = {
     }
     for name in ("enforce", "enforceMcp")
 }
+# As of draft-ietf-httpapi-ratelimit-headers-10, where the session has limits.
+_LIMITS: Final = {
+    "RateLimit-Policy": 'The limits that bind the call: "minute", "hour", and "server" for its MCP '
+    'server: "minute";q=30;w=60, "hour";q=500;w=3600',
+    "RateLimit": "What is left of them, and in how many seconds at the latest there is more: "
+    '"minute";r=28;t=2, "hour";r=498;t=8. Not for a call that came again.',
+}
 
 
 def _enforcing(name: str, path: str, body: Body) -> Operation:
-    decisions = {"allow": examples.ALLOW, "deny": examples.DENIAL}
+    decisions = {
+        "allow": examples.ALLOW,
+        "deny": examples.DENIAL,
+        "repeated": examples.REPEATED,
+        "limited": examples.RATE_LIMITED,
+    }
     return Operation(
         id=name,
         method="post",
@@ -37,7 +49,7 @@ def _enforcing(name: str, path: str, body: Body) -> Operation:
         tag="enforcement",
         responder=Enforce.on_post,
         body=body,
-        answers={OK: Answer("The decision.", schemas.Decision, decisions)},
+        answers={OK: Answer("The decision.", schemas.Decision, decisions, _LIMITS)},
         problems=(HTTPStatus.BAD_REQUEST, *UNKNOWN_CALLER),
         note="Every call is answered with 200 and a decision, also one whose body is unfit "
         "(REQUEST_INVALID), whose token cannot be believed (JWT_INVALID) or that the engine "

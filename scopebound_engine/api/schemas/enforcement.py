@@ -42,7 +42,10 @@ class ToolCall(BaseModel):
         default_factory=dict, description="The same, in the word of MCP."
     )
     call_id: Annotated[str, Field(max_length=128)] | None = Field(
-        default=None, description="Comes back in the answer; empty or null: one is made."
+        default=None,
+        description="Comes back in the answer; empty or null: one is made. A call that comes again "
+        "with its id within 30 s, up to three times, takes no tokens and is decided from the facts "
+        "that it found first. Another call with that id is refused.",
     )
 
 
@@ -89,6 +92,7 @@ class Violation(TypedDict):
 class _Decided(TypedDict):
     call_id: str
     latency_ms: float
+    replayed: NotRequired[Literal[True]]
     bundle_id: NotRequired[Uuid]
     bundle_version: NotRequired[str]
     bundle_checksum: NotRequired[str]
