@@ -80,7 +80,7 @@ class SessionFacts:
 
     `replayed` is how often the same call came before within REPEAT_US. Buckets and counts are then
     those that the first one found, and it took no token. `conflict`: its call id was given to
-    another call within that time; it took none either.
+    another call within that time, which found these; it took none either.
     """
 
     minute: Window

@@ -197,7 +197,8 @@ class PostgresState:
                 if time.monotonic() - began > PATIENCE_SECONDS:
                     raise
                 # The idle connections are of the server's former life. If the lost call was
-                # carried out after all, the second one takes a token too many.
+                # carried out after all, the second one takes a token too many, or counts as its
+                # replay where it has an id.
                 self._pool.dispose()
                 return self._once(statement, parameters)
         except (psycopg.Error, PoolTimeoutError) as error:

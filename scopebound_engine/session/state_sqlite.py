@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from scopebound_engine.session import state_sqlite_calls as calls
 from scopebound_engine.session.buckets import (
@@ -34,26 +34,11 @@ from scopebound_engine.session.state_file import (
     boot_id,
     microseconds_since_boot,
 )
+from scopebound_engine.session.state_sqlite_row import SCHEMA, SELECT, UPDATE, Row, unpacked
 
 _SWEPT_AT_ONCE: Final = 200
 _SWEPT_IN_ALL: Final = 2_000
 
-# `servers` is JSON: name of a server -> [units, touched_us]. A server that is not there had an
-# empty bucket at `servers_us`. `counts` are 32-bit integers of this machine, or nothing.
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS session_states (
-    session_id   TEXT    PRIMARY KEY,
-    minute_units INTEGER NOT NULL,
-    hour_units   INTEGER NOT NULL,
-    touched_us   INTEGER NOT NULL,
-    servers_us   INTEGER NOT NULL,
-    servers      TEXT    NOT NULL DEFAULT '{}',
-    counts       BLOB    NOT NULL DEFAULT x'',
-    calls_named  INTEGER NOT NULL DEFAULT 0,
-    expires_at   INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS ix_session_states_expires_at ON session_states (expires_at);
-"""
 # Always one row.
 _STANDING: Final = (
     "SELECT bundle.generation, role.id IS NOT NULL, role.suspended_reason, "
@@ -78,14 +63,6 @@ _LOST: Final = (
     "(session_id, minute_units, hour_units, touched_us, servers_us, expires_at) "
     "SELECT id, 0, 0, ?, ?, expires_at / 1000000 FROM stored.sessions WHERE id = ?"
 )
-_SELECT: Final = (
-    "SELECT minute_units, hour_units, touched_us, servers_us, servers, counts, calls_named "
-    "FROM session_states WHERE session_id = ?"
-)
-_UPDATE: Final = (
-    "UPDATE session_states SET minute_units = ?, hour_units = ?, touched_us = ?, servers_us = ?, "
-    "servers = ?, counts = ?, calls_named = ? WHERE session_id = ?"
-)
 _COUNTS_OF: Final = "SELECT counts FROM session_states WHERE session_id = ?"
 _RECOUNT: Final = "UPDATE session_states SET counts = ? WHERE session_id = ?"
 _ALL_COUNTS_OF: Final = (
@@ -99,45 +76,6 @@ _SWEEP: Final = (
 )
 
 
-class _Row(NamedTuple):
-    """A session's volatile state."""
-
-    minute_units: int = 0
-    hour_units: int = 0
-    touched_us: int = 0
-    servers_us: int = 0
-    servers: str = "{}"
-    counts: bytes = b""
-    calls_named: int = 0
-
-    def units(self, entry: Entry, now: int) -> Units:
-        """What the buckets of a call hold now."""
-        passed = now - self.touched_us
-        minute = refilled(self.minute_units, entry.per_minute, passed, MINUTE_US)
-        hour = refilled(self.hour_units, entry.per_hour, passed, HOUR_US)
-        if not entry.per_server:
-            return Units(minute, hour)
-        units, touched = json.loads(self.servers).get(entry.server, (0, self.servers_us))
-        return Units(minute, hour, refilled(units, entry.per_server, now - touched, MINUTE_US))
-
-    def after(self, entry: Entry, units: Units, now: int) -> "_Row":
-        """What a call leaves that found so many units."""
-        taken = units.cover(entry)
-        servers = self.servers
-        if entry.per_server:
-            left = units.server - MINUTE_US * taken
-            servers = json.dumps(json.loads(servers) | {entry.server: [left, now]})
-        return _Row(
-            units.minute - MINUTE_US * (taken and entry.per_minute > 0),
-            units.hour - HOUR_US * (taken and entry.per_hour > 0),
-            now,
-            self.servers_us,
-            servers,
-            _counted(self.counts, entry),
-            self.calls_named + (entry.call_id is not None),
-        )
-
-
 class SqliteState:
     """SessionState in a data folder."""
 
@@ -149,7 +87,7 @@ class SqliteState:
         microseconds: Callable[[], int] = microseconds_since_boot,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._file = StateFile(data_dir, boot or boot_id(), _SCHEMA + calls.SCHEMA)
+        self._file = StateFile(data_dir, boot or boot_id(), SCHEMA + calls.SCHEMA)
         self._microseconds, self._clock = microseconds, clock
 
     def open(self, session_id: str, per_minute: int, per_hour: int, expires_at: int) -> None:
@@ -165,14 +103,14 @@ class SqliteState:
             now = self._microseconds()
             found = execute(_STANDING, (entry.session_id, entry.role_id)).fetchone()
             standing = Standing(*found)
-            row = execute(_SELECT, (entry.session_id,)).fetchone()
+            row = execute(SELECT, (entry.session_id,)).fetchone()
             if standing.revoked_reason is not None:
-                return _revoked(entry, standing, row and _Row(*row), now)
+                return _revoked(entry, standing, row and Row(*row), now)
             if row is None:
                 execute(_LOST, (now, now, entry.session_id))
                 row = (0, 0, now, now)
             repeated = calls.repeated(execute, entry, standing, now)
-            return repeated or _first(execute, entry, standing, _Row(*row), now)
+            return repeated or _first(execute, entry, standing, Row(*row), now)
 
     def uncount(self, session_id: str, slot: int) -> None:
         """See SessionState."""
@@ -180,7 +118,7 @@ class SqliteState:
             found = execute(_COUNTS_OF, (session_id,)).fetchone()
             if found is None or not found[0]:
                 return
-            counts = calls.unpacked(found[0])
+            counts = unpacked(found[0])
             place = min(slot, len(counts) - 1)
             counts[place] = max(counts[place] - 1, 0)
             execute(_RECOUNT, (counts.tobytes(), session_id))
@@ -194,8 +132,8 @@ class SqliteState:
         """See SessionState."""
         entry = Entry(session_id, "", per_minute, per_hour)
         with self._file.transaction() as execute:
-            row = execute(_SELECT, (session_id,)).fetchone()
-            units = _Row(*row).units(entry, self._microseconds()) if row else Units()
+            row = execute(SELECT, (session_id,)).fetchone()
+            units = Row(*row).units(entry, self._microseconds()) if row else Units()
         return (
             window(per_minute, units.minute, MINUTE_US),
             window(per_hour, units.hour, HOUR_US),
@@ -205,7 +143,7 @@ class SqliteState:
         """See SessionState."""
         with self._file.transaction() as execute:
             now, capacity = self._microseconds(), per_minute * MINUTE_US
-            row = _Row(*execute(_SELECT, (bucket,)).fetchone() or (capacity, 0, now))
+            row = Row(*execute(SELECT, (bucket,)).fetchone() or (capacity, 0, now))
             units = refilled(row.minute_units, per_minute, now - row.touched_us, MINUTE_US)
             found = window(per_minute, units, MINUTE_US)
             if not found.granted:
@@ -217,7 +155,7 @@ class SqliteState:
         """See SessionState."""
         with self._file.transaction() as execute:
             rows = execute(_ALL_COUNTS_OF, (json.dumps(list(session_ids)),)).fetchall()
-        return {session_id: tuple(calls.unpacked(counts)) for session_id, counts in rows}
+        return {session_id: tuple(unpacked(counts)) for session_id, counts in rows}
 
     def drop(self, session_ids: Collection[str]) -> None:
         """See SessionState."""
@@ -242,22 +180,16 @@ class SqliteState:
                     return
 
 
-def _revoked(entry: Entry, standing: Standing, row: _Row | None, now: int) -> SessionFacts:
+def _revoked(entry: Entry, standing: Standing, row: Row | None, now: int) -> SessionFacts:
     if row is None:
         return facts(entry, standing, Units())
-    return facts(entry, standing, row.units(entry, now), calls.unpacked(row.counts))
+    return facts(entry, standing, row.units(entry, now), unpacked(row.counts))
 
 
-def _first(execute: Execute, entry: Entry, standing: Standing, row: _Row, now: int) -> SessionFacts:
+def _first(execute: Execute, entry: Entry, standing: Standing, row: Row, now: int) -> SessionFacts:
     """A call that did not come before takes its tokens and is counted."""
     units = row.units(entry, now)
-    execute(_UPDATE, (*row.after(entry, units, now), entry.session_id))
+    execute(UPDATE, (*row.after(entry, units, now), entry.session_id))
     if entry.call_id is not None:
         calls.remember(execute, entry, units, row.counts, row.calls_named, now)
-    return facts(entry, standing, units, calls.unpacked(row.counts))
-
-
-def _counted(packed: bytes, entry: Entry) -> bytes:
-    counts = calls.unpacked(packed or bytes(4 * entry.slots))
-    counts[min(entry.slot, len(counts) - 1)] += 1
-    return counts.tobytes()
+    return facts(entry, standing, units, unpacked(row.counts))

@@ -1,6 +1,5 @@
 """Call ids in the state file of a host: what a call with one found, for when it comes again."""
 
-from array import array
 from typing import Final
 
 from scopebound_engine.session.state import (
@@ -14,6 +13,7 @@ from scopebound_engine.session.state import (
     facts,
 )
 from scopebound_engine.session.state_file import Execute
+from scopebound_engine.session.state_sqlite_row import unpacked
 
 # A session's call ids have so many places; a new one takes the place of the one that long ago.
 SCHEMA: Final = """
@@ -71,8 +71,3 @@ def remember(
     place = number % CALL_IDS_PER_SESSION
     named = (entry.session_id, entry.call_id, place, entry.digest, now)
     execute(_REMEMBER, (*named, *units, counts))
-
-
-def unpacked(counts: bytes) -> "array[int]":
-    """Counts by slot, as the file holds them: 32-bit integers of this machine."""
-    return array("I", counts)

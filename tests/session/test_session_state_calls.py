@@ -190,3 +190,12 @@ def test_old_call_ids_are_swept(state: SessionState, state_clock: StateClock) ->
     state.sweep()
     assert execute_on(state, "SELECT call_id FROM call_ids") == [("c-1",)]
     assert state.enter(CALL).replayed == 1
+
+
+def test_call_ids_that_may_still_come_again_are_not_swept(
+    state: SessionState, state_clock: StateClock
+) -> None:
+    state.enter(CALL)
+    state_clock.advance(29)
+    state.sweep()
+    assert state.enter(CALL).replayed == 1
