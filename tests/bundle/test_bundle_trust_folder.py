@@ -96,7 +96,7 @@ def test_a_revoked_key_does_not_come_back(folder: Path) -> None:
         (".release", "is no name for a key"),
         ("re lease", "is no name for a key"),
         ("release\n", "is no name for a key"),
-        (KEY.key_id, "are both called"),
+        pytest.param(KEY.key_id, "are both called", id="the id of another key"),
     ],
 )
 def test_a_name_that_will_not_do_changes_nothing(folder: Path, name: str, message: str) -> None:
@@ -131,7 +131,7 @@ def test_a_private_key_is_not_added(folder: Path) -> None:
 # revoke
 
 
-@pytest.mark.parametrize("label", ["release", "release.pem", KEY.key_id])
+@pytest.mark.parametrize("label", ["release", "release.pem", pytest.param(KEY.key_id, id="its id")])
 def test_a_key_is_revoked_by_what_it_is_called(folder: Path, label: str) -> None:
     key = trust_folder.revoke(folder, label, reason='the "laptop" \\ é', at=NOON)
     assert TrustedKeys.read(folder).keys == (key,)
