@@ -291,6 +291,29 @@ def test_a_revoked_session_is_denied_first_and_told_not_to_try_again(
     assert second.code == "RATE_LIMIT_EXCEEDED"
 
 
+EMPTY, LEFT = Window(5, False, 0, 12), Window(9, True, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("minute", "hour", "server", "reason"),
+    [
+        (LEFT, LEFT, LEFT, None),
+        (LEFT, LEFT, EMPTY, 'calls per minute to the MCP server "erp" is used up; wait 12 s'),
+        (Window(7, False, 0, 13), LEFT, EMPTY, "7 calls per minute is used up; wait 13 s"),
+        (EMPTY, Window(7, False, 0, 900), EMPTY, "7 calls per hour is used up; wait 900 s"),
+        (EMPTY, LEFT, Window(1, False, 0, 60), '1 calls per minute to the MCP server "erp"'),
+    ],
+)
+def test_of_the_buckets_of_a_call_the_one_that_fills_last_is_named(
+    active: ActiveBundle, minute: Window, hour: Window, server: Window, reason: str | None
+) -> None:
+    agent = role(mcp_server_rate_limits={"erp": 9})
+    facts = document(agent, session=SessionFacts(minute, hour, server), mcp_server="erp")
+    found = [violation.reason for violation in judged(active, facts).violations]
+    assert len(found) == (reason is not None)
+    assert all(reason in one for one in found if reason)
+
+
 NEEDED_FACTS = {
     ("action",),
     ("tool_name",),
@@ -302,6 +325,7 @@ NEEDED_FACTS = {
     ("session", "revoked"),
     ("session", "rate", "minute", "granted"),
     ("session", "rate", "hour", "granted"),
+    ("session", "rate", "server", "granted"),
     ("session", "drift", "ready"),
     ("session", "drift", "log_evidence"),
     ("session", "drift", "latched"),
@@ -337,8 +361,13 @@ def without(facts: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
 
 
 def test_a_fact_that_is_missing_is_a_denial_never_silence(active: ActiveBundle) -> None:
-    agent = role(allowed_mcp_servers=["erp"], parameter_constraints={"pay": [LT]})
-    whole = document(agent, call_args={"a": 4}, mcp_server="erp")
+    agent = role(
+        allowed_mcp_servers=["erp"],
+        mcp_server_rate_limits={"erp": 9},
+        parameter_constraints={"pay": [LT]},
+    )
+    session = SessionFacts(UNLIMITED, UNLIMITED, server=Window(9, True, 8, 0))
+    whole = document(agent, call_args={"a": 4}, mcp_server="erp", session=session)
     assert codes(active, whole) == []
     denied = {path for path in paths(whole) if codes(active, without(whole, path))}
     needed = {
