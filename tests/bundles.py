@@ -56,6 +56,15 @@ def bundle_files(version: str, *, denies: bool) -> dict[str, bytes]:
     return {**files, "manifest.json": json.dumps(manifest).encode()}
 
 
+def quick_policies(folder: Path) -> Path:
+    """The shipped policies without their tests, for a first start that is not a template's copy."""
+    for name, content in _shipped().items():
+        file = folder / name if name == "manifest.json" else folder / "policies" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    return folder / "policies"
+
+
 def make_bundle(key: SigningKey, version: str, *, denies: bool) -> bytes:
     """A signed archive of these files."""
     return packed(key, bundle_files(version, denies=denies))

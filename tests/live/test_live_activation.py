@@ -17,7 +17,16 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.bundles import MARKED, MARKED_CODE, Change, make_bundle, roll_back, server_key, upload
+from tests.bundles import (
+    MARKED,
+    MARKED_CODE,
+    Change,
+    make_bundle,
+    quick_policies,
+    roll_back,
+    server_key,
+    upload,
+)
 from tests.load import Answer, Latency, Load, latency
 from tests.postgres import Databases
 from tests.processes import descendants
@@ -215,8 +224,12 @@ def nodes(
     postgres_databases: Databases, tmp_path: Path
 ) -> Iterator[tuple[RunningServer, RunningServer]]:
     name = postgres_databases.create()
-    shared: dict[str, Any] = {"database_url": postgres_databases.url(name), "workers": 1}
-    shared["evaluation_deadline_ms"] = EVALUATION_MS
+    shared: dict[str, Any] = {
+        "database_url": postgres_databases.url(name),
+        "evaluation_deadline_ms": EVALUATION_MS,
+        "policies": quick_policies(tmp_path / "source"),
+        "workers": 1,
+    }
     with ExitStack() as stack:
         one = stack.enter_context(serving(tmp_path / "one", **shared))
         trusted = shutil.copytree(tmp_path / "one/bundle-keys/trusted", tmp_path / "trusted")
