@@ -20,7 +20,7 @@ from scopebound_engine.database.engine import open_database
 from scopebound_engine.decision.active import ActiveBundle
 from scopebound_engine.decision.delegation import Delegations
 from scopebound_engine.decision.follower import Follower
-from scopebound_engine.decision.pdp import DecisionPoint
+from scopebound_engine.decision.pdp import DecisionPoint, Judge
 from scopebound_engine.errors import ConfigError
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.baselines import Baselines
@@ -97,7 +97,8 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
     )
     follower.start()
     baselines = Baselines(engine, clock)
-    delegations = Delegations(roles, state, registry.generation, follower, clock)
+    judge = Judge(follower, baselines, clock)
+    delegations = Delegations(roles, state, registry.generation, judge)
     return Services(
         config=config,
         clock=clock,

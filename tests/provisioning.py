@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from scopebound_engine.decision.active import Loaded
 from scopebound_engine.decision.delegation import Delegations
+from scopebound_engine.decision.pdp import Judge
 from scopebound_engine.errors import EvaluationError
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.baselines import Baselines
@@ -29,14 +30,14 @@ def make_provisioner(
     engine: Engine, state: SessionState, clock: Callable[[], float], **parts: Any
 ) -> Provisioner:
     """Provisions without limit what is stored there; `parts` takes the place of its own ones."""
-    roles = RoleStore(engine, clock)
+    roles, baselines = RoleStore(engine, clock), Baselines(engine, clock)
     made: dict[str, Any] = {
         "roles": roles,
         "sessions": Sessions(engine, clock),
         "tokens": tokens(clock),
         "state": state,
-        "baselines": Baselines(engine, clock),
-        "delegations": Delegations(roles, state, lambda: 0, NoBundle(), clock),
+        "baselines": baselines,
+        "delegations": Delegations(roles, state, lambda: 0, Judge(NoBundle(), baselines, clock)),
         "per_minute": PLENTY,
         "clock": clock,
     }

@@ -4,14 +4,12 @@ The bundle is asked with the action `delegate`, the claims of the session that w
 and what its child asks for. Nothing is taken from the parent's buckets and no call is counted.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from scopebound_engine.decision import facts
 from scopebound_engine.decision.facts import Call
-from scopebound_engine.decision.pdp import Bundles, Decision
-from scopebound_engine.errors import EvaluatorsClosedError, NotFoundError
+from scopebound_engine.decision.pdp import Decision, Judge
+from scopebound_engine.errors import NotFoundError
 from scopebound_engine.role.model import Role
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.state import UNLIMITED, SessionFacts, SessionState, Standing
@@ -40,8 +38,7 @@ class Delegations:
     roles: RoleStore
     state: SessionState
     generation: Callable[[], int]
-    bundles: Bundles
-    clock: Callable[[], float]
+    judge: Judge
 
     def decide(
         self, parent: SessionRecord | None, child: Child, call_id: str, deadline: float
@@ -52,51 +49,34 @@ class Delegations:
         EvaluationError where no decision can be made, DatabaseUnavailableError,
         StateUnavailableError.
         """
-        session = self._facts_of(parent)
-        claims = {} if parent is None else parent.claims
-        try:
-            return self._ask(claims, session, child, call_id, deadline)
-        except EvaluatorsClosedError:
-            # Activations came between; what is in force now was so even later.
-            return self._ask(claims, session, child, call_id, deadline)
-
-    def _ask(
-        self,
-        claims: Mapping[str, Any],
-        session: SessionFacts,
-        child: Child,
-        call_id: str,
-        deadline: float,
-    ) -> Decision:
-        bundle = self.bundles.at_least(session.generation, deadline)
-        document = facts.build(
+        return self.judge.ask(
             Call("delegate", None, {}, call_id),
-            claims,
-            int(self.clock() * 1000),
-            session,
+            {} if parent is None else parent.claims,
+            self._facts_of(parent),
+            deadline,
             child={
                 "role": child.role,
                 "allowed_tools": list(child.allowed_tools),
                 "ttl_seconds": child.ttl_seconds,
             },
-            matchers=bundle.matchers,
         )
-        return Decision(bundle.pool.evaluate(document, deadline), bundle.ref)
 
     def _facts_of(self, parent: SessionRecord | None) -> SessionFacts:
         """What an enforce call of the parent would find, but that nothing is taken."""
         standing, minute, hour = self._standing(parent), UNLIMITED, UNLIMITED
+        counts: tuple[int, ...] = ()
         if parent is not None:
+            claims = parent.claims
             minute, hour = self.state.peek(
-                parent.id,
-                parent.claims["rate_limit_per_minute"],
-                parent.claims["rate_limit_per_hour"],
+                parent.id, claims["rate_limit_per_minute"], claims["rate_limit_per_hour"]
             )
+            counts = self.state.counts_of([parent.id]).get(parent.id, ())
         return SessionFacts(
             minute,
             hour,
             revoked_reason=standing.revoked_reason,
             generation=standing.generation,
+            counts=counts,
             baseline_id=standing.baseline_id,
             latched=standing.latched,
         )

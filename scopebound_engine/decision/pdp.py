@@ -105,6 +105,56 @@ class Baselines(Protocol):
         """The baseline of this id. Raises NotFoundError, DatabaseUnavailableError."""
 
 
+class Judge:
+    """Asks the bundle in force. Safe for use by many threads."""
+
+    def __init__(self, bundles: Bundles, baselines: Baselines, clock: Callable[[], float]) -> None:
+        self._bundles, self._baselines, self._clock = bundles, baselines, clock
+
+    def ask(
+        self,
+        call: Call,
+        claims: Mapping[str, Any],
+        session: SessionFacts,
+        deadline: float,
+        child: Mapping[str, Any] | None = None,
+    ) -> Decision:
+        """What it decides. Raises EvaluationError where it does not; see `facts.build`."""
+        entered = time.perf_counter()
+        bundle, document = self._prepared(call, claims, session, child, deadline)
+        built = time.perf_counter()
+        try:
+            verdict = bundle.pool.evaluate(document, deadline)
+        except EvaluatorsClosedError:
+            # Activations came between; what is in force now was so even later.
+            bundle, document = self._prepared(call, claims, session, child, deadline)
+            verdict = bundle.pool.evaluate(document, deadline)
+        judged = time.perf_counter()
+        return Decision(verdict, bundle.ref, Stages(facts=built - entered, policy=judged - built))
+
+    def _prepared(
+        self,
+        call: Call,
+        claims: Mapping[str, Any],
+        session: SessionFacts,
+        child: Mapping[str, Any] | None,
+        deadline: float,
+    ) -> tuple[Loaded, dict[str, Any]]:
+        """What decides the call, and the facts as that bundle asks for them."""
+        bundle = self._bundles.at_least(session.generation, deadline)
+        pinned = session.baseline_id
+        document = facts.build(
+            call,
+            claims,
+            int(self._clock() * 1000),
+            session,
+            child=child,
+            matchers=bundle.matchers,
+            baseline=None if pinned is None else self._baselines.get(pinned),
+        )
+        return bundle, document
+
+
 class DecisionPoint:
     """Decides tool calls. Safe for use by many threads."""
 
@@ -120,8 +170,8 @@ class DecisionPoint:
         waiting: int = 24,
     ) -> None:
         """`waiting` calls of one session may be in line; keep it well below the threads."""
-        self._tokens, self._state, self._bundles = tokens, state, bundles
-        self._baselines, self._clock = baselines, clock
+        self._tokens, self._state = tokens, state
+        self._judge = Judge(bundles, baselines, clock)
         self._slots = SessionSlots(EVALUATIONS_PER_SESSION, waiting)
         self._denials = Denials(state, latches)
 
@@ -153,30 +203,4 @@ class DecisionPoint:
                 f"{REPEAT_US // 1_000_000} s; repeat a call under its call_id and unchanged, and "
                 "give every other call one of its own, or none"
             )
-        entered = time.perf_counter()
-        bundle, document = self._prepared(call, claims, session, deadline)
-        built = time.perf_counter()
-        try:
-            verdict = bundle.pool.evaluate(document, deadline)
-        except EvaluatorsClosedError:
-            # Activations came between; what is in force now was so even later.
-            bundle, document = self._prepared(call, claims, session, deadline)
-            verdict = bundle.pool.evaluate(document, deadline)
-        judged = time.perf_counter()
-        return Decision(verdict, bundle.ref, Stages(facts=built - entered, policy=judged - built))
-
-    def _prepared(
-        self, call: Call, claims: Mapping[str, Any], session: SessionFacts, deadline: float
-    ) -> tuple[Loaded, dict[str, Any]]:
-        """What decides the call, and the facts as that bundle asks for them."""
-        bundle = self._bundles.at_least(session.generation, deadline)
-        pinned = session.baseline_id
-        document = facts.build(
-            call,
-            claims,
-            int(self._clock() * 1000),
-            session,
-            matchers=bundle.matchers,
-            baseline=None if pinned is None else self._baselines.get(pinned),
-        )
-        return bundle, document
+        return self._judge.ask(call, claims, session, deadline)

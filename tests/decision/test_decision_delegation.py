@@ -16,18 +16,20 @@ from sqlalchemy import Engine
 from scopebound_engine.decision.active import ActiveBundle, BundleRef, Loaded
 from scopebound_engine.decision.delegation import Child, Delegations
 from scopebound_engine.decision.matchers import EMPTY
-from scopebound_engine.decision.pdp import Decision
+from scopebound_engine.decision.pdp import Decision, Judge
 from scopebound_engine.decision.verdict import ALLOW, Verdict, Violation
 from scopebound_engine.errors import EvaluationError, EvaluatorsClosedError
 from scopebound_engine.role.inheritance import effective
 from scopebound_engine.role.model import Role
 from scopebound_engine.role.store import RoleStore
+from scopebound_engine.session.baselines import Baselines
 from scopebound_engine.session.claims import claims_of
 from scopebound_engine.session.state import Entry, SessionState
 from scopebound_engine.session.store import SessionRecord
 from scopebound_engine.times import moment
 from tests.bundles import bundle_files, packed
 from tests.decision.small_bundles import KEY, verified
+from tests.ended import store_ended
 from tests.provisioning import NoBundle
 from tests.roles import store_role
 from tests.sessions import store_session
@@ -114,21 +116,22 @@ def parent(database: Engine, role: Role, state: SessionState) -> SessionRecord:
     return store_session(database, PARENT_ID, claims=claims, expires_at=moment(claims["exp"]))
 
 
-Judge = Callable[..., Decision]
+Decide = Callable[..., Decision]
 
 
 @pytest.fixture
-def judge(database: Engine, state: SessionState) -> Judge:
-    roles = RoleStore(database, time.time)
+def decide(database: Engine, state: SessionState) -> Decide:
+    roles, baselines = RoleStore(database, time.time), Baselines(database, time.time)
 
-    def decide(
+    def ask(
         bundles: Any, parent: SessionRecord | None, child: Child = CHILD, *, later: float = 0.0
     ) -> Decision:
         shelf = bundles if hasattr(bundles, "at_least") else Shelf(bundles)
-        delegations = Delegations(roles, state, lambda: 1, shelf, lambda: time.time() + later)
+        judge = Judge(shelf, baselines, lambda: time.time() + later)
+        delegations = Delegations(roles, state, lambda: 1, judge)
         return delegations.decide(parent, child, "call-1", time.monotonic() + 5)
 
-    return decide
+    return ask
 
 
 def with_depth(parent: SessionRecord, depth: int) -> SessionRecord:
@@ -142,83 +145,83 @@ def primary(decision: Decision) -> Violation:
 
 @pytest.mark.parametrize("depth", [1, 2, 9])
 def test_a_session_with_depth_left_may_spawn_another(
-    judge: Judge, shipped: Loaded, parent: SessionRecord, depth: int
+    decide: Decide, shipped: Loaded, parent: SessionRecord, depth: int
 ) -> None:
-    decision = judge(shipped, with_depth(parent, depth))
+    decision = decide(shipped, with_depth(parent, depth))
     assert decision.verdict == ALLOW
     assert decision.bundle == shipped.ref
 
 
 @pytest.mark.parametrize("depth", [0, -1])
 def test_one_without_may_not(
-    judge: Judge, shipped: Loaded, parent: SessionRecord, depth: int
+    decide: Decide, shipped: Loaded, parent: SessionRecord, depth: int
 ) -> None:
-    denial = primary(judge(shipped, with_depth(parent, depth)))
+    denial = primary(decide(shipped, with_depth(parent, depth)))
     assert (denial.code, denial.severity) == ("DELEGATION_DEPTH_EXCEEDED", "critical")
 
 
-def test_an_unknown_one_may_not_either(judge: Judge, shipped: Loaded) -> None:
-    denial = primary(judge(shipped, None))
+def test_an_unknown_one_may_not_either(decide: Decide, shipped: Loaded) -> None:
+    denial = primary(decide(shipped, None))
     assert (denial.code, denial.retry_guidance) == ("SESSION_EXPIRED", "none")
     assert "not known here" in denial.reason
 
 
 def test_an_expired_one_may_not_from_the_very_moment(
-    judge: Judge, shipped: Loaded, parent: SessionRecord
+    decide: Decide, shipped: Loaded, parent: SessionRecord
 ) -> None:
     left = parent.claims["exp"] - time.time()
-    assert judge(shipped, parent, later=left - 5).verdict.allow
-    denial = primary(judge(shipped, parent, later=left))
+    assert decide(shipped, parent, later=left - 5).verdict.allow
+    denial = primary(decide(shipped, parent, later=left))
     assert (denial.code, denial.retry_guidance) == ("SESSION_EXPIRED", "reprovision")
 
 
 @pytest.mark.parametrize(("reason", "told"), [("stop it", "stop it"), (None, "session revoked")])
 def test_a_revoked_one_may_not_and_is_told_why(
-    judge: Judge, shipped: Loaded, parent: SessionRecord, reason: str | None, told: str
+    decide: Decide, shipped: Loaded, parent: SessionRecord, reason: str | None, told: str
 ) -> None:
     revoked = replace(
         parent, revoked_at=parent.created_at + timedelta(seconds=1), revoked_reason=reason
     )
-    denial = primary(judge(shipped, revoked))
+    denial = primary(decide(shipped, revoked))
     assert (denial.code, denial.retry_guidance) == ("SESSION_EXPIRED", "none")
     assert told in denial.reason
 
 
 def test_one_whose_role_was_suspended_may_not_until_it_is_resumed(
-    judge: Judge, shipped: Loaded, parent: SessionRecord, database: Engine
+    decide: Decide, shipped: Loaded, parent: SessionRecord, database: Engine
 ) -> None:
     roles = RoleStore(database, time.time)
     roles.suspend(parent.role_id, "key leaked")
-    denial = primary(judge(shipped, parent))
+    denial = primary(decide(shipped, parent))
     assert (denial.code, denial.retry_guidance) == ("SESSION_EXPIRED", "none")
     assert "role suspended: key leaked" in denial.reason
     roles.resume(parent.role_id)
-    assert judge(shipped, parent).verdict.allow
+    assert decide(shipped, parent).verdict.allow
 
 
 def test_one_whose_role_was_deleted_may_not(
-    judge: Judge, shipped: Loaded, parent: SessionRecord, database: Engine
+    decide: Decide, shipped: Loaded, parent: SessionRecord, database: Engine
 ) -> None:
     RoleStore(database, time.time).delete(parent.role_id)
-    assert "role deleted" in primary(judge(shipped, parent)).reason
+    assert "role deleted" in primary(decide(shipped, parent)).reason
 
 
 def test_tools_beyond_the_parents_are_denied_where_the_bundle_attenuates(
-    judge: Judge, shipped: Loaded, strict: Loaded, parent: SessionRecord
+    decide: Decide, shipped: Loaded, strict: Loaded, parent: SessionRecord
 ) -> None:
-    assert judge(shipped, parent, CHILD).verdict.allow
-    denial = primary(judge(strict, parent, CHILD))
+    assert decide(shipped, parent, CHILD).verdict.allow
+    denial = primary(decide(strict, parent, CHILD))
     assert (denial.code, denial.severity) == ("DELEGATION_SCOPE_EXCEEDED", "critical")
     assert '"send"' in denial.reason
     for tools in (("read",), ()):
-        assert judge(strict, parent, replace(CHILD, allowed_tools=tools)).verdict.allow
+        assert decide(strict, parent, replace(CHILD, allowed_tools=tools)).verdict.allow
 
 
 def test_a_bundle_is_told_of_the_parent_and_the_child_in_the_published_shape(
-    judge: Judge, parent: SessionRecord
+    decide: Decide, parent: SessionRecord
 ) -> None:
     notebook = Notebook()
-    assert judge(notebook, parent).verdict.allow
+    assert decide(notebook, parent).verdict.allow
     told = notebook.told
     asked = {"action": "delegate", "tool_name": None, "call_args": {}, "mcp_server": None}
     assert {name: told[name] for name in asked} == asked
@@ -236,21 +239,21 @@ def test_a_bundle_is_told_of_the_parent_and_the_child_in_the_published_shape(
     jsonschema.Draft202012Validator(json.loads(schema.read_text())).validate(told)
 
 
-def test_a_bundle_is_told_as_much_of_a_parent_that_is_not_known(judge: Judge) -> None:
+def test_a_bundle_is_told_as_much_of_a_parent_that_is_not_known(decide: Decide) -> None:
     notebook = Notebook()
-    judge(notebook, None)
+    decide(notebook, None)
     assert notebook.told["claims"] == {}
     assert notebook.told["session"]["revoked"] is True
     assert notebook.told["child"]["role"] == "helper"
 
 
 def test_nothing_is_taken_from_the_parent_but_its_limits_are_told(
-    judge: Judge, parent: SessionRecord, state: SessionState
+    decide: Decide, parent: SessionRecord, state: SessionState
 ) -> None:
     notebook, call = Notebook(), Entry(parent.id, parent.role_id, 30, 500, slots=2)
     state.enter(call)
     for _ in range(3):
-        judge(notebook, parent)
+        decide(notebook, parent)
     rate = notebook.told["session"]["rate"]
     assert (rate["minute"]["remaining"], rate["hour"]["remaining"]) == (29, 499)
     found = state.enter(call)
@@ -258,26 +261,35 @@ def test_nothing_is_taken_from_the_parent_but_its_limits_are_told(
     assert found.counts == (1, 0)
 
 
-def test_a_parent_that_drifted_says_so(judge: Judge, parent: SessionRecord) -> None:
+def test_how_far_the_parent_drifted_is_told_of_the_calls_that_it_made(
+    decide: Decide, parent: SessionRecord, state: SessionState, database: Engine
+) -> None:
+    store_ended(database, parent.role_id, [{"read": 9, "list": 1}] * 25)
+    fitted = Baselines(database, time.time).fit(parent.role_id, ("read", "list"))
+    assert fitted is not None
+    for _ in range(4):
+        state.enter(Entry(parent.id, parent.role_id, 30, 500, slots=2))
     notebook = Notebook()
-    judge(notebook, replace(parent, latched_at=parent.created_at))
-    assert notebook.told["session"]["drift"]["latched"] is True
+    decide(notebook, replace(parent, latched_at=parent.created_at, baseline_id=fitted.id))
+    expected = {"ready": True, "latched": True, "calls": 4, "baseline_sessions": 25}
+    assert expected.items() <= notebook.told["session"]["drift"].items()
+    assert notebook.told["session"]["drift"]["log_evidence"] < 0
 
 
 def test_the_generation_in_force_is_asked_and_once_more_where_it_was_let_go_of(
-    judge: Judge, shipped: Loaded, parent: SessionRecord
+    decide: Decide, shipped: Loaded, parent: SessionRecord
 ) -> None:
     def closed(document: dict[str, Any], deadline: float) -> Verdict:
         raise EvaluatorsClosedError("let go of")
 
     former = SimpleNamespace(ref=shipped.ref, matchers=EMPTY, pool=SimpleNamespace(evaluate=closed))
     shelf = Shelf(former, shipped)
-    assert judge(shelf, parent).verdict.allow
+    assert decide(shelf, parent).verdict.allow
     assert shelf.asked == [1, 1]
     with pytest.raises(EvaluatorsClosedError):
-        judge(Shelf(former, former, shipped), parent)
+        decide(Shelf(former, former, shipped), parent)
 
 
-def test_without_a_bundle_there_is_no_decision(judge: Judge, parent: SessionRecord) -> None:
+def test_without_a_bundle_there_is_no_decision(decide: Decide, parent: SessionRecord) -> None:
     with pytest.raises(EvaluationError, match="no policy bundle"):
-        judge(NoBundle(), parent)
+        decide(NoBundle(), parent)
