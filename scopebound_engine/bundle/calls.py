@@ -96,7 +96,11 @@ TOOL_CALL: Final[Facts] = {
         "delegation_depth_remaining": 1,
         "parent_session_id": None,
         "root_session_id": "7d4b9c2e-1c57-4a8e-8f0b-5b0a4a2f6c33",
-        "bound": {"approval_required": [], "allowed_mcp_servers": []},
+        "bound": {
+            "approval_required": [],
+            "allowed_mcp_servers": [],
+            "mcp_server_rate_limits": {},
+        },
     },
     "constraints": [],
     "matches": {},
@@ -130,6 +134,7 @@ def typical() -> Iterator[Case]:
     """Calls that a role usually allows, each in another way."""
     yield Case("a tool call", TOOL_CALL)
     yield Case("an MCP tool call", MCP_CALL)
+    yield Case("an MCP tool call within the limit of its server", changed(MCP_CALL, _LIMITED))
     yield Case("a delegation", DELEGATION)
     yield Case(
         "a tool call with all arguments in bounds",
@@ -152,6 +157,10 @@ _UNRESTRICTED: Final = {
     "/claims/rate_limit_per_hour": 0,
     "/claims/delegation_depth_remaining": 0,
     "/session/rate": {"minute": _window(0), "hour": _window(0)},
+}
+_LIMITED: Final = {
+    "/claims/bound/mcp_server_rate_limits": {"ledger": 60},
+    "/session/rate/server": _window(60),
 }
 _SATISFIED: Final[Sequence[Facts]] = [
     constraint("lt", 50_000) | found(25_000),

@@ -114,6 +114,16 @@ def floor() -> Iterator[Case]:
         changed(MCP_CALL, {"/tool_name": "drop_database"}),
     )
     yield Case(
+        "RATE_LIMIT_EXCEEDED: an MCP call without a token of its server",
+        changed(
+            MCP_CALL,
+            {
+                "/claims/bound/mcp_server_rate_limits": {"ledger": 1},
+                "/session/rate/server": _EXHAUSTED,
+            },
+        ),
+    )
+    yield Case(
         "DELEGATION_DEPTH_EXCEEDED: a sub-agent of a session without depth",
         changed(DELEGATION, {"/claims/delegation_depth_remaining": 0}),
     )

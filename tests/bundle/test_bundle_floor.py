@@ -96,17 +96,12 @@ def test_a_bundle_that_allows_everything_lets_every_case_through() -> None:
 
 def test_an_acknowledged_floor_is_a_warning() -> None:
     found = floor_of(without_rule("RATE_LIMIT_EXCEEDED"), acknowledged=True)
-    assert [(finding.level, finding.message) for finding in found] == [
-        (
-            "warning",
-            "the policy allows RATE_LIMIT_EXCEEDED: a session without a token for this minute",
-        ),
-        (
-            "warning",
-            "the policy allows RATE_LIMIT_EXCEEDED: a session without a token for this hour",
-        ),
-        ("warning", "the policy allows a call without session.rate"),
-    ]
+    assert {finding.level for finding in found} == {"warning"}
+    assert {
+        "the policy allows RATE_LIMIT_EXCEEDED: a session without a token for this minute",
+        "the policy allows RATE_LIMIT_EXCEEDED: a session without a token for this hour",
+        "the policy allows a call without session.rate",
+    } <= {finding.message for finding in found}
 
 
 def cases() -> Iterator[Case]:
