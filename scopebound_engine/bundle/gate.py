@@ -11,7 +11,7 @@ children of their own.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from scopebound_engine.bundle import behaviour, inspection
@@ -25,6 +25,7 @@ from scopebound_engine.errors import (
     EvaluatorCrashedError,
     Finding,
     GateError,
+    Level,
 )
 from scopebound_engine.rego.checks.costs import RULES
 from scopebound_engine.rego.sandbox import decode_record, stream_from_child
@@ -52,6 +53,8 @@ GATE: Final[Mapping[str, Step]] = {
 _CHILD: Final = "scopebound_engine.bundle.inspection:inspect"
 _SECONDS: Final = 60.0
 _TESTS_SECONDS: Final = 120.0
+_MOST: Final = 300
+_LONGEST: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,20 @@ def check(
             findings += new
             findings += missed_thresholds(bundle.manifest, results, findings)
             timings.append(("10 tests", time.perf_counter() - started))
-    return Report(tuple(dict.fromkeys(findings)), tuple(timings))
+    return Report(_bounded(findings), tuple(timings))
+
+
+def _bounded(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Each finding once, as many and as long as somebody may want to read."""
+    unique = list(dict.fromkeys(findings))
+    told, rest = unique[:_MOST], unique[_MOST:]
+    if rest:
+        level: Level = "error" if any(item.level == "error" for item in rest) else "warning"
+        told.append(Finding(rest[0].step, f"and {len(rest)} findings more", level=level))
+    return tuple(
+        item if len(item.message) <= _LONGEST else replace(item, message=item.message[:_LONGEST])
+        for item in told
+    )
 
 
 def as_candidate(bundle: VerifiedBundle, *, acknowledge_floor: bool) -> Candidate:

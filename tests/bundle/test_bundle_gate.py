@@ -86,6 +86,14 @@ def test_a_test_that_refers_to_what_is_not_there_is_found() -> None:
     assert (found.file, found.line) == ("shop/deny/deny_test.rego", 18)
 
 
+def test_more_findings_than_anybody_reads_are_counted_and_none_is_forgotten() -> None:
+    unused = "".join(f"unused{n} if input.action\n" for n in range(400))
+    found = gate.check(added(unused)).findings
+    assert {finding.level for finding in found[:-1]} == {"warning"}
+    assert len(found) == 301
+    assert (found[-1].message.endswith(" findings more"), found[-1].level) == (True, "error")
+
+
 @pytest.mark.parametrize(
     ("thresholds", "said"),
     [
