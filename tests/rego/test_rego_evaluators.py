@@ -12,6 +12,7 @@ from scopebound_engine.errors import (
     CompileError,
     EngineError,
     EvaluationError,
+    EvaluatorsClosedError,
     EvaluatorTimeoutError,
     OverloadError,
 )
@@ -150,7 +151,7 @@ def test_close_wakes_those_who_wait() -> None:
     with started(size=1, seconds=0.5) as it, ThreadPoolExecutor(2) as threads:
         threads.submit(expect, EvaluatorTimeoutError, it.pool, LOOP)
         assert until(lambda: busy(it.evaluators[0]))
-        waiting = threads.submit(expect, EvaluationError, it.pool, {"do": "allow"})
+        waiting = threads.submit(expect, EvaluatorsClosedError, it.pool, {"do": "allow"})
         time.sleep(0.05)
         it.pool.close()
         assert waiting.result() < 0.4
