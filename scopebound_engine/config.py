@@ -43,6 +43,7 @@ class Config(BaseModel):
     evaluation_deadline_ms: Annotated[int, Field(ge=10, le=1_000)] = 250
     total_deadline_ms: Annotated[int, Field(ge=50, le=1_900)] = 1_000
     provision_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
+    drift_fit_seconds: Annotated[int, Field(ge=10, le=604_800)] = 3_600
     issuer: Annotated[str, Field(min_length=1, max_length=200)] = "scopebound-engine"
     audience: Annotated[str, Field(min_length=1, max_length=200)] = "scopebound"
 

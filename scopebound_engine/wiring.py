@@ -22,7 +22,9 @@ from scopebound_engine.decision.delegation import Delegations
 from scopebound_engine.decision.follower import Follower
 from scopebound_engine.decision.pdp import DecisionPoint, Judge
 from scopebound_engine.errors import ConfigError
+from scopebound_engine.housekeeping import Housekeeper
 from scopebound_engine.role.store import RoleStore
+from scopebound_engine.session import upkeep
 from scopebound_engine.session.baselines import Baselines
 from scopebound_engine.session.keys import SigningKeys
 from scopebound_engine.session.provision import Provisioner
@@ -55,10 +57,12 @@ class Services:
     follower: Follower
     decisions: DecisionPoint
     provisioner: Provisioner
+    housekeeper: Housekeeper
     started: float
 
     def close(self) -> None:
         """End the threads and the evaluators, leave the fleet, let go of the session state."""
+        self.housekeeper.close()
         self.doorkeeper.close()
         self.follower.close()
         self.active.close()
@@ -99,6 +103,11 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
     baselines = Baselines(engine, clock)
     judge = Judge(follower, baselines, clock)
     delegations = Delegations(roles, state, registry.generation, judge)
+    housekeeper = Housekeeper(
+        config.data_dir / "housekeeping.lock",
+        upkeep.jobs(baselines, roles, sessions, state, fit_seconds=config.drift_fit_seconds),
+    )
+    housekeeper.start()
     return Services(
         config=config,
         clock=clock,
@@ -140,6 +149,7 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
             per_minute=config.provision_per_minute,
             clock=clock,
         ),
+        housekeeper=housekeeper,
         started=time.monotonic(),
     )
 
