@@ -11,7 +11,7 @@ from tests.servers import environment, serving
 EXPECTED = {
     *("SCOPE_VIOLATION", "PARAMETER_VIOLATION", "ENV_VIOLATION", "DATA_LIMIT_EXCEEDED"),
     *("APPROVAL_REQUIRED", "TIME_VIOLATION", "MCP_SERVER_UNAUTHORIZED", "RATE_LIMIT_EXCEEDED"),
-    *("JWT_INVALID", "REQUEST_INVALID"),
+    *("JWT_INVALID", "REQUEST_INVALID", "DELEGATION_DEPTH_EXCEEDED", "SESSION_EXPIRED"),
 }
 
 
@@ -36,6 +36,7 @@ def test_the_demo_shows_an_allow_and_every_denial_and_can_be_run_again(
             result = demo(environment(tmp_path / "data", port=port))
             assert result.returncode == 0, result.stderr
             assert " allow " in result.stdout
+            assert "replayed" in result.stdout
             assert {code for code in EXPECTED if code in result.stdout} == EXPECTED
 
 
