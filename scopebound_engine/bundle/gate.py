@@ -43,6 +43,7 @@ GATE: Final[Mapping[str, Step]] = {
     "6 built-ins": inspection.trusted_builtins,
     "7 shapes": inspection.safe_shapes,
     "8 denials": inspection.declared_denials,
+    "8 silences": inspection.audible_denials,
     "8 matchers": inspection.handled_matchers,
     "9 costs": inspection.bearable_costs,
     "10 empty input": behaviour.denied_emptiness,

@@ -20,13 +20,17 @@ from scopebound_engine.rego.checks import (
     denials,
     documents,
     equalities,
+    foregone,
     heads,
     matchers,
+    quiet,
     reach,
     references,
     shapes,
+    silences,
     sources,
 )
+from scopebound_engine.rego.checks.bodies import Bodies
 
 # What fails so has no plan that other steps could look at, or may not be asked once more.
 _NOT_COMPILED: Final = frozenset({"source", "size", "parse", "compile", "sandbox"})
@@ -116,12 +120,21 @@ def safe_shapes(candidate: Candidate) -> Iterator[Finding]:
     yield from shapes.negated_comparisons(candidate.plan)
     yield from equalities.impossible_equalities(candidate.values)
     yield from equalities.impossible_members(candidate.values)
+    yield from foregone.out_of_range(candidate.values)
 
 
 def declared_denials(candidate: Candidate) -> Iterator[Finding]:
     """Each violation is whole, declared and gathered, each declared code is used."""
     yield from denials.check(candidate.values, candidate.entrypoint, candidate.codes)
     yield from reach.unheard(candidate.values, candidate.entrypoint)
+
+
+def audible_denials(candidate: Candidate) -> Iterator[Finding]:
+    """No violation is lost for what it only shows, or for a condition that means something else."""
+    bodies = Bodies(candidate.values)
+    yield from silences.silent_for_reasons(bodies)
+    yield from quiet.quiet_conditions(bodies)
+    yield from foregone.always_different(bodies)
 
 
 def handled_matchers(candidate: Candidate) -> Iterator[Finding]:

@@ -146,7 +146,9 @@ class StatementReader:
         return Place(path, fields["row"] + 1, column)
 
     def _operands(self, kind: str, fields: Mapping[str, Any]) -> Iterator[Operand]:
-        """What a statement reads, in the order of OPA's documentation."""
+        """What a statement reads, in the order of OPA's documentation; a number as its text."""
+        if kind == "MakeNumberRefStmt":
+            yield self._string(fields["index"])
         names = ("source", "key", "value") if kind == "DotStmt" else _READS.get(kind, _COMMON)
         for name in names:
             raw = fields.get(name)

@@ -1,0 +1,315 @@
+"""The bodies of rules in a plan: what each of them needs, and what it is silent without.
+
+A body is a conjunction: each lookup in it has to find something, even one for a text that is only
+shown. What stands behind `not`, in a comprehension or in `every` may be missing, and the body
+counts all the same.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Final
+
+from scopebound_engine.rego.checks.denials import is_violation, makers
+from scopebound_engine.rego.checks.values import Values
+from scopebound_engine.rego.plan import Path
+from scopebound_engine.rego.statements import Block, Local, Operand, Statement
+
+# A path with "*" for every element, so that those of two bodies can be compared.
+Plain = tuple[str, ...]
+ANY_ELEMENT: Final = "*"
+TYPE_TESTS: Final = frozenset(
+    ("is_array", "is_boolean", "is_number", "is_object", "is_set", "is_string")
+)
+# What fails by itself, and not for want of a value.
+_CONDITIONS: Final = frozenset(
+    ("Equal", "IsArray", "IsObject", "IsSet", "Len", "Not", "NotEqual", "Scan")
+)
+_MADE: Final = frozenset({"MakeArray", "MakeObject", "MakeSet"})
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """One body of a rule or function: `end` gives the value, `statements` must all succeed."""
+
+    end: Statement
+    statements: Sequence[Statement]
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether no condition of it can fail, so that it is the last `else`, or the only body."""
+        return not any(item.kind in _CONDITIONS for item in self.statements)
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """What some violation denies: paths where nothing is, and paths with a value of any kind."""
+
+    absent: frozenset[Plain]
+    unfit: frozenset[Plain]
+
+
+class Bodies:
+    """Answers for the functions of a plan."""
+
+    def __init__(self, values: Values) -> None:
+        self.values, self.plan = values, values.plan
+        self._makers = makers(values.plan)
+        self.of = cache(self._of)
+        self.needs = cache(self._needs)
+
+    @cached_property
+    def violations(self) -> Sequence[Body]:
+        """The bodies that add a violation to a set of them."""
+        return [
+            body
+            for name, function in self.plan.functions.items()
+            for body in self.of(name)
+            if body.end.kind == "SetAdd"
+            and is_violation(self.values, body.end.reads[0], self._makers)
+            and function.result == body.end.fields["set"]
+        ]
+
+    @cached_property
+    def denying(self) -> Sequence[tuple[Body, Body]]:
+        """Each violation's body with itself and with each body of the helpers that it asks."""
+        found: list[tuple[Body, Body]] = []
+        for violation in self.violations:
+            waiting = [violation]
+            for body in waiting:
+                found.append((violation, body))
+                asked = [inner for call in self.asked(body) for inner in self.of(call.callee)]
+                waiting += [inner for inner in asked if inner not in waiting]
+        return found
+
+    def _of(self, name: str) -> Sequence[Body]:
+        """The bodies of a function; a `default` is one of them."""
+        function = self.plan.functions[name]
+        ends = list[Statement]()
+        waiting, seen = [function.result], {function.result}
+        for number in waiting:
+            for writer in self._givers(name, number):
+                source = writer.reads[0]
+                chained = isinstance(source, Local) and self._is_chain(name, source.number)
+                if chained and isinstance(source, Local) and source.number not in seen:
+                    waiting.append(source.number)
+                    seen.add(source.number)
+                elif not chained:
+                    ends.append(writer)
+        return [Body(end, self._around(end)) for end in ends]
+
+    def _givers(self, name: str, number: int) -> list[Statement]:
+        """What gives a function its value or puts elements into the set that is its value."""
+        writers = [*self.plan.writers.get(number, ()), *self.plan.fills(number)]
+        return [
+            item
+            for item in writers
+            if item.block.function == name and item.kind in {"AssignVarOnce", "SetAdd"}
+        ]
+
+    def _is_chain(self, name: str, number: int) -> bool:
+        """Whether a variable collects what one of the branches of `else` gives."""
+        return bool(self.plan.writers.get(number)) and all(
+            item.kind in {"AssignVarOnce", "ResetLocal"} and item.block.function == name
+            for item in self.plan.writers[number]
+        )
+
+    def _around(self, end: Statement) -> Sequence[Statement]:
+        holders = [end, *end.enclosing()]
+        return [item for holder in reversed(holders) for item in self.plan.siblings(holder)]
+
+    def is_total(self, name: str) -> bool:
+        """Whether a function is a set or an object of several parts, which may be empty."""
+        result = self.plan.functions[name].result
+        return any(item.kind in _MADE for item in self.plan.writers.get(result, ()))
+
+    # Paths
+
+    def path(self, operand: Operand, at: Statement) -> Path:
+        """The path of an operand; bodies share variables, so that of the body it is read in."""
+        if not isinstance(operand, Local):
+            return str(operand), ()
+        root, steps = self.plan.path(operand.number)
+        if not isinstance(root, Local):
+            return root, steps
+        writers = [
+            item
+            for item in self.plan.writers.get(root.number, ())
+            if item.kind != "ResetLocal" and scope(item) is scope(at)
+        ]
+        if len(writers) != 1 or not writers[0].kind.startswith("AssignVar"):
+            return root, steps
+        source, above = self.path(writers[0].reads[0], writers[0])
+        return source, (*above, *steps)
+
+    def plain(self, operand: Operand, at: Statement) -> Plain:
+        """The path of an operand in comparable form; empty where it is traced to no document."""
+        root, steps = self.path(operand, at)
+        if isinstance(root, Local):
+            return (f"#{root.number}", *_plain(steps)) if steps else ()
+        return (root, *_plain(steps)) if steps else ()
+
+    # What is asked
+
+    def readers(self, number: int, at: Statement) -> list[Statement]:
+        """The statements that read a variable in the body of this statement."""
+        return [item for item in self.plan.readers.get(number, ()) if scope(item) is scope(at)]
+
+    def is_tested(self, statement: Statement) -> bool:
+        """Whether a call stands as an expression of its own, or is compared with true."""
+        readers = self.readers(statement.target or 0, statement)
+        return any(item.kind in {"NotEqual", "Equal"} for item in readers)
+
+    def asked(self, body: Body) -> list[Statement]:
+        """The calls of helpers that must be true."""
+        called = [item for item in body.statements if item.callee in self.plan.functions]
+        return [item for item in called if self.is_tested(item)]
+
+    def reads(self, body: Body) -> Iterator[tuple[Plain, Statement]]:
+        """The lookups of a body with their paths."""
+        for item in body.statements:
+            if item.kind == "Dot" and item.target is not None:
+                yield self.plain(Local(item.target), item), item
+
+    def shown_only(self, number: int, at: Statement) -> bool:
+        """Whether a variable serves nothing but what a violation says."""
+        return self._shown(number, at, set())
+
+    def _shown(self, number: int, at: Statement | None, seen: set[int]) -> bool:
+        if number in seen:
+            return True
+        seen.add(number)
+        readers = self.plan.readers.get(number, ()) if at is None else self.readers(number, at)
+        return all(self._shows(reader, number, seen) for reader in readers)
+
+    def _shows(self, reader: Statement, number: int, seen: set[int]) -> bool:
+        if reader.kind in {"IsDefined", "IsUndefined"}:
+            return True
+        if reader.kind == "ReturnLocal":
+            calls = self.plan.calls.get(reader.block.function, ())
+            return bool(calls) and all(self._shown(c.target or 0, c, seen) for c in calls)
+        if reader.kind == "SetAdd" and reader in self._ends:
+            return True
+        if reader.callee in self.plan.functions:
+            given = zip(self.plan.functions[reader.callee].params, reader.reads[2:], strict=False)
+            params = [param for param, operand in given if operand == Local(number)]
+            inside = all(self._shown(param, None, seen) for param in params)
+            return inside and self._shown(reader.target or 0, reader, seen)
+        goes_on = _goes_to(reader)
+        # A result, or that of an `else`, is read outside of the body.
+        at = None if reader.kind == "AssignVarOnce" else reader
+        return goes_on is not None and self._shown(goes_on, at, seen)
+
+    @cached_property
+    def _ends(self) -> frozenset[Statement]:
+        return frozenset(body.end for body in self.violations)
+
+    # What a body needs, and what it denies
+
+    def _needs(self, body: Body) -> frozenset[Plain]:
+        """The paths that a body's author asks for, and the conditions, of helpers too."""
+        found = {
+            path for path, item in self.reads(body) if not self.shown_only(item.target or 0, item)
+        }
+        for item in body.statements:
+            if item.kind == "Not":
+                found.add(("not", *sorted({".".join(path) for path in self._inside(item)})))
+        for call in self.asked(body):
+            found.add(("call", call.callee))
+            for inner in self.of(call.callee) if not self._recurs(call) else ():
+                found |= self.needs(inner)
+        return frozenset(found)
+
+    def _recurs(self, call: Statement) -> bool:
+        return call.block.function in self.plan.reachable(call.callee)
+
+    def inside(self, negated: Statement) -> Iterator[Statement]:
+        """The statements behind a `not`."""
+        for item in self._statements[negated.block.function]:
+            if negated in item.enclosing():
+                yield item
+
+    @cached_property
+    def _statements(self) -> Mapping[str, Sequence[Statement]]:
+        return {name: function.statements for name, function in self.plan.functions.items()}
+
+    def _inside(self, negated: Statement) -> Iterator[Plain]:
+        for item in self.inside(negated):
+            if item.kind == "Dot":
+                yield self.plain(Local(item.target or 0), item)
+            elif item.kind == "Call":
+                yield ("call", item.callee)
+
+    @cached_property
+    def denied(self) -> Denied:
+        """What the violations deny for being absent, or for being of another kind."""
+        absent, unfit = set[Plain](), set[Plain]()
+        for violation, body in self.denying:
+            needed = {path for path, _ in self.reads(violation)} | {p for p, _ in self.reads(body)}
+            for path, is_kind in self._denied_by(body):
+                if is_kind:
+                    unfit.add(path)
+                if not any(starts(other, path) for other in needed):
+                    absent.add(path)
+        return Denied(frozenset(absent), frozenset(unfit))
+
+    def _denied_by(self, body: Body) -> Iterator[tuple[Plain, bool]]:
+        """The paths whose absence a body denies, each with whether it denies unfit kinds."""
+        for item in body.statements:
+            if item.kind == "Not":
+                yield from self._negated([*self.inside(item)], set())
+            elif item.callee == "object.get" and not self.shown_only(item.target or 0, item):
+                key = self.values.literal(item.reads[1])
+                if key is not None:
+                    path = (*(self.plain(item.reads[0], item) or ("input",)), key)
+                    yield path, True
+            elif item.callee == "type_name":
+                yield self.plain(item.reads[0], item), True
+
+    def _negated(
+        self, statements: Sequence[Statement], seen: set[str]
+    ) -> Iterator[tuple[Plain, bool]]:
+        """What must be there, and of its kind, for negated statements to hold."""
+        tested = {
+            self.plain(operand, item)
+            for item in statements
+            if item.callee in TYPE_TESTS | {"type_name"}
+            for operand in item.reads
+        }
+        for item in statements:
+            if item.kind == "Dot":
+                path = self.plain(Local(item.target or 0), item)
+                yield path, path in tested
+            elif item.callee in TYPE_TESTS:
+                # The value was looked up before the `not`.
+                yield self.plain(item.reads[0], item), True
+            elif item.callee in self.plan.functions and item.callee not in seen:
+                seen.add(item.callee)
+                yield from self._negated(self._statements[item.callee], seen)
+
+
+def scope(statement: Statement) -> Block:
+    """The block of the body that a statement belongs to; variables are shared beyond it."""
+    block = statement.block
+    while block.parent is not None and block.parent.block.parent is not None:
+        block = block.parent.block
+    return block
+
+
+def starts(path: Plain, prefix: Plain) -> bool:
+    """Whether a path leads to another, or beyond it."""
+    return path[: len(prefix)] == prefix
+
+
+def _plain(steps: Sequence[object]) -> tuple[str, ...]:
+    return tuple(step if isinstance(step, str) else ANY_ELEMENT for step in steps)
+
+
+def _goes_to(reader: Statement) -> int | None:
+    """The variable that what a statement reads goes on to; None where something is decided."""
+    if reader.kind.startswith("ObjectInsert"):
+        return int(reader.fields["object"])
+    if reader.kind in {"ArrayAppend", "SetAdd"}:
+        return int(reader.fields["array" if reader.kind == "ArrayAppend" else "set"])
+    passes_on = reader.kind in {"Call", "Dot"} or reader.kind.startswith("AssignVar")
+    return reader.target if passes_on else None
