@@ -50,7 +50,12 @@ def free_port() -> int:
 def environment(data_dir: Path, **settings: object) -> dict[str, str]:
     """An environment with these SCOPEBOUND_ settings and nothing of the caller's."""
     base = {name: value for name, value in os.environ.items() if not name.startswith("SCOPEBOUND_")}
-    given = {"data_dir": data_dir, "bootstrap_api_key": API_KEY, **settings}
+    given = {
+        "data_dir": data_dir,
+        "bootstrap_api_key": API_KEY,
+        "provision_per_minute": 1_000_000,  # tests make many sessions of a role
+        **settings,
+    }
     return base | {f"SCOPEBOUND_{name.upper()}": str(value) for name, value in given.items()}
 
 
