@@ -4,8 +4,8 @@ Each is a Rego input (`rego/input.schema.json`) as `decision.facts` builds it. T
 are what an allowed call looks like; `floor.py` and `hostile_calls.py` change one thing or another.
 """
 
+import marshal
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ MISSING: Final = _Missing()
 
 def changed(facts: Mapping[str, Any], changes: Mapping[str, Any]) -> Facts:
     """A copy with other values at these JSON Pointers; `MISSING` leaves the fact out."""
-    copy = deepcopy(dict(facts))
+    copy: Facts = _copied(facts)
     for pointer, value in changes.items():
         *folders, name = pointer.split("/")[1:]
         parent = copy
@@ -43,8 +43,13 @@ def changed(facts: Mapping[str, Any], changes: Mapping[str, Any]) -> Facts:
         if value is MISSING:
             parent.pop(name)
         else:
-            parent[name] = deepcopy(value)
+            parent[name] = _copied(value)
     return copy
+
+
+def _copied(value: Any) -> Any:
+    # Ten times as quick as copy.deepcopy, and there are hundreds of calls.
+    return marshal.loads(marshal.dumps(value))  # noqa: S302 (written in this line)
 
 
 def constraint(operator: str, value: Any, *, required: bool = False) -> Facts:

@@ -93,9 +93,15 @@ def _arguments(paths: Sequence[Sequence[str]], value: Any) -> dict[str, Any]:
 def _texts_elsewhere() -> Iterator[Case]:
     for name, text in _TEXTS.items():
         yield Case(f"a tool's name: {name}", changed(TOOL_CALL, {"/tool_name": text}))
-        yield Case(f"a granted tool's name: {name}", _granted(text))
-        yield Case(f"an argument's name: {name}", changed(TOOL_CALL, {"/call_args": {text: text}}))
-        yield Case(f"an MCP server: {name}", changed(MCP_CALL, {"/mcp_server": text}))
+        everywhere = {
+            "/tool_name": text,
+            "/claims/allowed_tools": [text],
+            "/call_args": {text: text},
+            "/mcp_server": text,
+        }
+        yield Case(
+            f"a granted tool, its arguments and server: {name}", changed(MCP_CALL, everywhere)
+        )
     yield Case("arguments that look like a decision", changed(TOOL_CALL, {"/call_args": _FORGED}))
     reason = {"/session/revoked": True, "/session/revoked_reason": _ALLOW}
     yield Case("a revoked session whose reason is an allow", changed(TOOL_CALL, reason))
@@ -103,19 +109,12 @@ def _texts_elsewhere() -> Iterator[Case]:
     yield Case("a sub-agent named like an allow", changed(DELEGATION, {"/child": child}))
 
 
-def _granted(tool: str) -> dict[str, Any]:
-    return changed(TOOL_CALL, {"/tool_name": tool, "/claims/allowed_tools": [tool]})
-
-
 def _less_and_less() -> Iterator[Case]:
-    """Calls of which a fact is missing, then all but the action."""
-    for kind, call in (
-        ("a tool call", TOOL_CALL),
-        ("an MCP tool call", MCP_CALL),
-        ("a delegation", DELEGATION),
-    ):
+    """Calls of which a fact is missing (of tool calls the floor has them), or all but the action."""
+    for kind, call in (("an MCP tool call", MCP_CALL), ("a delegation", DELEGATION)):
         for name in call:
             yield Case(f"{kind} that lacks {name}", changed(call, {f"/{name}": MISSING}))
+    for kind, call in (("a tool call", TOOL_CALL), ("a delegation", DELEGATION)):
         for name in ("claims", "session", "now"):
             yield Case(f"{kind} with empty {name}", changed(call, {f"/{name}": {}}))
         yield Case(f"{kind} of which nothing is known", {"action": call["action"]})

@@ -13,8 +13,6 @@ import click
 from scopebound_engine.cli.ending import LAGGING
 from scopebound_engine.cli.remote import RemoteError, Server, find_server
 from scopebound_engine.cli.terminal import fields, json_document, printable
-from scopebound_engine.config import from_env
-from scopebound_engine.role.model import is_uuid
 
 BUNDLES: Final = "/mgmt/v1/bundles"
 # A change waits for its turn, for the gate and for the workers, each up to a minute or two.
@@ -43,6 +41,9 @@ def server_options(command: Callable[..., _R]) -> Callable[..., _R]:
     @functools.wraps(command)
     def connected(*args: Any, url: str | None, api_key: str | None, **kwargs: Any) -> _R:
         def connect() -> Server:
+            # Here, as who asks no server should not wait for the library of settings.
+            from scopebound_engine.config import from_env
+
             return find_server(from_env(), url, api_key)
 
         return command(connect, *args, **kwargs)
@@ -58,6 +59,9 @@ def versions(server: Server) -> list[dict[str, Any]]:
 
 def is_version(name: str) -> bool:
     """Whether this names a version on a server."""
+    # Here, as it takes the model of roles and RE2.
+    from scopebound_engine.role.model import is_uuid
+
     return name in {ACTIVE, PREVIOUS} or is_uuid(name)
 
 

@@ -8,11 +8,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from scopebound_engine.config import Config
 from scopebound_engine.errors import Finding, ScopeboundError
+
+if TYPE_CHECKING:
+    # For its shape: whoever asks no server has no use for the library of settings.
+    from scopebound_engine.config import Config
 
 TIMEOUT_SECONDS: Final = 5.0
 _BYTES: Final = "application/octet-stream"
@@ -140,7 +143,7 @@ def finding_of(told: Mapping[str, Any]) -> Finding:
     return Finding(**{name: told[name] for name in Finding.__slots__ if name in told})
 
 
-def find_server(config: Config, url: str | None = None, api_key: str | None = None) -> Server:
+def find_server(config: "Config", url: str | None = None, api_key: str | None = None) -> Server:
     """The server at `url`, or SCOPEBOUND_BASE_URL, or where this configuration would serve.
 
     Its key is `api_key`, or SCOPEBOUND_API_KEY; of a server on this machine the bootstrap key, or
@@ -155,7 +158,7 @@ def find_server(config: Config, url: str | None = None, api_key: str | None = No
     return Server(url.rstrip("/"), key)
 
 
-def _own_key(config: Config, url: str) -> str:
+def _own_key(config: "Config", url: str) -> str:
     """The key of this machine's server, which is for no other."""
     if not _is_here(config, url):
         raise RemoteError(f"no API key for {url}; set SCOPEBOUND_API_KEY")
@@ -170,7 +173,7 @@ def _own_key(config: Config, url: str) -> str:
         raise RemoteError(f"{file} cannot be read: {error.strerror}") from error
 
 
-def _is_here(config: Config, url: str) -> bool:
+def _is_here(config: "Config", url: str) -> bool:
     host = urlsplit(url).hostname or ""
     if host in {"localhost", config.host}:
         return True
