@@ -55,6 +55,7 @@ class Bodies:
     def __init__(self, values: Values) -> None:
         self.values, self.plan = values, values.plan
         self._makers = makers(values.plan)
+        self._given: dict[str, bool] = {}
         self.of = cache(self._of)
         self.needs = cache(self._needs)
 
@@ -115,7 +116,8 @@ class Bodies:
         )
 
     def _around(self, end: Statement) -> Sequence[Statement]:
-        holders = [end, *end.enclosing()]
+        # What stands in no body is common to all of them, and prepares them only.
+        holders = [item for item in (end, *end.enclosing()) if item.block.parent is not None]
         return [item for holder in reversed(holders) for item in self.plan.siblings(holder)]
 
     def is_total(self, name: str) -> bool:
@@ -132,11 +134,7 @@ class Bodies:
         root, steps = self.plan.path(operand.number)
         if not isinstance(root, Local):
             return root, steps
-        writers = [
-            item
-            for item in self.plan.writers.get(root.number, ())
-            if item.kind != "ResetLocal" and scope(item) is scope(at)
-        ]
+        writers = self._writers.get((root.number, scope(at)), ())
         if len(writers) != 1 or not writers[0].kind.startswith("AssignVar"):
             return root, steps
         source, above = self.path(writers[0].reads[0], writers[0])
@@ -151,9 +149,17 @@ class Bodies:
 
     # What is asked
 
-    def readers(self, number: int, at: Statement) -> list[Statement]:
+    def readers(self, number: int, at: Statement) -> Sequence[Statement]:
         """The statements that read a variable in the body of this statement."""
-        return [item for item in self.plan.readers.get(number, ()) if scope(item) is scope(at)]
+        return self._readers.get((number, scope(at)), ())
+
+    @cached_property
+    def _readers(self) -> Mapping[tuple[int, Block], Sequence[Statement]]:
+        return _by_body(self.plan.readers)
+
+    @cached_property
+    def _writers(self) -> Mapping[tuple[int, Block], Sequence[Statement]]:
+        return _by_body(self.plan.writers)
 
     def is_tested(self, statement: Statement) -> bool:
         """Whether a call stands as an expression of its own, or is compared with true."""
@@ -186,8 +192,7 @@ class Bodies:
         if reader.kind in {"IsDefined", "IsUndefined"}:
             return True
         if reader.kind == "ReturnLocal":
-            calls = self.plan.calls.get(reader.block.function, ())
-            return bool(calls) and all(self._shown(c.target or 0, c, seen) for c in calls)
+            return self._gives_shown(reader.block.function)
         if reader.kind == "SetAdd" and reader in self._ends:
             return True
         if reader.callee in self.plan.functions:
@@ -199,6 +204,15 @@ class Bodies:
         # A result, or that of an `else`, is read outside of the body.
         at = None if reader.kind == "AssignVarOnce" else reader
         return goes_on is not None and self._shown(goes_on, at, seen)
+
+    def _gives_shown(self, name: str) -> bool:
+        """Whether all calls of a function only show what it gives."""
+        if name not in self._given:
+            self._given[name] = True  # what depends on itself adds nothing
+            calls = self.plan.calls.get(name, ())
+            shown = (self.shown_only(call.target or 0, call) for call in calls)
+            self._given[name] = bool(calls) and all(shown)
+        return self._given[name]
 
     @cached_property
     def _ends(self) -> frozenset[Statement]:
@@ -223,15 +237,18 @@ class Bodies:
     def _recurs(self, call: Statement) -> bool:
         return call.block.function in self.plan.reachable(call.callee)
 
-    def inside(self, negated: Statement) -> Iterator[Statement]:
+    def inside(self, negated: Statement) -> Sequence[Statement]:
         """The statements behind a `not`."""
-        for item in self._statements[negated.block.function]:
-            if negated in item.enclosing():
-                yield item
+        return self._behind.get(negated, ())
 
     @cached_property
-    def _statements(self) -> Mapping[str, Sequence[Statement]]:
-        return {name: function.statements for name, function in self.plan.functions.items()}
+    def _behind(self) -> Mapping[Statement, Sequence[Statement]]:
+        found: dict[Statement, list[Statement]] = {}
+        for item in self.plan.statements:
+            for outer in item.enclosing():
+                if outer.kind == "Not":
+                    found.setdefault(outer, []).append(item)
+        return found
 
     def _inside(self, negated: Statement) -> Iterator[Plain]:
         for item in self.inside(negated):
@@ -257,7 +274,7 @@ class Bodies:
         """The paths whose absence a body denies, each with whether it denies unfit kinds."""
         for item in body.statements:
             if item.kind == "Not":
-                yield from self._negated([*self.inside(item)], set())
+                yield from self._negated(self.inside(item), set())
             elif item.callee == "object.get" and not self.shown_only(item.target or 0, item):
                 key = self.values.literal(item.reads[1])
                 if key is not None:
@@ -285,7 +302,18 @@ class Bodies:
                 yield self.plain(item.reads[0], item), True
             elif item.callee in self.plan.functions and item.callee not in seen:
                 seen.add(item.callee)
-                yield from self._negated(self._statements[item.callee], seen)
+                yield from self._negated(self.plan.functions[item.callee].statements, seen)
+
+
+def _by_body(
+    statements: Mapping[int, Sequence[Statement]],
+) -> Mapping[tuple[int, Block], Sequence[Statement]]:
+    found: dict[tuple[int, Block], list[Statement]] = {}
+    for number, items in statements.items():
+        for item in items:
+            if item.kind != "ResetLocal":
+                found.setdefault((number, scope(item)), []).append(item)
+    return found
 
 
 def scope(statement: Statement) -> Block:
