@@ -17,7 +17,7 @@ from scopebound_engine.rego.forks import run_forked
 from scopebound_engine.rego.pool import wire
 from scopebound_engine.rego.pool.replies import read_verdict
 from scopebound_engine.rego.program import Program
-from scopebound_engine.rego.sandbox import OUT_OF_TIME, ending, time_limit
+from scopebound_engine.rego.sandboxed import OUT_OF_TIME, ending, time_limit
 
 # As SCOPEBOUND_EVALUATION_DEADLINE_MS unless set: what no evaluator waits for is no verdict.
 _SECONDS: Final = 0.25

@@ -9,15 +9,11 @@ scratch folder, limits on memory, processor time and file size, and a deadline:
 The job is a function of a module, given by name so that the parent need not load the engine. Its
 arguments and results are JSON, for a child whose memory may be corrupted must not be able to make
 the parent run anything. A job that is a generator sends its values one by one: what it sent before
-it died is not lost.
+it died is not lost. The child's side stands in `sandboxed.py`.
 """
 
-import gc
-import importlib
-import inspect
 import json
 import os
-import resource
 import selectors
 import signal
 import subprocess
@@ -26,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin
 
@@ -38,22 +34,18 @@ from scopebound_engine.errors import (
     EvaluatorCrashedError,
     EvaluatorTimeoutError,
     Finding,
-    FindingsError,
     InputError,
 )
+from scopebound_engine.rego.sandboxed import OUT_OF_TIME, ending
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 MEMORY_BYTES: Final = 1 << 30
-_FILE_BYTES: Final = 256 << 20
 _ANSWER_BYTES: Final = 64 << 20
 # -I ignores PYTHON* variables, the user's site and the current folder; without a locale in the
 # environment UTF-8 has to be asked for.
-_INTERPRETER: Final = (sys.executable, "-I", "-X", "utf8", "-m", "scopebound_engine.rego.sandbox")
-# How a child ends that one of its own timers or its limit on processor time stopped.
-OUT_OF_TIME: Final = frozenset({signal.SIGALRM, signal.SIGPROF, signal.SIGXCPU})
-
+_INTERPRETER: Final = (sys.executable, "-I", "-X", "utf8", "-m", "scopebound_engine.rego.sandboxed")
 Record = TypeVar("Record", bound="DataclassInstance")
 
 
@@ -99,22 +91,6 @@ def started(
         _child(request, Path(folder)) as child,
     ):
         yield _values(child, Path(folder), deadline, seconds)
-
-
-@contextmanager
-def time_limit(seconds: float, timer: int = signal.ITIMER_REAL) -> Iterator[None]:
-    """For jobs, in the child: this block ends the process when it takes longer than `seconds`.
-
-    They are of wall time, or of what another timer of the kernel counts. Its signal keeps its
-    default action, because no Python runs while the engine loops.
-    """
-    before, _ = signal.setitimer(timer, seconds)
-    try:
-        yield
-    finally:
-        left, _ = signal.setitimer(timer, 0)
-        if before:
-            signal.setitimer(timer, max(before - (seconds - left), 0.001))
 
 
 def decode_record(kind: type[Record], value: Any) -> Record:
@@ -230,57 +206,3 @@ def _died(child: "subprocess.Popen[bytes]", folder: Path) -> EvaluationError:
     words = (folder / "stderr").read_bytes()[-2000:].decode("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(words) if line.strip()), "")
     return EvaluatorCrashedError(ending(status) + (f": {last}" if last else ""))
-
-
-def ending(status: int) -> str:
-    """How a process with this exit code ended, or by this signal, which is negative."""
-    how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"exited with {status}"
-    return f"the Rego engine's process {how}"
-
-
-def _main() -> None:
-    """The child: the job's module and with it the engine, then the limits, then the job."""
-    # A job is short, and what it leaves goes with its process.
-    gc.disable()
-    request = json.load(sys.stdin)
-    signal.setitimer(signal.ITIMER_REAL, request["seconds"])
-    module, _, name = request["job"].partition(":")
-    job = getattr(importlib.import_module(module), name)
-    _limit(request["seconds"], request["memory_bytes"])
-    tempfile.tempdir = str(Path.cwd())
-    # The engine prints to the standard streams; the answers get a descriptor of their own.
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
-        os.dup2(2, 1)
-        for message in _answers(job, request["args"]):
-            answers.write(json.dumps(message) + "\n")
-            answers.flush()
-
-
-def _answers(job: Callable[..., Any], args: list[Any]) -> Iterator[dict[str, Any]]:
-    try:
-        result = job(*args)
-        for value in result if inspect.isgenerator(result) else (result,):
-            yield {"value": value}
-    except FindingsError as error:
-        found = [asdict(finding) for finding in error.findings]
-        yield {"error": error.summary, "findings": found}
-    except EngineError as error:
-        yield {"error": str(error)}
-    except MemoryError:
-        yield {"error": "the job needs more memory than it may have"}
-    yield {"end": True}
-
-
-def _limit(seconds: float, memory_bytes: int) -> None:
-    """What the kernel enforces also when the parent is no more."""
-    # Loads the engine, which a parent that only imports this module must not do.
-    from scopebound_engine.rego.native import limit_memory
-
-    limit_memory(memory_bytes)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 2))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-if __name__ == "__main__":
-    _main()

@@ -12,7 +12,7 @@ from scopebound_engine.rego.checks.references import broken_references
 from scopebound_engine.rego.compiler import LoadedPlan, compile_fast, compile_plan
 from scopebound_engine.rego.forks import Answer
 from scopebound_engine.rego.plan import Plan
-from scopebound_engine.rego.sandbox import OUT_OF_TIME, ending, time_limit
+from scopebound_engine.rego.sandboxed import OUT_OF_TIME, ending, time_limit
 from scopebound_engine.rego.testing.lowering import Lowered, lower
 from scopebound_engine.rego.testing.overrides import wrap
 
