@@ -30,7 +30,7 @@ from scopebound_engine.rego.checks import (
     silences,
     sources,
 )
-from scopebound_engine.rego.checks.bodies import Bodies
+from scopebound_engine.rego.checks.demands import Demands
 
 # What fails so has no plan that other steps could look at, or may not be asked once more.
 _NOT_COMPILED: Final = frozenset({"source", "size", "parse", "compile", "sandbox"})
@@ -131,7 +131,7 @@ def declared_denials(candidate: Candidate) -> Iterator[Finding]:
 
 def audible_denials(candidate: Candidate) -> Iterator[Finding]:
     """No violation is lost for what it only shows, or for a condition that means something else."""
-    bodies = Bodies(candidate.values)
+    bodies = Demands(candidate.values)
     yield from silences.silent_for_reasons(bodies)
     yield from quiet.quiet_conditions(bodies)
     yield from foregone.always_different(bodies)

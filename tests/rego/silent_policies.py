@@ -6,7 +6,7 @@ from typing import Any
 
 import regorus
 
-from scopebound_engine.rego.checks.bodies import Bodies
+from scopebound_engine.rego.checks.demands import Demands
 from scopebound_engine.rego.checks.values import Values
 from tests.rego.plans import plan_of
 
@@ -26,9 +26,9 @@ def denies(condition: str, reason: str = '"r"') -> str:
     return f"violation contains deny({reason}) if {{ {condition} }}"
 
 
-def bodies(*rules: str) -> Bodies:
+def bodies(*rules: str) -> Demands:
     """The bodies of a policy with these rules."""
-    return Bodies(Values(plan_of(HEAD + "\n".join(rules), entrypoint="t/decision"), DATA))
+    return Demands(Values(plan_of(HEAD + "\n".join(rules), entrypoint="t/decision"), DATA))
 
 
 def allowed(*rules: str, call: Mapping[str, Any]) -> bool:

@@ -54,6 +54,7 @@ def test_a_condition_that_is_quiet_is_told(
         [denies(f"{N} == true")],
         [denies(f"{N} != null; {N} != true")],
         [denies(f"{N} != null")],
+        [denies(f"{N}; unfit"), f"unfit if {N} != true"],
         [denies(f"{N} != true"), denies(f"not {N}")],
         [denies(f"{N} != true"), denies("not known"), f"known if {N}"],
         [denies('object.get(input.call_args, "n", false) != true')],

@@ -9,14 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from scopebound_engine.errors import Finding
-from scopebound_engine.rego.checks.bodies import (
-    ANY_ELEMENT,
-    TYPE_TESTS,
-    Bodies,
-    Body,
-    Plain,
-    starts,
-)
+from scopebound_engine.rego.checks.bodies import ANY_ELEMENT, Body, Plain, starts
+from scopebound_engine.rego.checks.demands import TYPE_TESTS, Demands
 from scopebound_engine.rego.checks.documents import written
 from scopebound_engine.rego.checks.guards import Guards
 from scopebound_engine.rego.checks.silences import is_argument
@@ -31,7 +25,7 @@ _SEARCHES: Final = ("startswith", "endswith", "contains")
 _COLLECTIONS: Final = ("is_array", "is_object", "is_set")
 
 
-def quiet_conditions(bodies: Bodies) -> Iterator[Finding]:
+def quiet_conditions(bodies: Demands) -> Iterator[Finding]:
     """All of them, once for a body."""
     for violation, body in bodies.denying:
         for finding in (
@@ -45,7 +39,7 @@ def quiet_conditions(bodies: Bodies) -> Iterator[Finding]:
         yield replace(finding, level="warning")
 
 
-def _absences(bodies: Bodies, violation: Body, body: Body) -> Iterator[Finding]:
+def _absences(bodies: Demands, violation: Body, body: Body) -> Iterator[Finding]:
     """Arguments of which a body only says what they are not, so that it needs them to be there."""
     told = set[Plain]()
     for path, lookup in bodies.reads(body):
@@ -56,7 +50,8 @@ def _absences(bodies: Bodies, violation: Body, body: Body) -> Iterator[Finding]:
         differs = [use for use in uses if _is_difference(bodies, use)]
         if not differs or len(differs) < len(uses) or path in bodies.denied.absent:
             continue
-        if violation is not body and path in bodies.needs(violation) - bodies.needs(body):
+        # Who asks for it before a helper does knows that it may be absent.
+        if violation is not body and any(path == other for other, _ in bodies.reads(violation)):
             continue
         told.add(path)
         name = _name(bodies, lookup)
@@ -68,7 +63,7 @@ def _absences(bodies: Bodies, violation: Body, body: Body) -> Iterator[Finding]:
         yield differs[0].place.finding(_STEP, message, remedy)
 
 
-def _uses(bodies: Bodies, lookup: Statement) -> list[Statement]:
+def _uses(bodies: Demands, lookup: Statement) -> list[Statement]:
     """What is asked of what a lookup finds, under whichever name; nothing of what is shown."""
     found, waiting, seen = list[Statement](), [lookup], {lookup}
     for item in waiting:
@@ -83,7 +78,7 @@ def _uses(bodies: Bodies, lookup: Statement) -> list[Statement]:
     return [item for item in found if item.kind not in {"ArrayAppend", "ObjectInsert"}]
 
 
-def _is_difference(bodies: Bodies, use: Statement) -> bool:
+def _is_difference(bodies: Demands, use: Statement) -> bool:
     """Whether something is asked of a value that most values are: other than one, or not so."""
     if use.callee == "neq":
         return not any(bodies.values.kinds(operand) == {"null"} for operand in use.reads)
@@ -91,7 +86,7 @@ def _is_difference(bodies: Bodies, use: Statement) -> bool:
     return use.kind == "Call" and holder is not None and holder.kind == "Not"
 
 
-def _unfit_kinds(bodies: Bodies, body: Body) -> Iterator[Finding]:
+def _unfit_kinds(bodies: Demands, body: Body) -> Iterator[Finding]:
     """Tests like is_number(x) before a comparison of x, which let pass what is none."""
     for item in body.statements:
         if item.callee not in _KINDS or not bodies.is_tested(item):
@@ -107,7 +102,7 @@ def _unfit_kinds(bodies: Bodies, body: Body) -> Iterator[Finding]:
             yield item.place.finding(_STEP, message, remedy)
 
 
-def _judges(bodies: Bodies, use: Statement, path: Plain) -> bool:
+def _judges(bodies: Demands, use: Statement, path: Plain) -> bool:
     """Whether a condition asks more of a path than its kind."""
     if use.kind == "Not":
         return any(_takes(bodies, item, path) for item in bodies.inside(use))
@@ -115,12 +110,12 @@ def _judges(bodies: Bodies, use: Statement, path: Plain) -> bool:
     return judging and _takes(bodies, use, path)
 
 
-def _takes(bodies: Bodies, item: Statement, path: Plain) -> bool:
+def _takes(bodies: Demands, item: Statement, path: Plain) -> bool:
     taking = item.kind in {"Call", "Scan"} and item.callee not in TYPE_TESTS
     return taking and any(bodies.plain(operand, item) == path for operand in item.reads)
 
 
-def _lists(bodies: Bodies, body: Body) -> Iterator[Finding]:
+def _lists(bodies: Demands, body: Body) -> Iterator[Finding]:
     """Conditions on some element of an argument that may be no list."""
     tested = {
         bodies.plain(item.reads[0], item) for item in body.statements if item.callee in TYPE_TESTS
@@ -132,7 +127,7 @@ def _lists(bodies: Bodies, body: Body) -> Iterator[Finding]:
                 yield _no_list(item, path)
 
 
-def _gathered(bodies: Bodies) -> Iterator[Finding]:
+def _gathered(bodies: Demands) -> Iterator[Finding]:
     """Elements of an argument gathered by a comprehension, or asked by `every`."""
     direct = {
         item for name in bodies.plan.functions for b in bodies.of(name) for item in b.statements
@@ -148,7 +143,7 @@ def _gathered(bodies: Bodies) -> Iterator[Finding]:
             yield _no_list(item, path)
 
 
-def _only_lists(bodies: Bodies, scan: Statement) -> bool:
+def _only_lists(bodies: Demands, scan: Statement) -> bool:
     """Whether what a comprehension gathers is only shown."""
     filled = [
         item.fields["array" if item.kind == "ArrayAppend" else "set"]
@@ -165,7 +160,7 @@ def _no_list(scan: Statement, path: Plain) -> Finding:
     return scan.place.finding(_STEP, message, remedy)
 
 
-def _tables(bodies: Bodies, violation: Body, body: Body) -> Iterator[Finding]:
+def _tables(bodies: Demands, violation: Body, body: Body) -> Iterator[Finding]:
     """Values that are looked up in a table by what the caller chose."""
     keys = [key for key, _ in _keys(bodies, body)] + [key for key, _ in _keys(bodies, violation)]
     for item in body.statements:
@@ -186,7 +181,7 @@ def _tables(bodies: Bodies, violation: Body, body: Body) -> Iterator[Finding]:
 _CHOSEN: Final = ("tool_name", "call_args", "mcp_server", "call_id")
 
 
-def _keys(bodies: Bodies, body: Body) -> Iterator[tuple[Plain, Statement]]:
+def _keys(bodies: Demands, body: Body) -> Iterator[tuple[Plain, Statement]]:
     """What a body compares with something, or looks for in a list."""
     for item in body.statements:
         if item.kind == "Equal" or item.callee in {"equal", "eq", "internal.member_2"}:
@@ -194,7 +189,7 @@ def _keys(bodies: Bodies, body: Body) -> Iterator[tuple[Plain, Statement]]:
                 yield bodies.plain(operand, item), item
 
 
-def _judged(bodies: Bodies, lookup: Statement) -> bool:
+def _judged(bodies: Demands, lookup: Statement) -> bool:
     """Whether more is asked of an entry than whether it is there and not false."""
     if bodies.shown_only(lookup.target or 0, lookup):
         return True
@@ -205,7 +200,7 @@ def _is_truth(use: Statement) -> bool:
     return use.kind == "Equal" and True in use.reads
 
 
-def _name(bodies: Bodies, lookup: Statement) -> str:
+def _name(bodies: Demands, lookup: Statement) -> str:
     return written(bodies.path(Local(lookup.target or 0), lookup))
 
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from scopebound_engine.errors import Finding
-from scopebound_engine.rego.checks.bodies import ANY_ELEMENT, Bodies, Body, Plain, starts
+from scopebound_engine.rego.checks.bodies import ANY_ELEMENT, Body, Plain, starts
+from scopebound_engine.rego.checks.demands import Demands
 from scopebound_engine.rego.checks.documents import written
 from scopebound_engine.rego.statements import Local, Statement
 
@@ -23,7 +24,7 @@ _SOMETIMES: Final[Sequence[Plain]] = (
 )
 
 
-def silent_for_reasons(bodies: Bodies) -> Iterator[Finding]:
+def silent_for_reasons(bodies: Demands) -> Iterator[Finding]:
     """The lookups that only a text needs, and the helpers for texts that may have no value."""
     for body in bodies.violations:
         yield from _Search(bodies, body).found(body)
@@ -41,7 +42,7 @@ def _may_be_absent(path: Plain) -> bool:
 class _Search:
     """Looks for what silences one violation."""
 
-    def __init__(self, bodies: Bodies, violation: Body) -> None:
+    def __init__(self, bodies: Demands, violation: Body) -> None:
         self._bodies = bodies
         self._needs = bodies.needs(violation)
         self._seen: set[str] = set()
