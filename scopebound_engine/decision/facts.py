@@ -5,13 +5,13 @@ where a fact cannot be had it is left out, and the policy denies for want of it.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from scopebound_engine.decision.constraints import judged
 from scopebound_engine.decision.matchers import EMPTY, Matchers
 from scopebound_engine.decision.matching import Budget
-from scopebound_engine.session.drift import Baseline, Drift, judge
+from scopebound_engine.session.drift import Baseline, judge
 from scopebound_engine.session.state import SessionFacts, Window
 
 _HOUR_MS: Final = 3_600_000
@@ -60,7 +60,7 @@ def build(
         "now": _now(now_ms),
         "session": {
             "rate": _rate(session),
-            "drift": asdict(_drift(call, claims, session, baseline)),
+            "drift": _drift(call, claims, session, baseline),
             "revoked": session.revoked_reason is not None,
             "revoked_reason": session.revoked_reason,
         },
@@ -118,7 +118,7 @@ def _window(window: Window) -> dict[str, Any]:
 
 def _drift(
     call: Call, claims: Mapping[str, Any], session: SessionFacts, baseline: Baseline | None
-) -> Drift:
+) -> dict[str, Any]:
     """What the session's calls before this one and this one together say of the baseline."""
     tools = claims.get("allowed_tools", ())
     slots = zip((*tools, _OTHERS), session.counts, strict=False)
@@ -126,4 +126,11 @@ def _drift(
     if call.tool_name is not None:
         tool = call.tool_name if call.tool_name in tools else _OTHERS
         counts[tool] = counts.get(tool, 0) + 1
-    return judge(counts, baseline, latched=session.latched)
+    drift = judge(counts, baseline, latched=session.latched)
+    return {
+        "ready": drift.ready,
+        "log_evidence": drift.log_evidence,
+        "latched": drift.latched,
+        "calls": drift.calls,
+        "baseline_sessions": drift.baseline_sessions,
+    }
