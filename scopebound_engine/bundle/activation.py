@@ -71,8 +71,9 @@ class Activator:
     ) -> tuple[BundleVersion, Convergence]:
         """Put a stored bundle in force and wait until it is everywhere.
 
-        Raises BusyError when no turn comes, ActivationError when a worker cannot run the bundle,
-        ConflictError, NotFoundError, DatabaseUnavailableError; the bundle in force then stays so.
+        Raises BusyError when no turn comes, ActivationError when a worker that runs the bundle in
+        force cannot run this one, or none can, ConflictError, NotFoundError,
+        DatabaseUnavailableError; the bundle in force then stays so.
         """
         with self._turn(bundle_id) as proposal:
             watch, began = _Watch(self._fleet, self._patience.silence), time.monotonic()
@@ -121,17 +122,20 @@ class Activator:
         return self._fleet.propose(bundle_id, lease_seconds=self._patience.lease)
 
     def _prepare(self, proposal: Proposal, watch: "_Watch") -> None:
+        in_force = self._registry.generation()
         deadline = time.monotonic() + self._patience.prepare
         while True:
             live = [report for report in watch.look() if watch.is_live(report)]
             failed = [report for report in live if report.failed == proposal.id]
-            if failed:
+            vetoes = failed if len(failed) == len(live) else _sound(failed, in_force)
+            if vetoes:
+                self._registry.get(proposal.bundle_id)  # removed meanwhile, it is told as such
                 raise ActivationError(
-                    f"{_named(failed[0])} cannot run the bundle, which therefore takes no effect: "
-                    f"{failed[0].error}"
+                    f"{_named(vetoes[0])} cannot run the bundle, which therefore takes no effect: "
+                    f"{vetoes[0].error}"
                 )
-            unready = [report for report in live if report.prepared != proposal.id]
-            if not unready or time.monotonic() >= deadline:
+            answers = {report.prepared for report in live if report not in failed}
+            if answers <= {proposal.id} or time.monotonic() >= deadline:
                 return
             time.sleep(POLL_SECONDS)
 
@@ -178,6 +182,15 @@ class _Watch:
     def is_live(self, report: WorkerReport) -> bool:
         """Whether the worker has been heard of lately."""
         return report.silent_seconds < self._silence
+
+
+def _sound(reports: list[WorkerReport], in_force: int) -> list[WorkerReport]:
+    """Those that run what is in force.
+
+    The others deny every call as it is, for a fault of their own: they lose nothing by a bundle
+    that they cannot run, and would keep all others from being rolled back.
+    """
+    return [report for report in reports if 0 < report.generation >= in_force]
 
 
 def _named(report: WorkerReport) -> str:

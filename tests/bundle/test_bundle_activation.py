@@ -15,7 +15,7 @@ from scopebound_engine.bundle.activation import Activator, Patience
 from scopebound_engine.bundle.fleet import Fleet, WorkerReport
 from scopebound_engine.bundle.registry import Actor, BundleVersion, Registry
 from scopebound_engine.bundle.signature import verify
-from scopebound_engine.errors import ActivationError, BusyError, ConflictError
+from scopebound_engine.errors import ActivationError, BusyError, ConflictError, NotFoundError
 
 ALICE = Actor("alice")
 IMPATIENT = Patience(turn=0.3, lease=5.0, prepare=0.5, converge=0.5, silence=0.6)
@@ -112,11 +112,75 @@ def test_without_a_worker_it_is_in_force_and_nothing_has_converged(
 def test_a_worker_that_cannot_run_it_keeps_it_out_of_force_everywhere(
     registry: Registry, fleet: Fleet, activator: Activator
 ) -> None:
-    with Worker(fleet, "a").at_work(), Worker(fleet, "bad", unfit=True).at_work():
+    with Worker(fleet, "a").at_work(), Worker(fleet, "bad").at_work() as bad:
+        former, _ = activator.activate(stored(registry).id, actor=ALICE)
+        bad.unfit = True
         with pytest.raises(ActivationError, match=r"worker 3 of node node-bad .*no memory is left"):
-            activator.activate(stored(registry).id, actor=ALICE)
-        assert registry.generation() == 0
+            activator.activate(stored(registry, "2.0.0").id, actor=ALICE)
+        assert registry.active() == former
         assert fleet.look().proposal is None
+
+
+def test_a_worker_that_runs_nothing_and_fails_keeps_nobody_from_a_rollback(
+    registry: Registry, fleet: Fleet, activator: Activator
+) -> None:
+    with Worker(fleet, "a").at_work():
+        first, _ = activator.activate(stored(registry, "1.0.0").id, actor=ALICE)
+        activator.activate(stored(registry, "2.0.0").id, actor=ALICE)
+        bad = Worker(fleet, "bad", unfit=True)
+        bad.promotes = False
+        with bad.at_work():
+            _, convergence = activator.activate(first.id, actor=ALICE, kind="bundle.rolled_back")
+            assert (convergence.expected, convergence.running) == (2, 1)
+            assert [report.worker_id for report in convergence.laggards] == ["bad"]
+            assert convergence.laggards[0].error == "no memory is left"
+    active = registry.active()
+    assert active is not None
+    assert active.id == first.id
+
+
+def test_a_worker_that_is_stuck_at_an_older_generation_keeps_nobody_from_a_rollback(
+    registry: Registry, fleet: Fleet, activator: Activator
+) -> None:
+    with Worker(fleet, "a").at_work(), Worker(fleet, "stuck").at_work() as stuck:
+        first, _ = activator.activate(stored(registry, "1.0.0").id, actor=ALICE)
+        stuck.promotes = False
+        activator.activate(stored(registry, "2.0.0").id, actor=ALICE)
+        stuck.unfit = True
+        activator.activate(first.id, actor=ALICE, kind="bundle.rolled_back")
+        assert registry.highest_activated() != registry.active()
+
+
+def test_what_no_worker_can_run_takes_no_effect_though_none_runs_what_is_in_force(
+    registry: Registry, fleet: Fleet, activator: Activator
+) -> None:
+    former = registry.activate(stored(registry, "1.0.0").id, actor=ALICE)
+    workers = [Worker(fleet, name, unfit=True) for name in ("a", "bb")]
+    with ExitStack() as stack:
+        for worker in workers:
+            worker.promotes = False
+            stack.enter_context(worker.at_work())
+        with pytest.raises(ActivationError, match="no memory is left"):
+            activator.activate(stored(registry, "2.0.0").id, actor=ALICE)
+    assert registry.active() == former
+
+
+def test_a_version_that_is_removed_while_it_is_prepared_is_not_found(
+    registry: Registry, fleet: Fleet
+) -> None:
+    activator = Activator(registry, fleet, replace(IMPATIENT, prepare=5.0))
+    with Worker(fleet, "a").at_work() as a:
+        activator.activate(stored(registry, "1.0.0").id, actor=ALICE)
+        gone = stored(registry, "2.0.0")
+        a.prepares = False
+
+        def remove() -> None:
+            registry.remove(gone.id, actor=ALICE)
+            a.unfit = True
+
+        threading.Timer(0.2, remove).start()
+        with pytest.raises(NotFoundError, match=gone.id):
+            activator.activate(gone.id, actor=ALICE)
 
 
 def test_a_worker_that_is_not_ready_in_time_is_not_waited_for_and_is_named(
