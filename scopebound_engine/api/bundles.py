@@ -188,10 +188,15 @@ class BundleItem:
         answer_json(resp, bundle_answers.rollback(outcome))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, bundle_id: str) -> None:
-        """Remove a version and its bytes; not the one in force."""
+        """Remove a version and its bytes; not the one in force.
+
+        Who may not roll back may not take the way back either.
+        """
         key = require(req, BUNDLES)
         queries.only(req)
-        version = self.bundles.remove(_uuid(bundle_id), actor=_actor(key))
+        version = self.bundles.remove(
+            _uuid(bundle_id), actor=_actor(key), may_take_way_back=key.may(ROLLBACK)
+        )
         answer_json(resp, {"deleted": True, "id": version.id, "version": version.version})
 
 

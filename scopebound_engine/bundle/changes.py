@@ -4,8 +4,8 @@ Each function works in its caller's transaction, which must be the only one that
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
 
 from sqlalchemy import Connection, exists, func, insert, select, update
 
@@ -17,6 +17,8 @@ from scopebound_engine.database.schema import activations, bundles
 from scopebound_engine.errors import Finding
 
 ActivationKind = Literal["bundle.activated", "bundle.rolled_back"]
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,14 @@ def remove(
 
 
 def prune(connection: Connection, most: int, actor: Actor, now: datetime) -> None:
-    """Keep so many versions at most: those uploaded last, and the one in force."""
-    kept = stored.kept(connection)
-    spare = [version for version in reversed(kept) if not version.is_active]
+    """Keep so many versions at most.
+
+    First go those that were never in force, eldest upload first, but the newest; then those that
+    were, eldest activation first. The one in force and the way back from it stay.
+    """
+    kept, back = stored.kept(connection), stored.way_back(connection)
+    spare = [version for version in kept[1:] if not version.is_active and version != back]
+    spare.sort(key=lambda version: (version.activated_at or _NEVER, version.uploaded_at))
     for version in spare[: max(0, len(kept) - most)]:
         remove(connection, version, actor, now, "bundle.pruned")
 

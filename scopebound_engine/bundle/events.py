@@ -1,11 +1,15 @@
-"""What happened to bundles and by whom: a table that is only ever added to."""
+"""What happened to bundles and by whom: a table that is only ever added to.
+
+But for refusals: whoever may upload can be refused many times a second, so these are kept short and
+the eldest of each actor go.
+"""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from scopebound_engine.database.schema import bundle_events
 from scopebound_engine.errors import Finding
@@ -19,6 +23,11 @@ EventKind = Literal[
     "bundle.pruned",
     "bundle.acknowledged",
 ]
+
+# Refusals that are kept of one actor, what is kept of each, and how long its texts may be.
+MOST_REFUSALS: Final = 1_000
+MOST_FINDINGS: Final = 20
+LONGEST_TEXT: Final = 1_000
 
 # Fields of an event by name, as far as they are known.
 About = dict[str, str | int | None]
@@ -79,6 +88,32 @@ def add(
     return _event(connection.execute(added).one())
 
 
+def add_refusal(
+    connection: Connection,
+    actor: Actor,
+    at: datetime,
+    about: About,
+    findings: Sequence[Finding] = (),
+    most: int = MOST_REFUSALS,
+) -> Event:
+    """Record that a bundle was refused, and forget the actor's refusals before the last `most`.
+
+    Of many findings the first are recorded, and their number in the reason.
+    """
+    reason = brief(str(about.get("reason") or ""))
+    if len(findings) > MOST_FINDINGS:
+        reason += f" ({MOST_FINDINGS} of {len(findings)} findings are recorded)"
+    kept = [_brief_finding(finding) for finding in findings[:MOST_FINDINGS]]
+    event = add(connection, "bundle.refused", actor, at, {**about, "reason": reason}, kept)
+    _forget_refusals(connection, actor, most)
+    return event
+
+
+def brief(text: str) -> str:
+    """The text, or its beginning."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+
+
 def latest(
     connection: Connection, limit: int, before: int | None, bundle_id: str | None
 ) -> list[Event]:
@@ -99,6 +134,27 @@ def to_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
 def from_json(stored: Sequence[dict[str, Any]]) -> tuple[Finding, ...]:
     """Findings that were stored."""
     return tuple(Finding(**fields) for fields in stored)
+
+
+def _brief_finding(finding: Finding) -> Finding:
+    return replace(
+        finding,
+        message=brief(finding.message),
+        file=brief(finding.file),
+        remedy=brief(finding.remedy),
+    )
+
+
+def _forget_refusals(connection: Connection, actor: Actor, most: int) -> None:
+    theirs = (
+        (bundle_events.c.kind == "bundle.refused")
+        & (bundle_events.c.actor == actor.name)
+        & (bundle_events.c.api_key_id == actor.api_key_id)
+    )
+    newest = select(bundle_events.c.id).where(theirs).order_by(bundle_events.c.id.desc())
+    last = connection.execute(newest.offset(most).limit(1)).scalar_one_or_none()
+    if last is not None:
+        connection.execute(delete(bundle_events).where(theirs, bundle_events.c.id <= last))
 
 
 def _event(row: Row[Any]) -> Event:

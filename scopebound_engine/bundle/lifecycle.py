@@ -16,6 +16,7 @@ import structlog
 from scopebound_engine.bundle import archive, gate
 from scopebound_engine.bundle.activation import Activator, Convergence
 from scopebound_engine.bundle.diff import Diff, compare
+from scopebound_engine.bundle.events import brief
 from scopebound_engine.bundle.history import History
 from scopebound_engine.bundle.keys import TrustedKeys
 from scopebound_engine.bundle.lanes import Lanes
@@ -34,6 +35,7 @@ from scopebound_engine.errors import (
     ConflictError,
     Finding,
     FindingsError,
+    NotFoundError,
 )
 from scopebound_engine.times import moment
 
@@ -41,7 +43,7 @@ log = structlog.get_logger()
 
 _FLOOR: Final = "floor"
 # An archive can be wrong in thousands of ways at once. The answer has them all.
-_MOST_RECORDED: Final = 100
+_MOST_LOGGED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,11 @@ class Bundles:
                 )
                 if not activate:
                     return Outcome(version, False, warnings, None)
-                return self._put_in_force(version, warnings, actor)
+                try:
+                    return self._put_in_force(version, warnings, actor)
+                except NotFoundError as gone:
+                    message = "others removed the version before it came in force; send it again"
+                    raise BusyError(message, 1) from gone
 
     def try_out(
         self, data: bytes, *, activate: bool = True, acknowledge_floor: bool = False
@@ -148,9 +154,12 @@ class Bundles:
             warnings = self._passed(version, self._verified(version))
             return self._put_in_force(version, warnings, actor, "bundle.rolled_back", reason)
 
-    def remove(self, bundle_id: str, *, actor: Actor) -> BundleVersion:
-        """Forget a version and its bytes. Raises ConflictError for the one in force."""
-        return self._registry.remove(bundle_id, actor=actor)
+    def remove(self, bundle_id: str, *, actor: Actor, may_take_way_back: bool) -> BundleVersion:
+        """Forget a version and its bytes.
+
+        Raises ConflictError for the one in force, ForbiddenError for the way back from it.
+        """
+        return self._registry.remove(bundle_id, actor=actor, may_take_way_back=may_take_way_back)
 
     def versions(self) -> list[BundleVersion]:
         """The versions that are kept, newest upload first."""
@@ -253,12 +262,11 @@ class Bundles:
                 **known,
                 actor=actor.name,
                 api_key=actor.api_key_id,
-                reason=reason,
-                findings=[str(finding) for finding in findings[:_MOST_RECORDED]],
+                reason=brief(reason),
+                findings=[brief(str(finding)) for finding in findings[:_MOST_LOGGED]],
+                findings_count=len(findings),
             )
-            self._registry.refused(
-                actor=actor, reason=reason, findings=findings[:_MOST_RECORDED], **known
-            )
+            self._registry.refused(actor=actor, reason=reason, findings=findings, **known)
             raise
 
     def _note_acknowledged(

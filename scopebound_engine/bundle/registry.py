@@ -21,7 +21,7 @@ from scopebound_engine.bundle.events import About, Actor, Event, EventKind
 from scopebound_engine.bundle.signature import VerifiedBundle
 from scopebound_engine.bundle.stored import BundleVersion
 from scopebound_engine.database.engine import reading, transaction
-from scopebound_engine.errors import ConflictError, Finding
+from scopebound_engine.errors import ConflictError, Finding, ForbiddenError
 from scopebound_engine.times import moment
 
 __all__ = [
@@ -108,8 +108,8 @@ class Registry:
     ) -> BundleVersion:
         """The version of these bytes, which are those of `verified`; new unless it is kept.
 
-        Versions beyond RETAINED are pruned, eldest upload first, never the one in force. Raises
-        ConflictError as `admit` does.
+        Versions beyond RETAINED are pruned, see `changes.prune`. Raises ConflictError as `admit`
+        does.
         """
         with self._alone() as (connection, now):
             _, same = admission.admit(connection, verified)
@@ -143,10 +143,13 @@ class Registry:
                 admission.require_not_lower(connection, version.version)
             return changes.activate(connection, version, actor, now, kind, reason)
 
-    def remove(self, bundle_id: str, *, actor: Actor) -> BundleVersion:
+    def remove(
+        self, bundle_id: str, *, actor: Actor, may_take_way_back: bool = True
+    ) -> BundleVersion:
         """The version that was; its bytes are gone, activations and events keep naming it.
 
-        Raises NotFoundError, ConflictError for the one in force.
+        Raises NotFoundError, ConflictError for the one in force, and ForbiddenError for the one
+        that was in force last before it, unless that may be taken.
         """
         with self._alone() as (connection, now):
             version = stored.require(connection, bundle_id)
@@ -154,6 +157,11 @@ class Registry:
                 raise ConflictError(
                     f"the bundle {version.id} (version {version.version}) is in force; "
                     "put another one in force first, then delete it"
+                )
+            if not may_take_way_back and version == stored.way_back(connection):
+                raise ForbiddenError(
+                    f"the bundle {version.id} (version {version.version}) is the way back from the "
+                    "one in force; to delete it takes the scope rollback too"
                 )
             changes.remove(connection, version, actor, now, "bundle.deleted")
             return version
@@ -173,20 +181,17 @@ class Registry:
         `bundle_id` is of a version that is or was kept; `digests` are what else is known of it:
         version, checksum, key_id.
         """
-        about: About = {
-            "reason": reason,
-            "bundle_id": bundle_id and bundle_id.lower(),
-            **digests,
-        }
         with self._alone() as (connection, now):
-            about |= changes.replaced(connection)
+            about = _about(connection, reason, bundle_id, **digests)
             return events.add(connection, kind, actor, now, about, findings)
 
     def refused(
         self, *, actor: Actor, reason: str, findings: Sequence[Finding] = (), **bundle: str | None
     ) -> Event:
-        """Record that a bundle was refused; `bundle` as for `note`."""
-        return self.note("bundle.refused", actor=actor, reason=reason, findings=findings, **bundle)
+        """Record that a bundle was refused, see `events.add_refusal`; `bundle` as for `note`."""
+        with self._alone() as (connection, now):
+            about = _about(connection, reason, **bundle)
+            return events.add_refusal(connection, actor, now, about, findings)
 
     @contextmanager
     def _alone(self) -> Iterator[tuple[Connection, datetime]]:
@@ -194,3 +199,11 @@ class Registry:
         # The threads of a process wait here, where none takes a connection from the others.
         with self._writing, transaction(self._engine, lock="bundles") as connection:
             yield connection, moment(self._clock())
+
+
+def _about(
+    connection: Connection, reason: str, bundle_id: str | None = None, **digests: str | None
+) -> About:
+    """What is noted of a bundle, and what is in force meanwhile."""
+    named = {"reason": reason, "bundle_id": bundle_id and bundle_id.lower()}
+    return {**named, **digests, **changes.replaced(connection)}

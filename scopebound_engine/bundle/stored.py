@@ -50,6 +50,12 @@ def active(connection: Connection) -> BundleVersion | None:
     return _first(connection, _VERSIONS.where(bundles.c.id == _ACTIVE_ID))
 
 
+def way_back(connection: Connection) -> BundleVersion | None:
+    """The kept version that was in force last before the one that is."""
+    former = _KEPT.where(activations.c.generation < _IN_FORCE)
+    return _first(connection, former.order_by(activations.c.generation.desc()))
+
+
 def kept(connection: Connection) -> list[BundleVersion]:
     """The versions that are kept, newest upload first."""
     rows = connection.execute(_KEPT.order_by(bundles.c.uploaded_at.desc()))

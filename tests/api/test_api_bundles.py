@@ -255,6 +255,15 @@ def test_what_is_removed_is_gone(api: BundleApi) -> None:
         problem(gone, 404, "not-found")
 
 
+def test_the_way_back_is_removed_by_those_who_may_roll_back(api: BundleApi) -> None:
+    former, _ = api.uploaded(), api.uploaded()
+    path = f"{ROOT}/{former['id']}"
+    refused = problem(api.with_scopes("bundles").simulate_delete(path), 403, "forbidden")
+    assert "is the way back" in refused["detail"]
+    assert api.get(f"/{former['id']}")["generation"] is None
+    assert api.with_scopes("bundles", "rollback").simulate_delete(path).status_code == 200
+
+
 def test_events_are_read_page_by_page(api: BundleApi) -> None:
     api.uploaded()
     everything = api.get("/events?limit=1000")

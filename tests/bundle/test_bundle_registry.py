@@ -1,5 +1,6 @@
 import hashlib
 import json
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,11 +11,12 @@ from bundle_samples import KEY, files, manifest, signed, trust
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import IntegrityError
 
+from scopebound_engine.bundle import events
 from scopebound_engine.bundle.registry import RETAINED, Actor, BundleVersion, Event, Registry
 from scopebound_engine.bundle.signature import VerifiedBundle, verify
-from scopebound_engine.database.engine import open_database, reading
+from scopebound_engine.database.engine import open_database, reading, transaction
 from scopebound_engine.database.schema import activations, bundles
-from scopebound_engine.errors import ConflictError, Finding, NotFoundError
+from scopebound_engine.errors import ConflictError, Finding, ForbiddenError, NotFoundError
 
 NOON = 1_777_483_420.5  # 2026-04-29 17:23:40.5 UTC
 ALICE = Actor("alice", "8ddcf3ca-1281-4668-9333-f067b989337f")
@@ -245,6 +247,10 @@ def test_of_equal_versions_the_last_one_in_force_is_the_highest(registry: Regist
 # What is kept.
 
 
+def ids(versions: Iterable[BundleVersion]) -> list[str]:
+    return [version.id for version in versions]
+
+
 def test_ten_versions_are_kept_newest_first(registry: Registry) -> None:
     made = [activate(registry, f"1.{minor}.0") for minor in range(RETAINED + 3)]
     kept = registry.versions()
@@ -264,6 +270,49 @@ def test_the_version_in_force_is_kept_though_it_is_the_eldest(registry: Registry
     assert len(kept) == RETAINED
     assert kept == [*reversed(stored[3:]), active]
     assert registry.data(active.id)
+
+
+def test_versions_that_were_never_in_force_go_before_those_that_were(registry: Registry) -> None:
+    former = [activate(registry, f"1.{minor}.0") for minor in range(5)]
+    stored = [store(registry, f"2.{minor}.0") for minor in range(RETAINED + 2)]
+    assert ids(registry.versions()) == ids([*reversed(stored[-5:]), *reversed(former)])
+
+
+def test_no_number_of_uploads_takes_the_way_back(registry: Registry, database: Engine) -> None:
+    first, *_ = [activate(registry, f"1.{minor}.0") for minor in range(RETAINED)]
+    later = Registry(database, lambda: NOON + 60)
+    in_force = later.activate(first.id, actor=ALICE, kind="bundle.rolled_back")
+    for number in range(RETAINED + 2):
+        newest = store(registry, f"2.{number}.0")
+    # The one that was rolled back from, and of the others those that were in force last.
+    kept = [activated.version for activated in registry.versions()]
+    assert kept == [newest.version, *(f"1.{minor}.0" for minor in range(9, 1, -1)), "1.0.0"]
+    assert registry.active() == registry.get(in_force.id)
+
+
+def test_of_those_that_were_in_force_the_eldest_activation_goes_first(database: Engine) -> None:
+    now = NOON
+    registry = Registry(database, lambda: now)
+    made = [activate(registry, f"1.{minor}.0") for minor in range(RETAINED)]
+    for version in (made[0], made[-1]):
+        now += 60
+        registry.activate(version.id, actor=ALICE, kind="bundle.rolled_back")
+    store(registry, "2.0.0")
+    gone = {version.id for version in made} - set(ids(registry.versions()))
+    assert gone == {made[1].id}
+
+
+def test_the_way_back_is_removed_by_those_only_who_may_take_it(registry: Registry) -> None:
+    eldest, former, _ = [activate(registry, f"1.{minor}.0") for minor in range(3)]
+    with pytest.raises(ForbiddenError, match=rf"{former.id} .* is the way back .* rollback"):
+        registry.remove(former.id, actor=BOB, may_take_way_back=False)
+    registry.remove(former.id, actor=ALICE)
+    # Then the one before it leads back.
+    with pytest.raises(ForbiddenError, match=eldest.id):
+        registry.remove(eldest.id, actor=BOB, may_take_way_back=False)
+    unused = store(registry, "2.0.0")
+    registry.remove(unused.id, actor=BOB, may_take_way_back=False)
+    assert eldest.id in ids(registry.versions())
 
 
 def test_uploads_keep_their_order_where_clocks_differ(database: Engine) -> None:
@@ -370,6 +419,36 @@ def test_a_refusal_is_recorded_with_its_findings_and_what_stayed_in_force(
     assert (newest, eldest) == (later, refused)
     assert eldest.findings == (finding,)
     assert eldest.checksum == "c" * 64
+
+
+def test_of_many_findings_the_first_are_recorded_and_how_many_there_were(
+    registry: Registry,
+) -> None:
+    findings = [Finding("bytes", f"{number} " + "x" * 5_000) for number in range(104)]
+    refused = registry.refused(actor=BOB, reason="no bundle", findings=findings)
+    assert len(refused.findings) == 20
+    assert all(finding.message.startswith("0 xx") for finding in refused.findings[:1])
+    assert all(len(finding.message) <= 1_000 for finding in refused.findings)
+    assert refused.reason == "no bundle (20 of 104 findings are recorded)"
+    assert registry.events() == [refused]
+
+
+def test_an_actors_eldest_refusals_go_and_nothing_else_does(database: Engine) -> None:
+    registry = Registry(database, lambda: NOON)
+    version = activate(registry)
+    at, others = registry.events()[0].at, registry.refused(actor=ALICE, reason="first")
+    namesake = Actor(ALICE.name)
+    with transaction(database) as connection:
+        for number in range(5):
+            events.add_refusal(connection, BOB, at, {"reason": str(number)}, most=3)
+        events.add_refusal(connection, namesake, at, {"reason": "x"}, most=1)
+    found = registry.events()
+    assert [event.reason for event in found if event.actor == "bob"] == ["4", "3", "2"]
+    assert others in found
+    assert [event.kind for event in registry.events(bundle_id=version.id)] == [
+        "bundle.activated",
+        "bundle.uploaded",
+    ]
 
 
 def test_an_acknowledgement_is_an_event_of_its_own(registry: Registry) -> None:

@@ -225,6 +225,7 @@ OPERATIONS: Final = (
             OK: Answer("It is removed.", schemas.DeletedBundle, {"one": examples.DELETED}),
         },
         problems=(*ASKED, NOT_FOUND, CONFLICT),
-        note="For the scope `bundles`.",
+        note="For the scope `bundles`; and `rollback` too, for the version that was in force last "
+        "before the one that is: it is the way back. The one in force is a conflict.",
     ),
 )
