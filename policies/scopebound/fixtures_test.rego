@@ -2,17 +2,14 @@
 # title: Fixtures
 # description: >-
 #   A call, an MCP call and a delegation that are allowed; tests change one fact of them. Facts are
-#   named by JSON pointers, so that a test reads as what differs.
+#   named by JSON pointers, so that a test reads as what differs. What most rules read comes first:
+#   the engine goes through an object key by key.
 package scopebound.fixtures_test
 
 import rego.v1
 
 call := {
 	"action": "tool_call",
-	"tool_name": "read_invoices",
-	"call_args": {"amount": 25000},
-	"call_id": "call-1",
-	"mcp_server": null,
 	"claims": {
 		"exp": 1800003600,
 		"allowed_tools": ["read_invoices", "send_email"],
@@ -23,8 +20,6 @@ call := {
 		"delegation_depth_remaining": 1,
 		"bound": {"approval_required": [], "allowed_mcp_servers": []},
 	},
-	"constraints": [],
-	"matches": {},
 	"now": {"epoch_ms": 1800000000000, "hour": 12, "weekday": 2},
 	"session": {
 		"rate": {
@@ -41,6 +36,12 @@ call := {
 		"revoked": false,
 		"revoked_reason": null,
 	},
+	"tool_name": "read_invoices",
+	"call_args": {"amount": 25000},
+	"call_id": "call-1",
+	"mcp_server": null,
+	"constraints": [],
+	"matches": {},
 }
 
 mcp_call := changed(call, {
