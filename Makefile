@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-long faults-bundles lint format bench policy-test bundle clean
+.PHONY: help run demo test test-long faults-bundles faults-sessions lint format bench bench-sessions policy-test bundle clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ test-long: $(VENV)/.dev ## the differential campaign with 50,000 examples
 faults-bundles: $(VENV)/.dev ## 200 kills and 200 activations under load, while bundles change
 	SCOPEBOUND_TEST_FAULTS=200 SCOPEBOUND_TEST_ACTIVATIONS=100 $(BIN)/pytest -s tests/live/test_live_bundle_faults.py tests/live/test_live_activation.py
 
+faults-sessions: $(VENV)/.dev ## 10,000 sessions hammered, and their state away for 1, 10 and 60 s
+	SCOPEBOUND_TEST_SESSIONS=10000 $(BIN)/pytest -s tests/live/test_live_accounting.py
+	SCOPEBOUND_TEST_OUTAGES=1,10,60 $(BIN)/pytest -s tests/live/test_live_outages.py
+
 lint: $(VENV)/.dev ## ruff, mypy strict and the layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,6 +56,9 @@ format: $(VENV)/.dev ## let ruff format the tree
 
 bench: $(VENV)/.dev ## p50, p99 and requests per second of a real server
 	@exec $(BIN)/python -m tests.bench
+
+bench-sessions: $(VENV)/.dev ## what 10,000 sessions cost nodes and the database they share
+	@SCOPEBOUND_TEST_SESSIONS=10000 $(BIN)/python -m tests.session_bench
 
 policy-test: $(VENV)/.runtime ## run the Rego tests of policies/
 	$(BIN)/scopebound-engine policy test policies

@@ -10,7 +10,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Self
@@ -134,7 +134,7 @@ class Load:
             try:
                 stream = stream or await asyncio.open_connection(host, int(port))
                 stream[1].write(requests[number // 2 % len(requests)])
-                status, body = await _answer(stream[0])
+                status, body = await answered(stream[0])
             except (OSError, asyncio.IncompleteReadError):
                 if stream is not None:
                     stream[1].close()
@@ -145,7 +145,17 @@ class Load:
             stream[1].close()
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+def posted(path: str, document: Mapping[str, Any]) -> bytes:
+    """The bytes of a request, with the admin key."""
+    body = json.dumps(document)
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: load\r\nX-Scopebound-API-Key: {API_KEY}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+async def answered(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Status and body of the next answer on a connection."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
     return int(head.split(b" ", 2)[1]), await reader.readexactly(length)
@@ -159,9 +169,5 @@ def _requests(server: RunningServer, tool: str, sessions: int) -> list[bytes]:
             http.post("/v1/provision", json={"role_id": _ROLE["name"]}).json()["jwt"]
             for _ in range(sessions)
         ]
-    bodies = [json.dumps({"jwt": jwt, "tool_name": tool, "call_args": {}}) for jwt in tokens]
-    return [
-        f"POST /v1/enforce HTTP/1.1\r\nHost: load\r\nX-Scopebound-API-Key: {API_KEY}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-        for body in bodies
-    ]
+    bodies = [{"jwt": jwt, "tool_name": tool, "call_args": {}} for jwt in tokens]
+    return [posted("/v1/enforce", body) for body in bodies]

@@ -47,7 +47,9 @@ _SETTINGS = (
 class PostgresServer:
     """A server of one's own, which a test may stop, freeze and start again."""
 
-    def __init__(self) -> None:
+    def __init__(self, *settings: str) -> None:
+        """`settings` as the server knows them, in place of those of all tests' servers."""
+        self._settings = (*_SETTINGS, *settings)
         self._user = "nobody" if os.geteuid() == 0 else None  # postgres refuses to run as root
         self._folder = Path(tempfile.mkdtemp(prefix="sbpg-"))
         if self._user is not None:
@@ -70,9 +72,13 @@ class PostgresServer:
         """Over the loopback interface."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
+    def postmaster(self) -> int:
+        """Its first process, the parent of all others."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
     def start(self) -> None:
         """Start, and wait until it answers."""
-        settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+        settings = [part for setting in self._settings for part in ("-c", setting)]
         command = [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(self.port),
                    "-k", str(self._folder), *settings]  # fmt: skip
         with (self._folder / "log").open("ab") as log:
@@ -93,7 +99,7 @@ class PostgresServer:
 
     def kill(self) -> None:
         """Kill its first process with SIGKILL; the others end when they notice."""
-        postmaster = self._postmaster()
+        postmaster = self.postmaster()
         family = {postmaster, *children(postmaster)}
         os.kill(postmaster, signal.SIGKILL)
         self._end(b"keep\n")
@@ -120,7 +126,7 @@ class PostgresServer:
         with psycopg.connect(self.url()) as connection:
             rows = connection.execute("SELECT pid FROM pg_stat_activity").fetchall()
             me = connection.info.backend_pid
-        pids = [self._postmaster(), *(pid for (pid,) in rows if pid != me)]
+        pids = [self.postmaster(), *(pid for (pid,) in rows if pid != me)]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
@@ -128,9 +134,6 @@ class PostgresServer:
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
-
-    def _postmaster(self) -> int:
-        return int((self._data / "postmaster.pid").read_text().split()[0])
 
     def _end(self, word: bytes) -> None:
         if self._guard is not None:

@@ -102,6 +102,19 @@ def serving(
         stop(process)
 
 
+@contextlib.contextmanager
+def two_nodes(
+    folder: Path, database_url: str, **settings: object
+) -> Iterator[tuple[RunningServer, RunningServer]]:
+    """Two nodes on one PostgreSQL, which believe the same bundle keys."""
+    with serving(folder / "one", database_url=database_url, **settings) as one:
+        # Operators give every node the same trusted keys; here it is the first node's own.
+        trusted = shutil.copytree(folder / "one/bundle-keys/trusted", folder / "trusted")
+        settings = {"database_url": database_url, "bundle_keys": trusted, **settings}
+        with serving(folder / "two", **settings) as two:
+            yield one, two
+
+
 def wait_until_healthy(
     server: RunningServer, seconds: float = 30.0, statuses: Set[str] = frozenset({"ok"})
 ) -> None:

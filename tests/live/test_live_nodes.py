@@ -1,6 +1,5 @@
 """Two nodes on one PostgreSQL: each believes the other's sessions, and limits hold over both."""
 
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,21 +8,16 @@ from typing import Any
 import pytest
 
 from tests.postgres import Databases, PostgresServer
-from tests.servers import RunningServer, serving
+from tests.servers import RunningServer, serving, two_nodes
 
 
 @pytest.fixture(scope="module")
 def nodes(
     postgres_databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[RunningServer, RunningServer]]:
-    folder = tmp_path_factory.mktemp("nodes")
-    name = postgres_databases.create()
-    shared: dict[str, Any] = {"database_url": postgres_databases.url(name), "workers": 1}
-    with serving(folder / "one", **shared) as one:
-        # Operators give every node the same trusted keys; here it is the first node's own.
-        trusted = shutil.copytree(folder / "one/bundle-keys/trusted", folder / "trusted")
-        with serving(folder / "two", bundle_keys=trusted, **shared) as two:
-            yield one, two
+    url = postgres_databases.url(postgres_databases.create())
+    with two_nodes(tmp_path_factory.mktemp("nodes"), url, workers=1) as both:
+        yield both
 
 
 def call(server: RunningServer, token: str) -> dict[str, Any]:
