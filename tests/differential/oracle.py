@@ -4,6 +4,7 @@ Written from the documents and nothing else: it shares no code with the engine, 
 would have to be made twice, in two languages, to go unnoticed.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,9 +26,25 @@ PRECEDENCE = (
 )
 
 
+ALPHA, MIN_CALLS, MIN_BASELINE_SESSIONS = 0.001, 10, 20
+
+
+@dataclass(frozen=True)
+class Habit:
+    """What past sessions of a role did: `shares` are of the tools, and at last of all others."""
+
+    tools: tuple[str, ...]
+    shares: tuple[float, ...]
+    concentration: float
+    sessions: int
+
+
 @dataclass(frozen=True)
 class Situation:
-    """A role as posted, a call, and when: seconds since the epoch, and since the session began."""
+    """A role as posted, a call, and when: seconds since the epoch, and since the session began.
+
+    The same call was sent `calls_before` times in the session.
+    """
 
     role: dict[str, Any]
     tool_name: str
@@ -38,11 +55,21 @@ class Situation:
     age: int
     ttl: int
     calls_before: int
+    habit: Habit | None = None
 
 
 def codes(case: Situation) -> list[str]:
     """The codes that must fire, primary first; none is an allow."""
-    fired = {
+    allowed, drifted, fired = 0, False, dict[str, bool]()
+    for sent in range(case.calls_before + 1):
+        drifted = drifted or _drift_refused(case, allowed + 1)
+        fired = _but_for_drift(case, sent) | {"BEHAVIORAL_DRIFT": drifted}
+        allowed += not any(fired.values())
+    return [code for code in PRECEDENCE if fired.get(code)]
+
+
+def _but_for_drift(case: Situation, sent: int) -> dict[str, bool]:
+    return {
         "SESSION_EXPIRED": case.age >= case.ttl,
         "SCOPE_VIOLATION": case.tool_name not in case.role["allowed_tools"],
         "MCP_SERVER_UNAUTHORIZED": _server_refused(case),
@@ -51,9 +78,24 @@ def codes(case: Situation) -> list[str]:
         "DATA_LIMIT_EXCEEDED": _limit_refused(case),
         "TIME_VIOLATION": _time_refused(case),
         "APPROVAL_REQUIRED": case.tool_name in case.role.get("approval_required", []),
-        "RATE_LIMIT_EXCEEDED": _rate_refused(case),
+        "RATE_LIMIT_EXCEEDED": _rate_refused(case, sent),
     }
-    return [code for code in PRECEDENCE if fired.get(code)]
+
+
+def _drift_refused(case: Situation, calls: int) -> bool:
+    """Whether so many calls, all of the one tool, are drift: call by call, as a urn is drawn from.
+
+    What a session may do instead of its habit is anything, each tool half a call ahead.
+    """
+    habit = case.habit
+    if habit is None or calls < MIN_CALLS or habit.sessions < MIN_BASELINE_SESSIONS:
+        return False
+    place = habit.tools.index(case.tool_name) if case.tool_name in habit.tools else -1
+    ahead, evidence = habit.concentration * habit.shares[place], 0.0
+    for drawn in range(calls):
+        evidence += math.log((0.5 + drawn) / (0.5 * len(habit.shares) + drawn))
+        evidence -= math.log((ahead + drawn) / (habit.concentration + drawn))
+    return evidence >= math.log(1 / ALPHA)
 
 
 def _server_refused(case: Situation) -> bool:
@@ -90,9 +132,11 @@ def _time_refused(case: Situation) -> bool:
     return end <= moment.hour < start
 
 
-def _rate_refused(case: Situation) -> bool:
+def _rate_refused(case: Situation, sent: int) -> bool:
     limits = [case.role.get(f"rate_limit_per_{window}", 0) for window in ("minute", "hour")]
-    return any(limit and case.calls_before >= limit for limit in limits)
+    if case.mcp:
+        limits.append(case.role.get("mcp_server_rate_limits", {}).get(case.mcp_server, 0))
+    return any(limit and sent >= limit for limit in limits)
 
 
 def _parameters_refused(case: Situation) -> bool:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,22 @@ import pytest
 import regorus
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import insert
 
 from scopebound_engine import strict_json
 from scopebound_engine.api.app import create_app
 from scopebound_engine.config import SHIPPED, Config
+from scopebound_engine.database.engine import open_database, transaction
+from scopebound_engine.database.schema import baselines
 from scopebound_engine.decision.active import Loaded
 from scopebound_engine.decision.follower import Follower
 from scopebound_engine.decision.pdp import DecisionPoint
 from scopebound_engine.decision.verdict import Verdict
 from scopebound_engine.rego.pool.evaluators import EvaluatorPool
+from scopebound_engine.session.drift import Baseline
+from scopebound_engine.times import moment
 from scopebound_engine.wiring import Services, build_services
-from tests.differential.oracle import PRECEDENCE, Situation, codes
+from tests.differential.oracle import PRECEDENCE, Habit, Situation, codes
 from tests.servers import API_KEY, make_prepared
 
 EXAMPLES = int(os.environ.get("SCOPEBOUND_TEST_EXAMPLES", "2000"))
@@ -99,10 +104,25 @@ def roles(draw: st.DrawFn) -> dict[str, Any]:
         },
         "approval_required": draw(st.lists(words, max_size=1)),
         "allowed_mcp_servers": draw(st.lists(st.sampled_from(["erp", "fs"]), unique=True)),
+        "mcp_server_rate_limits": draw(
+            st.dictionaries(st.sampled_from(["erp", "other"]), st.sampled_from([1, 2]), max_size=2)
+        ),
         "rate_limit_per_minute": draw(st.sampled_from([0, 0, 1, 2])),
         "rate_limit_per_hour": draw(st.sampled_from([0, 0, 1])),
         "default_ttl_seconds": draw(st.sampled_from([60, 3600])),
     }
+
+
+@st.composite
+def habits(draw: st.DrawFn, allowed: list[str]) -> Habit:
+    tools = draw(st.lists(words | st.sampled_from(allowed or ["read"]), unique=True))
+    weights = [draw(st.sampled_from([1, 9, 100])) for _ in (*tools, "all others")]
+    return Habit(
+        tools=tuple(tools),
+        shares=tuple(weight / sum(weights) for weight in weights),
+        concentration=draw(st.sampled_from([1e5, 30.0, 0.5])),
+        sessions=draw(st.sampled_from([50, 20, 19])),
+    )
 
 
 @st.composite
@@ -134,6 +154,25 @@ def situations(draw: st.DrawFn) -> Situation:
         age=age,
         ttl=ttl,
         calls_before=draw(st.sampled_from([0, 0, 1, 2])),
+        habit=draw(st.none() | habits(role["allowed_tools"])),
+    )
+
+
+@st.composite
+def long_sessions(draw: st.DrawFn) -> Situation:
+    """Drift is denied from the tenth call on, and where much is forbidden none gets there."""
+    tools = draw(st.lists(words, min_size=1, max_size=4, unique=True))
+    return Situation(
+        role={"allowed_tools": tools, "mcp_server_rate_limits": {"erp": 11}},
+        tool_name=draw(st.sampled_from(tools)),
+        call_args={},
+        mcp=draw(st.booleans()),
+        mcp_server="erp",
+        now=SESSION_START,
+        age=0,
+        ttl=3600,
+        calls_before=draw(st.sampled_from([12, 10, 9, 8])),
+        habit=draw(habits(tools)),
     )
 
 
@@ -188,6 +227,7 @@ class Judges:
         config = json.loads((policies / "scopebound/config/data.json").read_text())
         self.second.add_data_json(json.dumps({"scopebound": {"config": config}}))
         self._names = iter(range(10**9))
+        self._engine = open_database(None, services.config.data_dir)
 
     def service(self, case: Situation) -> list[str]:
         """The codes that the service answers."""
@@ -195,6 +235,8 @@ class Judges:
         name = f"role-{next(self._names)}"
         created = self.http.simulate_post("/mgmt/v1/roles", json={"name": name, **case.role})
         assert created.status_code == 201, created.text
+        if case.habit is not None:
+            self._learn(created.json["id"], case.habit)
         session = self.http.simulate_post("/v1/provision", json={"role_id": name}).json
         body = {"jwt": session["jwt"], "tool_name": case.tool_name, "call_args": case.call_args}
         if case.mcp_server is not None:
@@ -209,6 +251,13 @@ class Judges:
         assert (decision["decision"] == "allow") is (not fired)
         assert decision.get("deny_code") == (fired[0] if fired else None)
         return fired
+
+    def _learn(self, role_id: str, habit: Habit) -> None:
+        """Let new sessions of the role be held to a habit."""
+        baseline = Baseline(habit.tools, habit.shares, habit.concentration, habit.sessions, 9_999)
+        row = {"role_id": role_id, "fitted_at": moment(0), "document": asdict(baseline)}
+        with transaction(self._engine) as connection:
+            connection.execute(insert(baselines).values(row))
 
     def second_engine(self) -> list[str]:
         """The codes that the second engine finds in the facts of the last call."""
@@ -229,13 +278,25 @@ def judges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judges]:
     services.close()
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+SLOW = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
+}
+
+
+@settings(max_examples=EXAMPLES, **SLOW)
 @given(case=situations())
 def test_service_second_engine_and_plain_python_agree(judges: Judges, case: Situation) -> None:
+    agree_on(judges, case)
+
+
+@settings(max_examples=EXAMPLES // 20, **SLOW)
+@given(case=long_sessions())
+def test_they_agree_on_long_sessions(judges: Judges, case: Situation) -> None:
+    agree_on(judges, case)
+
+
+def agree_on(judges: Judges, case: Situation) -> None:
     expected = codes(case)
     answered = judges.service(case)
     # One code may fire for several constraints; the judges agree on which codes and in what order.
