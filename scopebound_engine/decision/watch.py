@@ -61,11 +61,11 @@ class Watch:
             self._audit(active_only=True)
 
     def _judge_key(self) -> None:
-        loaded = self._active.current
-        if loaded is None:
-            return
+        loaded, alarm = self._active.current, None
         try:
-            alarm = self._trusted().alarm(loaded.key_id, moment(self._clock()))
+            trusted = self._trusted()
+            if loaded is not None:
+                alarm = trusted.alarm(loaded.key_id, moment(self._clock()))
         except ConfigError as error:
             alarm = f"the trusted keys cannot be read: {error}"
         if alarm:

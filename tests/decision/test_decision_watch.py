@@ -75,6 +75,21 @@ def test_a_key_that_is_taken_away_and_a_folder_that_cannot_be_read_are_named(
     assert watched.node.active.current is not None
 
 
+def test_a_stray_file_among_the_keys_is_named_though_nothing_is_in_force(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    try:
+        assert watched.after(0) == ()
+        stray = watched.node.keys / "notes.txt"
+        stray.write_text("")
+        [alarm] = watched.after(TRUST_SECONDS)
+        assert str(stray) in alarm
+        stray.unlink()
+        assert watched.after(TRUST_SECONDS) == ()
+    finally:
+        watched.node.close()
+        watched.engine.dispose()
+
+
 def test_every_row_and_copy_is_looked_at_every_minute(watched: Watched) -> None:
     two = watched.node.store(TWO)
     assert watched.after(0) == ()
