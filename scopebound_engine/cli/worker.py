@@ -37,20 +37,34 @@ class TimedSocket(socket.socket):
     deadline: float | None = None
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
-        """As a socket's. Past the deadline it gives what has arrived, or raises BlockingIOError.
+        """As a socket's. Past the deadline it gives what has arrived, or raises TimeoutError.
 
         A request that waited in the queue is there although its time is over, and is answered.
         """
         if self.deadline is None:
             return super().recv(size, flags)
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            return super().recv(size, flags | socket.MSG_DONTWAIT)
-        self.settimeout(left)
+        given, left = self.gettimeout(), max(0.0, self.deadline - time.monotonic())
+        self.settimeout(left if given is None else min(left, given))
         try:
             return super().recv(size, flags)
+        except BlockingIOError as error:
+            raise TimeoutError("nothing arrived before the deadline") from error
         finally:
-            self.settimeout(None)
+            self.settimeout(given)
+
+
+class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
+    """A connection whose end nobody waits for.
+
+    gunicorn's own waits up to 2 s for the peer's end, in the one thread that serves all
+    connections. What of a request was not read has been drained before (`api/body.py`).
+    """
+
+    def close(self, graceful: bool = False) -> None:
+        """Close it; what has arrived is taken from the kernel, which would reset it otherwise."""
+        if graceful:
+            self.sock.deadline = 0.0
+        super().close(graceful)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -93,7 +107,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = TimedSocket(fileno=accepted.detach())
         self.nr_conns += 1
-        waiting = TConn(self.cfg, connection, address, listener.getsockname())
+        waiting = Connection(self.cfg, connection, address, listener.getsockname())
         waiting.timeout = time.monotonic() + self.cfg.keepalive
         self.pending_conns.append(waiting)
         self.poller.register(

@@ -5,8 +5,9 @@ import threading
 import time
 
 import pytest
+from gunicorn.config import Config
 
-from scopebound_engine.cli.worker import TimedSocket
+from scopebound_engine.cli.worker import Connection, TimedSocket
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_a_drip_does_not_move_the_deadline(pair: tuple[socket.socket, TimedSocke
     dripping.start()
     started = time.monotonic()
     server.deadline = started + 0.2
-    with pytest.raises((TimeoutError, BlockingIOError)):
+    with pytest.raises(TimeoutError):
         receive_for_ever(server)
     assert 0.15 < time.monotonic() - started < 1
     stopping.set()
@@ -54,5 +55,28 @@ def test_past_its_deadline_it_gives_what_is_there_and_does_not_wait_for_more(
     client.sendall(b"x")
     server.deadline = time.monotonic() - 1
     assert server.recv(10) == b"x"
-    with pytest.raises(BlockingIOError):
+    with pytest.raises(TimeoutError):
         server.recv(10)
+
+
+def test_past_its_deadline_a_timeout_makes_it_wait_no_longer(
+    pair: tuple[socket.socket, TimedSocket],
+) -> None:
+    _, server = pair
+    started = time.monotonic()
+    server.deadline = started - 1
+    server.settimeout(5)
+    with pytest.raises(TimeoutError):
+        server.recv(10)
+    assert time.monotonic() - started < 1
+    assert server.gettimeout() == 5
+
+
+def test_to_close_a_connection_waits_for_no_peer(pair: tuple[socket.socket, TimedSocket]) -> None:
+    client, server = pair
+    client.sendall(b"x" * 1000)
+    server.deadline = time.monotonic() + 30
+    started = time.monotonic()
+    Connection(Config(), server, None, None).close(graceful=True)
+    assert time.monotonic() - started < 1
+    assert client.recv(1) == b""
