@@ -77,8 +77,8 @@ def _route_sessions(app: App, services: Services) -> None:
 def _route_bundles(app: App, services: Services) -> None:
     root, threads = "/mgmt/v1/bundles", services.config.threads
     # With those that one flooded session may keep waiting (see wiring.py) they leave threads free.
-    seats, rollback_seats = Seats(max(1, threads * 3 // 8)), Seats(max(1, threads // 16))
-    versions = BundleCollection(services.bundles, seats)
+    seats, rollback_seats = Seats(max(1, threads // 4)), Seats(max(1, threads // 16))
+    versions = BundleCollection(services.bundles, seats, Seats(max(1, threads // 8)))
     app.add_route(root, versions)
     app.add_route(f"{root}/upload", versions, suffix="upload")
     app.add_route(f"{root}/events", versions, suffix="events")

@@ -2,7 +2,8 @@
 
 A server that answers and closes while the client still sends resets the connection, and a client
 that fails open takes a reset for an allow. So a body over the limit is read to its end (to 64 MiB)
-and thrown away, and one that is still on its way at the deadline is drained after the answer.
+and thrown away, and one that is still on its way at the deadline is drained after the answer. So
+are uploads over their limit, which is large: they are refused as soon as they are known to be.
 """
 
 import socket
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import falcon
+from gunicorn.http.errors import ParseException
 
 from scopebound_engine import strict_json
 from scopebound_engine.errors import InputError, LateBodyError, TooLargeError
@@ -20,6 +22,8 @@ LINGER_SECONDS: Final = 2.0
 MANAGEMENT_BODY_BYTES: Final = 1 << 20
 MANAGEMENT_SECONDS: Final = 10.0
 _PIECE: Final = 64 << 10
+# What the server raises where chunks are no chunks, or the client is gone.
+_BROKEN: Final = (ParseException, OSError)
 
 
 def arrived(req: falcon.Request) -> float:
@@ -29,11 +33,17 @@ def arrived(req: falcon.Request) -> float:
     return time.monotonic() if came is None else came
 
 
-def read(req: falcon.Request, limit: int, deadline: float) -> bytes:
-    """The body. Raises TooLargeError, LateBodyError, InputError (it ends early)."""
+def read(req: falcon.Request, limit: int, deadline: float, *, to_the_end: bool = True) -> bytes:
+    """The body. Raises TooLargeError, LateBodyError, InputError (it ends early, or is broken).
+
+    One over the limit is read to its end, or refused as soon as it is over or says it will be.
+    """
     expected = req.content_length
     if expected is None and not req.env.get("wsgi.input_terminated"):
         return b""
+    if not to_the_end and expected is not None and expected > limit:
+        req.context.body_unread = True
+        raise _too_large(expected, limit)
     _receive_until(req, deadline)
     kept, size = bytearray(), 0
     try:
@@ -41,7 +51,7 @@ def read(req: falcon.Request, limit: int, deadline: float) -> bytes:
             size += len(piece)
             if size <= limit:
                 kept += piece
-            elif size > DRAIN_BYTES:
+            elif size > DRAIN_BYTES or not to_the_end:
                 req.context.body_unread = True
                 break
     except (TimeoutError, BlockingIOError) as error:
@@ -49,8 +59,10 @@ def read(req: falcon.Request, limit: int, deadline: float) -> bytes:
         raise LateBodyError(
             "the request's body was still arriving at the deadline; send it faster"
         ) from error
+    except _BROKEN as error:
+        raise InputError("", f"the body cannot be read: {error}") from error
     if size > limit:
-        raise TooLargeError("", f"the body has {_more(size)} bytes, over the limit of {limit}")
+        raise _too_large(size, limit)
     if expected is not None and size < expected:
         raise InputError("", f"the body ends after {size} of {expected} bytes")
     return bytes(kept)
@@ -87,7 +99,7 @@ class _Lingering:
                 size += len(piece)
                 if size > DRAIN_BYTES or time.monotonic() > deadline:
                     return
-        except OSError:
+        except _BROKEN:
             # The peer went away or still dawdles: the answer is out, the connection is closed.
             return
 
@@ -112,5 +124,5 @@ def _receive_until(req: falcon.Request, deadline: float) -> None:
         connection.settimeout(max(0.001, deadline - time.monotonic()))
 
 
-def _more(size: int) -> str:
-    return f"more than {DRAIN_BYTES}" if size > DRAIN_BYTES else str(size)
+def _too_large(size: int, limit: int) -> TooLargeError:
+    return TooLargeError("", f"the body has {size} bytes or more, over the limit of {limit}")

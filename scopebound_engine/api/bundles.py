@@ -28,7 +28,7 @@ from scopebound_engine.role.model import is_uuid
 GZIP: Final = "application/gzip"
 # What is packed is hardly larger than what it holds, of which the archive has a limit.
 MOST_BYTES: Final = archive.LIMITS.inflated_bytes
-UPLOAD_SECONDS: Final = 60.0
+UPLOAD_SECONDS: Final = 30.0
 LONGEST_TEXT: Final = 500
 MOST_EVENTS: Final = 1000
 _EVENTS: Final = 100
@@ -81,6 +81,7 @@ class BundleCollection:
 
     bundles: Bundles
     seats: Seats
+    receiving_seats: Seats
     reading_seats: Seats = field(default_factory=_long_reads)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -109,9 +110,12 @@ class BundleCollection:
         # Answered before the body is read, a refusal would be lost in a reset connection.
         req.context.body_unread = True
         key, wish = require(req, BUNDLES), _Wish.of(req)
+        # A body that dawdles holds no seat of those that wait for the gate.
+        with self.receiving_seats.take():
+            deadline = time.monotonic() + UPLOAD_SECONDS
+            data = body.read(req, MOST_BYTES, deadline, to_the_end=False)
+        req.context.body_unread = False
         with self.seats.take():
-            data = body.read(req, MOST_BYTES, time.monotonic() + UPLOAD_SECONDS)
-            req.context.body_unread = False
             answer_json(
                 resp, self._tried(data, wish) if wish.dry_run else self._done(data, wish, key)
             )

@@ -1,9 +1,10 @@
-"""Bodies as no sane client sends them, over raw sockets: each gets a 200 decision."""
+"""Bodies as no sane client sends them, over raw sockets: each gets an answer, at enforce a 200."""
 
 import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -29,10 +30,10 @@ def connect(server: RunningServer) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=10)
 
 
-def head(length: int | str, extra: str = "") -> bytes:
+def head(length: int | str, extra: str = "", path: str = "/v1/enforce") -> bytes:
     framing = f"Content-Length: {length}" if isinstance(length, int) else length
     return (
-        f"POST /v1/enforce HTTP/1.1\r\nHost: x\r\nX-Scopebound-API-Key: {API_KEY}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nX-Scopebound-API-Key: {API_KEY}\r\n"
         f"Content-Type: application/json\r\n{framing}\r\n{extra}\r\n"
     ).encode()
 
@@ -126,6 +127,58 @@ def test_a_broken_chunk_is_denied(server: RunningServer) -> None:
         connection.sendall(head("Transfer-Encoding: chunked") + b"zz\r\nhello\r\n")
         status, decision = answer(connection)
         assert (status, decision["decision"]) == (200, "deny")
+
+
+# Uploads of bundles, which are large and take long.
+
+
+UPLOAD = "/mgmt/v1/bundles/upload"
+
+
+def test_a_broken_chunk_of_an_upload_is_the_clients_mistake(server: RunningServer) -> None:
+    for chunk in (b"ZZ\r\n", b"5\r\nhelloXX\r\n", b"-1\r\n"):
+        with connect(server) as connection:
+            connection.sendall(head("Transfer-Encoding: chunked", path=UPLOAD) + chunk)
+            status, problem = answer(connection)
+            assert (status, problem["title"]) == (400, "The request is unfit")
+
+
+@pytest.mark.parametrize("length", [9 << 20, 99_999_999_999])
+def test_an_upload_that_says_it_is_too_large_is_refused_at_once(
+    server: RunningServer, length: int
+) -> None:
+    with connect(server) as connection:
+        started = time.monotonic()
+        connection.sendall(head(length, path=UPLOAD) + b"x")
+        status, problem = answer(connection)
+        assert (status, problem["title"]) == (413, "Too large")
+        assert time.monotonic() - started < 1.5
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_an_upload_over_the_limit_that_is_sent_whole_is_answered(
+    server: RunningServer, is_chunked: bool
+) -> None:
+    body = b"x" * (20 << 20)
+    with connect(server) as connection:
+        if is_chunked:
+            framed = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+            connection.sendall(head("Transfer-Encoding: chunked", path=UPLOAD) + framed)
+        else:
+            connection.sendall(head(len(body), path=UPLOAD) + body)
+        assert answer(connection)[0] == 413
+
+
+def test_uploads_that_dawdle_keep_no_activation_waiting(server: RunningServer) -> None:
+    with ExitStack() as slow, server.client(timeout=20) as http:
+        for _ in range(70):
+            connection = slow.enter_context(connect(server))
+            connection.sendall(head(1_000_000, path=UPLOAD) + b"x")
+        time.sleep(0.5)
+        nobody = "/mgmt/v1/bundles/00000000-0000-4000-8000-000000000000/activate"
+        for _ in range(5):
+            assert http.post(nobody).status_code == 404
+        assert http.post(UPLOAD, content=b"x").json()["title"] == "Others are under way"
 
 
 @pytest.mark.parametrize(
