@@ -110,7 +110,7 @@ def _texts_elsewhere() -> Iterator[Case]:
 
 
 def _less_and_less() -> Iterator[Case]:
-    """Calls of which a fact is missing (of tool calls the floor has them), or all but the action."""
+    """Calls that lack a fact (of tool calls the floor has them), or have nothing but the action."""
     for kind, call in (("an MCP tool call", MCP_CALL), ("a delegation", DELEGATION)):
         for name in call:
             yield Case(f"{kind} that lacks {name}", changed(call, {f"/{name}": MISSING}))
