@@ -2,7 +2,7 @@
 
 A call enters its session as if it were allowed. One that is denied is taken out of the counts
 again, so that denied calls neither clear nor pad the evidence of drift. And a session that was
-denied for drift is latched: it stays denied until an operator clears it.
+denied for drift alone is latched: it stays denied until an operator clears it.
 """
 
 import time
@@ -47,7 +47,8 @@ class Denials:
         """
         if verdict.allow or not session.counted:
             return
-        drifted = any(violation.code == DRIFT for violation in verdict.violations)
+        # What is denied for another reason too is no call of the session's, and proves nothing.
+        drifted = all(violation.code == DRIFT for violation in verdict.violations)
         work = self._threads.submit(self._settle, entry, drifted and not session.latched)
         if not wait([work], max(0.0, deadline - time.monotonic())).done:
             log.warning("denial answered before it was settled", session_id=entry.session_id)

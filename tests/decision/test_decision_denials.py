@@ -41,12 +41,15 @@ def test_an_allowed_call_stays_in_them() -> None:
     assert state.uncounted == []
 
 
-@pytest.mark.parametrize("codes", [(DRIFT,), ("RATE_LIMIT_EXCEEDED", DRIFT)])
-def test_a_denial_for_drift_latches_the_session_whatever_else_it_is_for(
-    codes: tuple[str, ...],
-) -> None:
-    state, latches = settle(denied(*codes))
+def test_a_denial_for_drift_latches_the_session() -> None:
+    state, latches = settle(denied(DRIFT))
     assert latches.latched == ["s"]
+    assert state.uncounted == [("s", 2)]
+
+
+def test_a_call_that_is_denied_for_more_than_drift_latches_nothing() -> None:
+    state, latches = settle(denied("SCOPE_VIOLATION", DRIFT))
+    assert latches.latched == []
     assert state.uncounted == [("s", 2)]
 
 
