@@ -204,6 +204,19 @@ def test_an_unfit_request(
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
+def test_a_call_id_reused_with_another_body(
+    http: falcon.testing.TestClient, token: str, path: str
+) -> None:
+    call_id = f"reused {path}"
+    assert http.simulate_post(path, json=call(token, call_id=call_id)).json["decision"] == "allow"
+    other = call(token, call_id=call_id, call_args={"a": 1})
+    decision = assert_denied(http.simulate_post(path, json=other), "REQUEST_INVALID", "high")
+    assert decision["retry_guidance"] == "change_args"
+    assert decision["call_id"] == call_id
+    assert "call_id" in decision["reason"]
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize("missing", ["tool_name", "call_args"])
 def test_a_missing_field(
     http: falcon.testing.TestClient, token: str, path: str, missing: str
