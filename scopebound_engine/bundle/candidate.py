@@ -47,6 +47,11 @@ class Candidate:
         """Those that evaluators will load."""
         return [self.parsed[path] for path in self.rule_files]
 
+    @property
+    def parsed_tests(self) -> list[Module]:
+        """The others."""
+        return [module for path, module in self.parsed.items() if path not in self.rule_files]
+
     @cached_property
     def plan(self) -> Plan:
         """The rules compiled. In a child only. Raises CompileError."""

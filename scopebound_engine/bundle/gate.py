@@ -38,6 +38,7 @@ GATE: Final[Mapping[str, Step]] = {
     "3 source": inspection.safe_sources,
     # Before anything is compiled: 10,000 rules take 35 s.
     "9 rules": inspection.countable_rules,
+    "9 sizes": inspection.bearable_sizes,
     "4 parse": inspection.parsed_sources,
     "5 plan": inspection.sound_plan,
     "6 built-ins": inspection.trusted_builtins,
@@ -53,7 +54,6 @@ GATE: Final[Mapping[str, Step]] = {
 }
 _CHILD: Final = "scopebound_engine.bundle.inspection:inspect"
 _SECONDS: Final = 60.0
-_TESTS_SECONDS: Final = 120.0
 _MOST: Final = 300
 _LONGEST: Final = 1_000
 
@@ -94,11 +94,11 @@ def check(
 ) -> Report:
     """All that is to be said of a bundle.
 
-    `acknowledge_floor` makes a warning of what the floor refuses. `seconds` bounds the steps before
-    the bundle's own tests. Raises EngineError where the system lets no process be started.
+    `acknowledge_floor` makes a warning of what the floor refuses. `seconds` bounds it all. Raises
+    EngineError where the system lets no process be started.
     """
     candidate = as_candidate(bundle, acknowledge_floor=acknowledge_floor)
-    with TestRun(candidate.modules, candidate.data, seconds=_TESTS_SECONDS) as tests:
+    with TestRun(candidate.modules, candidate.data, seconds=seconds) as tests:
         findings, timings = _inspected(candidate, seconds)
         findings += unfit_patterns(bundle.manifest)
         if inspection.can_run(findings):

@@ -28,6 +28,7 @@ from scopebound_engine.rego.checks import (
     references,
     shapes,
     silences,
+    sizes,
     sources,
 )
 from scopebound_engine.rego.checks.demands import Demands
@@ -76,8 +77,14 @@ def countable_rules(candidate: Candidate) -> Iterator[Finding]:
     """No more rules than can be compiled in bearable time."""
     bound = costs.Bound(min(costs.RULES.warn, candidate.max_rules), candidate.max_rules)
     yield from costs.too_many_rules(candidate.parsed_rules, bound)
-    tests = [module for path, module in candidate.parsed.items() if path not in candidate.rules]
-    yield from costs.too_many_rules(tests, costs.TEST_RULES)
+    yield from costs.too_many_rules(candidate.parsed_tests, costs.TEST_RULES)
+
+
+def bearable_sizes(candidate: Candidate) -> Iterator[Finding]:
+    """No more source and data than can be compiled and loaded in bearable time."""
+    yield from sizes.too_much_source(candidate.parsed_rules)
+    yield from sizes.too_much_source(candidate.parsed_tests, sizes.TEST_TOKENS)
+    yield from sizes.too_much_data(candidate.data)
 
 
 def parsed_sources(candidate: Candidate) -> Iterator[Finding]:

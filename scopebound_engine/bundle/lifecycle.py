@@ -42,6 +42,8 @@ from scopebound_engine.times import moment
 log = structlog.get_logger()
 
 _FLOOR: Final = "floor"
+# So long, and while it is put in force, an upload keeps others waiting in its lane.
+_GATE_SECONDS: Final = 40.0
 # An archive can be wrong in thousands of ways at once. The answer has them all.
 _MOST_LOGGED: Final = 5
 
@@ -109,7 +111,7 @@ class Bundles:
                 # Whoever was before us in the lane may have changed the answer.
                 if self._admit(bundle) == "unchanged":
                     return self._unchanged(bundle.identity)
-                warnings = gate.require(bundle, acknowledge_floor=acknowledge_floor).warnings
+                warnings = _judged(bundle, acknowledge_floor)
                 self._note_acknowledged(warnings, actor, known)
                 version = self._registry.store(
                     data, bundle, description=description, actor=actor, warnings=warnings
@@ -130,7 +132,7 @@ class Bundles:
         if self._admit(bundle) == "unchanged":
             return Trial("unchanged", bundle, ())
         with self._lanes.uploads():
-            warnings = gate.require(bundle, acknowledge_floor=acknowledge_floor).warnings
+            warnings = _judged(bundle, acknowledge_floor)
         return Trial("activate" if activate else "store", bundle, warnings)
 
     def activate(self, bundle_id: str, *, actor: Actor) -> Outcome:
@@ -230,6 +232,7 @@ class Bundles:
     def _passed(self, version: BundleVersion, bundle: VerifiedBundle) -> tuple[Finding, ...]:
         # What the floor says of a stored version was acknowledged, or it would not be stored.
         acknowledged = any(warning.step == _FLOOR for warning in version.warnings)
+        # It passed before, in less time than it has here: a busy node keeps nobody from a rollback.
         return gate.require(bundle, acknowledge_floor=acknowledged).warnings
 
     @contextmanager
@@ -276,3 +279,9 @@ class Bundles:
         allowed = [warning for warning in warnings if warning.step == _FLOOR]
         if allowed:
             self._registry.note("bundle.acknowledged", actor=actor, findings=allowed, **known)
+
+
+def _judged(bundle: VerifiedBundle, acknowledge_floor: bool) -> tuple[Finding, ...]:
+    """The gate's warnings about the bundle. Raises GateError."""
+    report = gate.require(bundle, acknowledge_floor=acknowledge_floor, seconds=_GATE_SECONDS)
+    return report.warnings

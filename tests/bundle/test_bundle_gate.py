@@ -70,7 +70,7 @@ def test_what_cannot_be_parsed_ends_the_gate_with_all_parse_errors() -> None:
         ("parse", "shop/main.rego"),
         ("parse", "shop/deny/tool.rego"),
     }
-    assert [step for step, _ in report.timings] == ["3 source", "9 rules", "4 parse"]
+    assert [step for step, _ in report.timings] == ["3 source", "9 rules", "9 sizes", "4 parse"]
 
 
 def test_a_test_of_the_bundle_that_fails_is_found_with_its_expression() -> None:

@@ -1,10 +1,12 @@
 """Policies that crash the engine, hang it, eat memory or are too many: findings, and soon."""
 
+import json
 import time
 
 import pytest
 
 from scopebound_engine.bundle import gate
+from scopebound_engine.bundle.signature import VerifiedBundle
 from scopebound_engine.errors import Finding
 from tests.bundle.gate_samples import added, bundle, changed
 
@@ -90,3 +92,36 @@ def test_ten_thousand_rules_are_refused_before_they_are_compiled(file: str) -> N
     most = 5_000 if file.endswith("_test.rego") else 1_000
     assert (found.step, found.file) == ("size", file)
     assert f"more than {most} are refused" in found.message
+
+
+STATEMENTS = "x if {\n" + "\tn == n\n" * 16_000 + "}\n"
+LISTS = {name: [f"{name}{number}" for number in range(20_000)] for name in ("a", "b")}
+
+
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        (added(STATEMENTS), "48,"),
+        (bundle(**{"shop/config/data.json": json.dumps({"limit": 1, **LISTS})}), "40,0"),
+    ],
+    ids=["statements", "data"],
+)
+def test_what_would_keep_the_gate_busy_is_refused_before_the_engine_sees_it(
+    subject: VerifiedBundle, said: str
+) -> None:
+    started = time.monotonic()
+    (found,) = gate.check(subject).errors
+    assert time.monotonic() - started < 15  # to compile or load them takes a minute and more
+    assert found.step == "size"
+    assert said in found.message
+
+
+def test_no_test_of_a_bundle_takes_longer_than_the_gate_waits() -> None:
+    slow = "".join(
+        f"test_slow_{number} if count([1 | some x in numbers.range(1, 3000); x]) == {number}\n"
+        for number in range(2_000)
+    )
+    started = time.monotonic()
+    report = gate.check(added(slow, "shop/deny/deny_test.rego"), seconds=5.0)
+    assert time.monotonic() - started < 8
+    assert report.errors

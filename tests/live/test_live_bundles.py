@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import update
 
 from scopebound_engine.bundle import archive
+from scopebound_engine.bundle.events import MOST_FINDINGS
 from scopebound_engine.config import SHIPPED
 from scopebound_engine.database.engine import open_database
 from scopebound_engine.database.schema import bundles
@@ -289,7 +290,7 @@ def refused(http: httpx.Client, data: bytes, status: int, **query: str) -> dict[
     assert [event["kind"] for event in now[: len(now) - len(recorded)]] == ["bundle.refused"]
     problem = dict(answer.json())
     assert problem["findings"]
-    assert now[0]["findings"] == problem["findings"][:100]
+    assert now[0]["findings"] == problem["findings"][:MOST_FINDINGS]
     assert now[0]["checksum"] == hashlib.sha256(data).hexdigest()
     return problem
 

@@ -39,7 +39,7 @@ RULES: Final = Bound(150, 1_000)
 # Nobody waits for these when a call is judged, but the gate does.
 TEST_RULES: Final = Bound(5_000, 5_000)
 LITERAL_ELEMENTS: Final = Bound(20, 200)
-DATA_ENTRIES: Final = Bound(1_000, 20_000)
+DATA_ENTRIES: Final = Bound(1_000, 10_000)
 
 
 def too_many_rules(modules: Iterable[Module], bound: Bound = RULES) -> Iterator[Finding]:
