@@ -33,7 +33,7 @@ class RunningServer:
     data_dir: Path
     log: Path
 
-    def client(self, timeout: float = 10.0) -> httpx.Client:
+    def client(self, timeout: float = 30.0) -> httpx.Client:
         """An HTTP client with an admin key."""
         return httpx.Client(
             base_url=self.url, headers={"X-Scopebound-API-Key": API_KEY}, timeout=timeout
@@ -116,7 +116,7 @@ def two_nodes(
 
 
 def wait_until_healthy(
-    server: RunningServer, seconds: float = 30.0, statuses: Set[str] = frozenset({"ok"})
+    server: RunningServer, seconds: float = 60.0, statuses: Set[str] = frozenset({"ok"})
 ) -> None:
     """Return when the server's health is one of `statuses`; fail with its log otherwise."""
     deadline = time.monotonic() + seconds

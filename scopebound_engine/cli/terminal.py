@@ -64,6 +64,8 @@ def waiting(what: str) -> Iterator[None]:
 
 def _tick(what: str, over: threading.Event) -> None:
     started = time.monotonic()
-    while not over.wait(_TICK_SECONDS):
+    while True:
         seconds = time.monotonic() - started
         click.echo(f"{_ERASE_LINE}{what} … {seconds:.0f} s", nl=False, err=True)
+        if over.wait(_TICK_SECONDS):
+            return

@@ -36,7 +36,7 @@ from tests.servers import API_KEY, make_prepared
 
 BOUNDED = settings(
     max_examples=50,
-    stateful_step_count=12,
+    stateful_step_count=18,
     derandomize=True,
     deadline=None,
     database=None,
