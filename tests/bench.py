@@ -15,11 +15,13 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
-from scopebound_engine.config import Config
+from scopebound_engine.bundle.build import build
+from scopebound_engine.config import SHIPPED, Config
 from scopebound_engine.decision.facts import Call
 from scopebound_engine.decision.pdp import Stages
 from scopebound_engine.preparation import prepare
 from scopebound_engine.wiring import build_services
+from tests.bundles import packed, server_key
 from tests.servers import API_KEY, RunningServer, serving
 
 SECONDS = float(os.environ.get("SCOPEBOUND_TEST_BENCH_SECONDS", "5"))
@@ -39,7 +41,7 @@ ARGUMENTS = {"status": "pending", "amount": 25000, "env": "staging", "limit": 10
 
 
 def main() -> None:
-    """Measure one and two workers, then the stages of one decision."""
+    """Measure one and two workers, the stages of one decision, and uploads."""
     print(f"{SECONDS:.0f} s a row; one machine runs server and load, {os.cpu_count()} cores\n")
     print(f"{'workers':>7} {'model':<22} {'req/s':>7} {'p50 ms':>7} {'p99 ms':>7} {'max ms':>7}")
     alone = 0.0
@@ -58,6 +60,11 @@ def main() -> None:
     print(f"\nStages of one decision (p50), of {alone * 1e6:.0f} µs seen by a lone client:")
     for name, seconds in stages().items():
         print(f"  {name:<28} {seconds * 1e6:7.0f} µs {seconds / alone:6.1%}")
+    taken = uploads()
+    print(
+        f"\nUpload of the shipped bundle, gate and activation on 2 workers included: median "
+        f"{statistics.median(taken):.2f} s, slowest {max(taken):.2f} s of {len(taken)}"
+    )
 
 
 def load(
@@ -121,6 +128,26 @@ def stages() -> dict[str, float]:
         field.name: statistics.median(getattr(stage, field.name) for stage in measured)
         for field in fields(Stages)
     }
+
+
+def uploads(count: int = 5) -> list[float]:
+    """Seconds of uploads of the shipped policies with all their tests, each a new version."""
+    files = build(SHIPPED / "policies", SHIPPED / "manifest.json")
+    manifest = json.loads(files["manifest.json"])
+    taken = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder) / "data") as server,
+        server.client(timeout=60) as http,
+    ):
+        key = server_key(server.data_dir)
+        for number in range(1, count + 1):
+            changed = manifest | {"version": f"1.0.{number}"}
+            data = packed(key, files | {"manifest.json": json.dumps(changed).encode()})
+            began = time.perf_counter()
+            http.post("/mgmt/v1/bundles/upload", content=data).raise_for_status()
+            taken.append(time.perf_counter() - began)
+    return taken
 
 
 def _request(server: RunningServer) -> bytes:
