@@ -4,7 +4,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -44,6 +44,18 @@ class Config(BaseModel):
     total_deadline_ms: Annotated[int, Field(ge=50, le=1_900)] = 1_000
     provision_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
     drift_fit_seconds: Annotated[int, Field(ge=10, le=604_800)] = 3_600
+    log_sync: Literal["timer", "each"] = "timer"
+    log_sync_ms: Annotated[int, Field(ge=10, le=10_000)] = 200
+    log_segment_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 32)] = 64 << 20
+    log_retention_days: Annotated[int, Field(ge=8, le=3_650)] = 90
+    # JSON pointers into the Rego input, separated by blanks or commas.
+    log_mask: str = ""
+    checkpoint_url: str | None = None
+    webhook_allow_http: bool = False
+    # Networks, separated by blanks or commas, that are allowed although they are not global.
+    webhook_networks: str = ""
+    webhook_attempts: Annotated[int, Field(ge=1, le=20)] = 2
+    webhook_timeout_ms: Annotated[int, Field(ge=100, le=30_000)] = 3_000
     issuer: Annotated[str, Field(min_length=1, max_length=200)] = "scopebound-engine"
     audience: Annotated[str, Field(min_length=1, max_length=200)] = "scopebound"
 

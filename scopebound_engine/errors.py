@@ -16,6 +16,7 @@ ScopeboundError
 ├── ActivationError            a worker cannot run the bundle, which therefore takes no effect
 ├── TokenError                 a session token whose claims may not be believed
 ├── DatabaseUnavailableError   the database does not answer
+├── JournalError               the decision log cannot be written, so nothing may be done
 ├── SigningKeyError            this node has no key to sign sessions with
 ├── StateUnavailableError      session state is out of reach
 ├── EngineError                the Rego engine could not do its work
@@ -145,6 +146,10 @@ class TokenError(ScopeboundError):
 
 class DatabaseUnavailableError(ScopeboundError):
     """The database does not answer."""
+
+
+class JournalError(ScopeboundError):
+    """The decision log cannot be written."""
 
 
 class SigningKeyError(ScopeboundError):
