@@ -17,6 +17,7 @@ ScopeboundError
 ├── TokenError                 a session token whose claims may not be believed
 ├── DatabaseUnavailableError   the database does not answer
 ├── JournalError               the decision log cannot be written, so nothing may be done
+├── LineError                  bytes that are no line of a decision log
 ├── SigningKeyError            this node has no key to sign sessions with
 ├── StateUnavailableError      session state is out of reach
 ├── EngineError                the Rego engine could not do its work
@@ -150,6 +151,10 @@ class DatabaseUnavailableError(ScopeboundError):
 
 class JournalError(ScopeboundError):
     """The decision log cannot be written."""
+
+
+class LineError(ScopeboundError):
+    """Bytes that are no line of a decision log."""
 
 
 class SigningKeyError(ScopeboundError):
