@@ -5,61 +5,53 @@ both databases, comparable and divisible into hours in plain SQL. Documents are 
 PostgreSQL's jsonb would rewrite large numbers of a role's constraints.
 """
 
-from datetime import UTC, datetime, timedelta
-from typing import Final
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
-    Dialect,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     text,
 )
-from sqlalchemy.types import TypeDecorator
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-
-
-class Timestamp(TypeDecorator[datetime]):
-    """An aware datetime, stored as microseconds since the epoch."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """To the database. A naive datetime is a TypeError."""
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """From the database."""
-        return None if value is None else _EPOCH + value * _MICROSECOND
-
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_name)s",
-    }
+from scopebound_engine.database.columns import NUMBER, UUID, Timestamp, metadata
+from scopebound_engine.database.log_tables import (
+    bundle_uses,
+    call_counts,
+    decisions,
+    denied_tools,
+    log_cursors,
 )
-_UUID: Final = String(36)
-# SQLite numbers rows by itself only where the type is INTEGER.
-_NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
+
+__all__ = [
+    "Timestamp",
+    "activation_proposals",
+    "activations",
+    "api_keys",
+    "baselines",
+    "bundle_events",
+    "bundle_uses",
+    "bundles",
+    "call_counts",
+    "decisions",
+    "denied_tools",
+    "ended_sessions",
+    "log_cursors",
+    "metadata",
+    "roles",
+    "sessions",
+    "signing_keys",
+    "workers",
+]
 
 roles = Table(
     "roles",
     metadata,
-    Column("id", _UUID, primary_key=True),
+    Column("id", UUID, primary_key=True),
     Column("name", String(128), nullable=False, unique=True),
     Column("parent_id", ForeignKey("roles.id"), index=True),
     Column("revision", BigInteger, nullable=False),
@@ -73,7 +65,7 @@ roles = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("id", _UUID, primary_key=True),
+    Column("id", UUID, primary_key=True),
     Column("name", String(128), nullable=False, unique=True),
     Column("hint", String(16), nullable=False),
     Column("hash", String(64), nullable=False, unique=True),
@@ -98,7 +90,7 @@ signing_keys = Table(
 bundles = Table(
     "bundles",
     metadata,
-    Column("id", _UUID, primary_key=True),
+    Column("id", UUID, primary_key=True),
     Column("name", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("checksum", String(64), nullable=False, index=True),
@@ -126,12 +118,12 @@ bundles = Table(
 activations = Table(
     "activations",
     metadata,
-    Column("generation", _NUMBER, primary_key=True, autoincrement=True),
+    Column("generation", NUMBER, primary_key=True, autoincrement=True),
     Column("bundle_id", ForeignKey("bundles.id"), nullable=False, index=True),
     Column("activated_at", Timestamp, nullable=False),
     Column("kind", Text, nullable=False, server_default="bundle.activated"),
     Column("actor", Text, nullable=False),
-    Column("api_key_id", _UUID),
+    Column("api_key_id", UUID),
     Column("reason", Text, nullable=False, server_default=""),
     sqlite_autoincrement=True,
 )
@@ -139,11 +131,11 @@ activations = Table(
 bundle_events = Table(
     "bundle_events",
     metadata,
-    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
     Column("at", Timestamp, nullable=False),
     Column("kind", Text, nullable=False),
     Column("actor", Text, nullable=False),
-    Column("api_key_id", _UUID),
+    Column("api_key_id", UUID),
     Column("key_id", Text),
     Column("bundle_id", ForeignKey("bundles.id"), index=True),
     Column("from_bundle_id", ForeignKey("bundles.id")),
@@ -161,7 +153,7 @@ bundle_events = Table(
 activation_proposals = Table(
     "activation_proposals",
     metadata,
-    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
     Column("bundle_id", ForeignKey("bundles.id"), nullable=False),
     Column("opened_us", BigInteger, nullable=False),
     Column("lease_ends_us", BigInteger, nullable=False),
@@ -189,11 +181,11 @@ workers = Table(
 sessions = Table(
     "sessions",
     metadata,
-    Column("id", _UUID, primary_key=True),
-    Column("role_id", _UUID, nullable=False, index=True),
+    Column("id", UUID, primary_key=True),
+    Column("role_id", UUID, nullable=False, index=True),
     Column("role_revision", BigInteger, nullable=False),
-    Column("api_key_id", _UUID, index=True),
-    Column("parent_id", _UUID, index=True),
+    Column("api_key_id", UUID, index=True),
+    Column("parent_id", UUID, index=True),
     Column("created_at", Timestamp, nullable=False),
     Column("expires_at", Timestamp, nullable=False, index=True),
     Column("claims", JSON, nullable=False),
@@ -210,8 +202,8 @@ sessions = Table(
 baselines = Table(
     "baselines",
     metadata,
-    Column("id", _NUMBER, primary_key=True, autoincrement=True),
-    Column("role_id", _UUID, nullable=False, index=True),
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    Column("role_id", UUID, nullable=False, index=True),
     Column("fitted_at", Timestamp, nullable=False),
     Column("document", JSON, nullable=False),
     sqlite_autoincrement=True,
@@ -221,8 +213,8 @@ baselines = Table(
 ended_sessions = Table(
     "ended_sessions",
     metadata,
-    Column("session_id", _UUID, primary_key=True),
-    Column("role_id", _UUID, nullable=False),
+    Column("session_id", UUID, primary_key=True),
+    Column("role_id", UUID, nullable=False),
     Column("ended_at", Timestamp, nullable=False),
     Column("counts", JSON, nullable=False),
     Index("ix_ended_sessions_role_id_ended_at", "role_id", "ended_at"),
