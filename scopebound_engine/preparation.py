@@ -13,16 +13,17 @@ from sqlalchemy import Engine
 from scopebound_engine import whole_file
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.model import ADMIN
-from scopebound_engine.bundle import archive, gate
-from scopebound_engine.bundle.build import build
-from scopebound_engine.bundle.keys import SigningKey, TrustedKeys
-from scopebound_engine.bundle.registry import Actor, Registry
+from scopebound_engine.bundle.format import archive
+from scopebound_engine.bundle.format.build import build
+from scopebound_engine.bundle.gate import gate
+from scopebound_engine.bundle.registry.registry import Actor, Registry
 from scopebound_engine.bundle.signature import SIGNATURES, sign, verify
+from scopebound_engine.bundle.trust.keys import SigningKey, TrustedKeys
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.database.lockfile import alone
 from scopebound_engine.errors import ConfigError, ConflictError, SignatureError
-from scopebound_engine.session.keys import SigningKeys
+from scopebound_engine.session.keys.signing import SigningKeys
 from scopebound_engine.wiring import NODE_ID_FILE, database_url
 
 BUNDLE_KEY_FILE: Final = "bundle-keys/signing.pem"

@@ -15,7 +15,7 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
-from scopebound_engine.bundle.build import build
+from scopebound_engine.bundle.format.build import build
 from scopebound_engine.config import SHIPPED, Config
 from scopebound_engine.decision.facts import Call
 from scopebound_engine.decision.pdp import Stages

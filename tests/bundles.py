@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 
-from scopebound_engine.bundle import archive
-from scopebound_engine.bundle.build import build
-from scopebound_engine.bundle.keys import SigningKey
+from scopebound_engine.bundle.format import archive
+from scopebound_engine.bundle.format.build import build
 from scopebound_engine.bundle.signature import SIGNATURES, sign
+from scopebound_engine.bundle.trust.keys import SigningKey
 from scopebound_engine.config import SHIPPED
 from scopebound_engine.preparation import BUNDLE_KEY_FILE
 

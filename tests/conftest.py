@@ -9,9 +9,9 @@ from sqlalchemy import Engine
 
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.logs import configure
-from scopebound_engine.session.state import SessionState
-from scopebound_engine.session.state_postgres import PostgresState
-from scopebound_engine.session.state_sqlite import SqliteState
+from scopebound_engine.session.state.postgres import PostgresState
+from scopebound_engine.session.state.seam import SessionState
+from scopebound_engine.session.state.sqlite import SqliteState
 from tests.postgres import Databases, PostgresServer, databases
 from tests.sessions import StateClock
 

@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from typing import NamedTuple
 
 from scopebound_engine.errors import StateUnavailableError
-from scopebound_engine.session.state import Entry, SessionState
+from scopebound_engine.session.state.seam import Entry, SessionState
 
 _FORK = get_context("fork")
 # As many neighbouring entries are in another order in each process.

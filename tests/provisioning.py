@@ -8,11 +8,11 @@ from sqlalchemy import Engine
 from scopebound_engine.decision.active import Loaded
 from scopebound_engine.decision.delegation import Delegations
 from scopebound_engine.decision.pdp import Judge
+from scopebound_engine.decision.provision import Provisioner
 from scopebound_engine.errors import EvaluationError
 from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session.baselines import Baselines
-from scopebound_engine.session.provision import Provisioner
-from scopebound_engine.session.state import SessionState
+from scopebound_engine.session.drift.baselines import Baselines
+from scopebound_engine.session.state.seam import SessionState
 from scopebound_engine.session.store import Sessions
 from tests.signing import tokens
 

@@ -18,9 +18,9 @@ from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
-from scopebound_engine.session.state import Entry, SessionState
-from scopebound_engine.session.state_postgres import PostgresState
-from scopebound_engine.session.state_sqlite import SqliteState
+from scopebound_engine.session.state.postgres import PostgresState
+from scopebound_engine.session.state.seam import Entry, SessionState
+from scopebound_engine.session.state.sqlite import SqliteState
 from tests.bench import ARGUMENTS, ROLE
 from tests.entering import enter_together
 from tests.hammer import Sent, hammer

@@ -6,10 +6,10 @@ from typing import Any, LiteralString
 from sqlalchemy import Engine, text
 
 from scopebound_engine.database.engine import transaction
-from scopebound_engine.session.state import SessionState
-from scopebound_engine.session.state_file import microseconds_since_boot
-from scopebound_engine.session.state_postgres import PostgresState
-from scopebound_engine.session.state_sqlite import SqliteState
+from scopebound_engine.session.state.postgres import PostgresState
+from scopebound_engine.session.state.seam import SessionState
+from scopebound_engine.session.state.sqlite import SqliteState
+from scopebound_engine.session.state.sqlite_file import microseconds_since_boot
 from scopebound_engine.session.store import SessionRecord, Sessions
 from scopebound_engine.times import moment
 

@@ -11,7 +11,7 @@ import falcon
 from scopebound_engine import strict_json
 from scopebound_engine.api import ratelimits
 from scopebound_engine.decision.pdp import Decision
-from scopebound_engine.decision.verdict import Violation
+from scopebound_engine.verdict import Violation
 
 
 def answer_json(

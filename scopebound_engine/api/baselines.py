@@ -10,8 +10,8 @@ from scopebound_engine.api.answers import answer_json
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.roles import role_uuid
 from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session.baselines import Baselines
-from scopebound_engine.session.fitting import newest
+from scopebound_engine.session.drift.baselines import Baselines
+from scopebound_engine.session.drift.fitting import newest
 
 
 @dataclass(frozen=True, slots=True)

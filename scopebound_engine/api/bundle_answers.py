@@ -7,9 +7,9 @@ from typing import Any
 from scopebound_engine.api.problems import finding_answer
 from scopebound_engine.bundle.activation import Convergence
 from scopebound_engine.bundle.diff import Diff
+from scopebound_engine.bundle.format.manifest import Manifest
 from scopebound_engine.bundle.lifecycle import Outcome, Trial
-from scopebound_engine.bundle.manifest import Manifest
-from scopebound_engine.bundle.registry import BundleVersion, Event
+from scopebound_engine.bundle.registry.registry import BundleVersion, Event
 from scopebound_engine.errors import Finding
 from scopebound_engine.times import timestamp
 

@@ -18,9 +18,9 @@ from scopebound_engine.api import body, bundle_answers, queries
 from scopebound_engine.api.answers import answer_json, answer_tagged
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.seats import Seats
-from scopebound_engine.bundle import archive
+from scopebound_engine.bundle.format import archive
 from scopebound_engine.bundle.lifecycle import Bundles
-from scopebound_engine.bundle.registry import Actor
+from scopebound_engine.bundle.registry.registry import Actor
 from scopebound_engine.errors import InputError, NotFoundError
 from scopebound_engine.parsing import parse
 from scopebound_engine.role.model import is_uuid

@@ -9,12 +9,12 @@ from typing import Any, Final
 import falcon
 
 from scopebound_engine.api.answers import answer_json
-from scopebound_engine.bundle.fleet import Fleet, WorkerReport
+from scopebound_engine.bundle.registry.fleet import Fleet, WorkerReport
 from scopebound_engine.decision.active import ActiveBundle
 from scopebound_engine.decision.follower import Follower
 from scopebound_engine.decision.reports import REPORT_SECONDS
 from scopebound_engine.errors import DatabaseUnavailableError
-from scopebound_engine.session.keys import SigningKeys
+from scopebound_engine.session.keys.signing import SigningKeys
 from scopebound_engine.times import moment, timestamp
 
 # The reference's letter: clients read it as an interface version.

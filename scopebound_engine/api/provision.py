@@ -13,8 +13,8 @@ from scopebound_engine.api.body import read_json
 from scopebound_engine.api.problems import answer_refusal
 from scopebound_engine.config import Config
 from scopebound_engine.decision.pdp import Decision
+from scopebound_engine.decision.provision import Delegation, Provisioner
 from scopebound_engine.errors import InputError
-from scopebound_engine.session.provision import Delegation, Provisioner
 from scopebound_engine.times import moment, timestamp
 
 

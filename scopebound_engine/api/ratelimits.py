@@ -9,7 +9,7 @@ import base64
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from scopebound_engine.session.state import Entry, SessionFacts, Window
+from scopebound_engine.session.state.seam import Entry, SessionFacts, Window
 
 _MINUTE_SECONDS, _HOUR_SECONDS = 60, 3600
 

@@ -18,6 +18,7 @@ from scopebound_engine.api import body, queries
 from scopebound_engine.api.answers import answer_json
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.body import read_json
+from scopebound_engine.decision.provision import Provisioner
 from scopebound_engine.errors import InputError, NotFoundError
 from scopebound_engine.role.inheritance import effective, warnings_of
 from scopebound_engine.role.model import (
@@ -30,7 +31,6 @@ from scopebound_engine.role.model import (
     role_response,
 )
 from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session.provision import Provisioner
 from scopebound_engine.session.store import Sessions
 
 log = structlog.get_logger()

@@ -18,9 +18,9 @@ from scopebound_engine.api.answers import answer_json
 from scopebound_engine.api.auth import require
 from scopebound_engine.errors import NotFoundError
 from scopebound_engine.role.model import is_uuid
-from scopebound_engine.session.baselines import Baselines
-from scopebound_engine.session.drift import judge
-from scopebound_engine.session.state import SessionState, Window
+from scopebound_engine.session.drift.baselines import Baselines
+from scopebound_engine.session.drift.evidence import judge
+from scopebound_engine.session.state.seam import SessionState, Window
 from scopebound_engine.session.store import SessionRecord, Sessions
 from scopebound_engine.times import moment, timestamp
 

@@ -14,8 +14,13 @@ from typing import Final
 
 import structlog
 
-from scopebound_engine.bundle.fleet import Fleet, Proposal, WorkerReport
-from scopebound_engine.bundle.registry import ActivationKind, Actor, BundleVersion, Registry
+from scopebound_engine.bundle.registry.fleet import Fleet, Proposal, WorkerReport
+from scopebound_engine.bundle.registry.registry import (
+    ActivationKind,
+    Actor,
+    BundleVersion,
+    Registry,
+)
 from scopebound_engine.errors import ActivationError, BusyError, DatabaseUnavailableError
 
 log = structlog.get_logger()

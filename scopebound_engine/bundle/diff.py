@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal
 
 from scopebound_engine import strict_json
-from scopebound_engine.bundle import content
-from scopebound_engine.bundle.manifest import OPA_FILE, Manifest
+from scopebound_engine.bundle.format import content
+from scopebound_engine.bundle.format.manifest import OPA_FILE, Manifest
 from scopebound_engine.rego.source.normal import Definition, definitions, layout, package
 from scopebound_engine.rego.source.syntax import Module
 from scopebound_engine.rego.source.tokens import Source

@@ -13,14 +13,14 @@ from typing import Final, Literal
 
 import structlog
 
-from scopebound_engine.bundle import archive, gate
 from scopebound_engine.bundle.activation import Activator, Convergence
 from scopebound_engine.bundle.diff import Diff, compare
-from scopebound_engine.bundle.events import brief
-from scopebound_engine.bundle.history import History
-from scopebound_engine.bundle.keys import TrustedKeys
+from scopebound_engine.bundle.format import archive
+from scopebound_engine.bundle.gate import gate
 from scopebound_engine.bundle.lanes import Lanes
-from scopebound_engine.bundle.registry import (
+from scopebound_engine.bundle.registry.events import brief
+from scopebound_engine.bundle.registry.history import History
+from scopebound_engine.bundle.registry.registry import (
     ActivationKind,
     Actor,
     Admission,
@@ -29,6 +29,7 @@ from scopebound_engine.bundle.registry import (
     Registry,
 )
 from scopebound_engine.bundle.signature import VerifiedBundle, verify
+from scopebound_engine.bundle.trust.keys import TrustedKeys
 from scopebound_engine.errors import (
     ActivationError,
     BusyError,

@@ -17,12 +17,12 @@ from typing import Any
 import jwt
 
 from scopebound_engine import strict_json
-from scopebound_engine.bundle import archive, content
-from scopebound_engine.bundle.digest import digest
-from scopebound_engine.bundle.envelope import HASH, SIGNATURES, Envelope, refusal
-from scopebound_engine.bundle.keys import SigningKey, TrustedKey, TrustedKeys
-from scopebound_engine.bundle.manifest import Manifest
-from scopebound_engine.bundle.tar import printable
+from scopebound_engine.bundle.format import archive, content
+from scopebound_engine.bundle.format.digest import digest
+from scopebound_engine.bundle.format.envelope import HASH, SIGNATURES, Envelope, refusal
+from scopebound_engine.bundle.format.manifest import Manifest
+from scopebound_engine.bundle.format.tar import printable
+from scopebound_engine.bundle.trust.keys import SigningKey, TrustedKey, TrustedKeys
 from scopebound_engine.errors import Finding, InputError, SignatureError
 
 __all__ = ["SIGNATURES", "VerifiedBundle", "identity", "sign", "verify"]

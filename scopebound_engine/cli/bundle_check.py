@@ -9,10 +9,12 @@ from typing import Any
 
 import click
 
-from scopebound_engine.bundle import archive, gate, signature
-from scopebound_engine.bundle.envelope import SIGNATURES, Envelope
-from scopebound_engine.bundle.keys import TrustedKeys
-from scopebound_engine.bundle.manifest import Manifest
+from scopebound_engine.bundle import signature
+from scopebound_engine.bundle.format import archive
+from scopebound_engine.bundle.format.envelope import SIGNATURES, Envelope
+from scopebound_engine.bundle.format.manifest import Manifest
+from scopebound_engine.bundle.gate import gate
+from scopebound_engine.bundle.trust.keys import TrustedKeys
 from scopebound_engine.cli.bundle_files import FILE, THERE, read
 from scopebound_engine.cli.bundle_server import (
     Connect,

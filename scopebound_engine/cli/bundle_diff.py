@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import click
 
-from scopebound_engine.bundle import archive
 from scopebound_engine.bundle.diff import Diff, RuleChange, ValueChange, compare
+from scopebound_engine.bundle.format import archive
 from scopebound_engine.cli.bundle_files import built, read
 from scopebound_engine.cli.bundle_server import (
     Connect,

@@ -8,12 +8,13 @@ from typing import Final
 import click
 
 from scopebound_engine import whole_file
-from scopebound_engine.bundle import archive, signature
-from scopebound_engine.bundle.build import build
-from scopebound_engine.bundle.envelope import SIGNATURES
-from scopebound_engine.bundle.keys import SigningKey
-from scopebound_engine.bundle.manifest import FILE as MANIFEST
-from scopebound_engine.bundle.manifest import Manifest
+from scopebound_engine.bundle import signature
+from scopebound_engine.bundle.format import archive
+from scopebound_engine.bundle.format.build import build
+from scopebound_engine.bundle.format.envelope import SIGNATURES
+from scopebound_engine.bundle.format.manifest import FILE as MANIFEST
+from scopebound_engine.bundle.format.manifest import Manifest
+from scopebound_engine.bundle.trust.keys import SigningKey
 from scopebound_engine.cli.terminal import fields
 from scopebound_engine.errors import ConfigError
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from scopebound_engine.bundle import archive, content
-from scopebound_engine.bundle.keys import ALGORITHMS, PS256_MARK, SigningKey
-from scopebound_engine.bundle.manifest import Manifest
+from scopebound_engine.bundle.format import archive, content
+from scopebound_engine.bundle.format.manifest import Manifest
+from scopebound_engine.bundle.trust.keys import ALGORITHMS, PS256_MARK, SigningKey
 from scopebound_engine.cli.bundle_files import (
     ANY,
     FILE,

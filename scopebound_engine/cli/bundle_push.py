@@ -8,8 +8,10 @@ from urllib.parse import urlencode
 
 import click
 
-from scopebound_engine.bundle import archive, gate, signature
-from scopebound_engine.bundle.keys import SigningKey, TrustedKey, TrustedKeys
+from scopebound_engine.bundle import signature
+from scopebound_engine.bundle.format import archive
+from scopebound_engine.bundle.gate import gate
+from scopebound_engine.bundle.trust.keys import SigningKey, TrustedKey, TrustedKeys
 from scopebound_engine.cli.bundle_files import FILE, THERE, built, manifest_option, read, signed
 from scopebound_engine.cli.bundle_server import (
     BUNDLES,

@@ -15,9 +15,9 @@ from scopebound_engine.role.model import Role, is_uuid
 
 if TYPE_CHECKING:
     from scopebound_engine.role.store import RoleStore
-    from scopebound_engine.session.baselines import Baselines
-    from scopebound_engine.session.drift_simulation import Delay, Outcome
-    from scopebound_engine.session.fitting import RoleBaseline
+    from scopebound_engine.session.drift.baselines import Baselines
+    from scopebound_engine.session.drift.fitting import RoleBaseline
+    from scopebound_engine.session.drift.simulation import Delay, Outcome
 
 _SUFFIXES: Final = (".svg", ".png")
 
@@ -42,7 +42,7 @@ def fit(roles: tuple[str, ...], of_all: bool, as_json: bool) -> None:
     \b
     Example: scopebound-engine drift fit invoice-processor
     """
-    from scopebound_engine.session import fitting
+    from scopebound_engine.session.drift import fitting
 
     if bool(roles) == of_all:
         raise click.UsageError("name the roles, or say --all")
@@ -66,7 +66,7 @@ def show(role: str, as_json: bool) -> None:
 
     The sentences are reckoned for the thresholds of the shipped bundle.
     """
-    from scopebound_engine.session import fitting
+    from scopebound_engine.session.drift import fitting
 
     store, baselines = _stores()
     found = fitting.newest(baselines, _find(store, role))
@@ -105,7 +105,7 @@ def plot(file: Path, seed: int | None) -> None:
             'plots need matplotlib, which is not installed; it comes with the extra "plot": in a '
             "checkout `.venv/bin/pip install -e '.[plot]'`"
         ) from error
-    from scopebound_engine.session.drift_simulation import CONCENTRATIONS, SEED, World, simulate
+    from scopebound_engine.session.drift.simulation import CONCENTRATIONS, SEED, World, simulate
 
     seed = SEED if seed is None else seed
     draw([World(concentration, seed) for concentration in CONCENTRATIONS], file)
@@ -114,7 +114,7 @@ def plot(file: Path, seed: int | None) -> None:
 
 
 def _print_outcomes(outcomes: "Iterable[Outcome]") -> None:
-    from scopebound_engine.session.drift_simulation import CALLS, SESSIONS
+    from scopebound_engine.session.drift.simulation import CALLS, SESSIONS
 
     click.echo(f"{SESSIONS:,} sessions of {CALLS} calls that follow the baseline, and others:")
     rows = [("CONCENTRATION", "FITTED", "FALSE ALARMS", "RARE TOOLS ONLY", "ALL TOOLS ALIKE")]
@@ -162,7 +162,7 @@ def _find(roles: "RoleStore", reference: str) -> Role:
 def _stores() -> "tuple[RoleStore, Baselines]":
     from scopebound_engine.preparation import open_migrated
     from scopebound_engine.role.store import RoleStore
-    from scopebound_engine.session.baselines import Baselines
+    from scopebound_engine.session.drift.baselines import Baselines
 
     engine = open_migrated(from_env())
     return RoleStore(engine, time.time), Baselines(engine, time.time)

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scopebound_engine.errors import ConfigError
-from scopebound_engine.session.drift_course import SHIPPED
-from scopebound_engine.session.drift_simulation import Calls, World
+from scopebound_engine.session.drift.course import SHIPPED
+from scopebound_engine.session.drift.simulation import Calls, World
 
 _CALLS: Final = 100
 _USUAL_SESSIONS: Final = 40

@@ -12,8 +12,8 @@ from scopebound_engine.times import timestamp
 
 if TYPE_CHECKING:
     from scopebound_engine.access.api_keys import ApiKeyStore
-    from scopebound_engine.session.node_keys import NodeKeys
-    from scopebound_engine.session.published_keys import PublishedKey
+    from scopebound_engine.session.keys.node import NodeKeys
+    from scopebound_engine.session.keys.published import PublishedKey
 
 
 @click.group()
@@ -85,7 +85,7 @@ def rotate_jwt() -> None:
     more, and verifies until its last token has lapsed. Other nodes keep their own keys: run this on
     each, with the SCOPEBOUND_DATA_DIR of its server.
     """
-    from scopebound_engine.session.keys import LOOK_SECONDS
+    from scopebound_engine.session.keys.signing import LOOK_SECONDS
 
     made = _node_keys().rotate()
     click.echo(f"made {made.kid}; this node signs with it within {LOOK_SECONDS:.0f} s")
@@ -114,8 +114,8 @@ def _api_keys() -> "ApiKeyStore":
 
 def _node_keys() -> "NodeKeys":
     from scopebound_engine.preparation import open_migrated
-    from scopebound_engine.session.key_folder import KeyFolder
-    from scopebound_engine.session.node_keys import NodeKeys
+    from scopebound_engine.session.keys.folder import KeyFolder
+    from scopebound_engine.session.keys.node import NodeKeys
 
     config = from_env()
     return NodeKeys(open_migrated(config), KeyFolder(config.data_dir), time.time)

@@ -10,8 +10,8 @@ from typing import Final, NoReturn
 
 import click
 
-from scopebound_engine.bundle import content
-from scopebound_engine.bundle.archive import DATA
+from scopebound_engine.bundle.format import content
+from scopebound_engine.bundle.format.archive import DATA
 from scopebound_engine.errors import EngineError, Finding, FindingsError, InputError
 from scopebound_engine.rego.testing.runner import TestResult, run_tests
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from scopebound_engine.bundle import trust_folder
-from scopebound_engine.bundle.keys import TrustedKey, TrustedKeys
-from scopebound_engine.bundle.trusted_key import TIME_UNKNOWN
+from scopebound_engine.bundle.trust import folder as trust_folder
+from scopebound_engine.bundle.trust.keys import TrustedKey, TrustedKeys
+from scopebound_engine.bundle.trust.trusted_key import TIME_UNKNOWN
 from scopebound_engine.cli.terminal import printable
 from scopebound_engine.config import from_env
 from scopebound_engine.times import timestamp

@@ -7,8 +7,8 @@ so that going back is a matter of one reference, and the candidate of an activat
 import threading
 from dataclasses import dataclass
 
+from scopebound_engine.bundle.matchers import Matchers
 from scopebound_engine.bundle.signature import VerifiedBundle
-from scopebound_engine.decision.matchers import Matchers
 from scopebound_engine.rego.pool.evaluators import EvaluatorPool
 from scopebound_engine.rego.program import Program
 

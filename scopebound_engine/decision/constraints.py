@@ -7,8 +7,8 @@ patterns on the real strings, and calls unfit what the policy could not compare 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from scopebound_engine.decision.matching import Budget, compile_pattern
 from scopebound_engine.errors import InputError
+from scopebound_engine.matching.patterns import Budget, compile_pattern
 from scopebound_engine.strict_json import dumps
 
 

@@ -12,7 +12,7 @@ from scopebound_engine.decision.pdp import Decision, Judge
 from scopebound_engine.errors import NotFoundError
 from scopebound_engine.role.model import Role
 from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session.state import UNLIMITED, SessionFacts, SessionState, Standing
+from scopebound_engine.session.state.seam import UNLIMITED, SessionFacts, SessionState, Standing
 from scopebound_engine.session.store import SessionRecord
 
 

@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from scopebound_engine.decision.verdict import Verdict
-from scopebound_engine.session.state import Entry, SessionFacts, SessionState
+from scopebound_engine.session.state.seam import Entry, SessionFacts, SessionState
+from scopebound_engine.verdict import Verdict
 
 # The deny code that latches its session.
 DRIFT: Final = "BEHAVIORAL_DRIFT"

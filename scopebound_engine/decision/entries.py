@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scopebound_engine.decision.facts import Call, server_limit
-from scopebound_engine.session.state import Entry
+from scopebound_engine.session.state.seam import Entry
 from scopebound_engine.strict_json import dumps
 
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from scopebound_engine.bundle.matchers import EMPTY, Matchers
 from scopebound_engine.decision.constraints import judged
-from scopebound_engine.decision.matchers import EMPTY, Matchers
-from scopebound_engine.decision.matching import Budget
-from scopebound_engine.session.drift import Baseline, judge
-from scopebound_engine.session.state import SessionFacts, Window
+from scopebound_engine.matching.patterns import Budget
+from scopebound_engine.session.drift.evidence import Baseline, judge
+from scopebound_engine.session.state.seam import SessionFacts, Window
 
 _HOUR_MS: Final = 3_600_000
 _THURSDAY: Final = 3  # the weekday of 1970-01-01, Monday being 0

@@ -13,11 +13,11 @@ from typing import Final
 
 import structlog
 
-from scopebound_engine.bundle.fleet import Fleet, Proposal, WorkerReport
-from scopebound_engine.bundle.history import History
-from scopebound_engine.bundle.keys import TrustedKeys
-from scopebound_engine.bundle.registry import BundleVersion, Registry
+from scopebound_engine.bundle.registry.fleet import Fleet, Proposal, WorkerReport
+from scopebound_engine.bundle.registry.history import History
+from scopebound_engine.bundle.registry.registry import BundleVersion, Registry
 from scopebound_engine.bundle.signature import verify
+from scopebound_engine.bundle.trust.keys import TrustedKeys
 from scopebound_engine.decision.active import ActiveBundle, BundleRef, Loaded
 from scopebound_engine.decision.problems import Problems
 from scopebound_engine.decision.reports import Reports

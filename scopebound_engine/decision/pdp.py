@@ -13,12 +13,12 @@ from scopebound_engine.decision.denials import Denials, Latches
 from scopebound_engine.decision.entries import entry_of
 from scopebound_engine.decision.facts import Call
 from scopebound_engine.decision.slots import SessionSlots
-from scopebound_engine.decision.verdict import RetryGuidance, Severity, Verdict, Violation
 from scopebound_engine.errors import EvaluatorsClosedError, ScopeboundError, TokenError
-from scopebound_engine.session.drift import Baseline
-from scopebound_engine.session.state import REPEAT_US, Entry, SessionFacts, SessionState
+from scopebound_engine.session.drift.evidence import Baseline
+from scopebound_engine.session.state.seam import REPEAT_US, Entry, SessionFacts, SessionState
 from scopebound_engine.session.tokens import Tokens
 from scopebound_engine.strict_json import quote
+from scopebound_engine.verdict import RetryGuidance, Severity, Verdict, Violation
 
 EVALUATIONS_PER_SESSION: Final = 2
 # What is left for the state and the policy to those who waited for their turn.
@@ -99,7 +99,7 @@ class Bundles(Protocol):
 
 
 class Baselines(Protocol):
-    """Where the baselines are that sessions pinned; see `session/baselines.py`."""
+    """Where the baselines are that sessions pinned; see `session/drift/baselines.py`."""
 
     def get(self, baseline_id: int) -> Baseline:
         """The baseline of this id. Raises NotFoundError, DatabaseUnavailableError."""

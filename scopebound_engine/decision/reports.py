@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from scopebound_engine.bundle.fleet import Fleet, WorkerReport
+from scopebound_engine.bundle.registry.fleet import Fleet, WorkerReport
 from scopebound_engine.decision.active import ActiveBundle
 from scopebound_engine.decision.problems import Problems
 from scopebound_engine.errors import DatabaseUnavailableError

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from scopebound_engine.bundle.history import History
-from scopebound_engine.bundle.keys import TrustedKeys
-from scopebound_engine.bundle.registry import Registry
+from scopebound_engine.bundle.registry.history import History
+from scopebound_engine.bundle.registry.registry import Registry
+from scopebound_engine.bundle.trust.keys import TrustedKeys
 from scopebound_engine.decision.active import ActiveBundle
 from scopebound_engine.decision.problems import Problems
 from scopebound_engine.errors import ConfigError, NotFoundError

@@ -4,7 +4,7 @@ The Rego engine is a C++ library: a policy can make it loop, eat memory or crash
 fresh interpreter, by exec (to fork is unsafe in a threaded server), with an empty environment, a
 scratch folder, limits on memory, processor time and file size, and a deadline:
 
-    findings = run_in_child("scopebound_engine.bundle.inspection:inspect", modules, seconds=10)
+    findings = run_in_child("scopebound_engine.bundle.gate.inspection:inspect", modules, seconds=10)
 
 The job is a function of a module, given by name so that the parent need not load the engine. Its
 arguments and results are JSON, for a child whose memory may be corrupted must not be able to make

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from scopebound_engine.decision.anchoring import warnings_for
 from scopebound_engine.errors import InputError
+from scopebound_engine.matching.anchoring import warnings_for
 from scopebound_engine.role.model import Constraint, Role
 from scopebound_engine.strict_json import dumps
 

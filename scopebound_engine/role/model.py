@@ -21,8 +21,8 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from scopebound_engine.decision.matching import compile_pattern
 from scopebound_engine.errors import InputError
+from scopebound_engine.matching.patterns import compile_pattern
 from scopebound_engine.parsing import parse
 from scopebound_engine.role import schema
 from scopebound_engine.strict_json import dumps, type_name

@@ -37,7 +37,7 @@ KEPT_AFTER_EXPIRY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """A session as it is stored. `claims` are those of its token; `latched_at`: see drift.py."""
+    """A session as it is stored. `claims` are those of its token; `latched_at`: see `drift/`."""
 
     id: str
     role_id: str

@@ -4,9 +4,9 @@ from typing import Final
 
 from scopebound_engine.housekeeping import Job
 from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session.baselines import Baselines
-from scopebound_engine.session.fitting import fit_all
-from scopebound_engine.session.state import SessionState
+from scopebound_engine.session.drift.baselines import Baselines
+from scopebound_engine.session.drift.fitting import fit_all
+from scopebound_engine.session.state.seam import SessionState
 from scopebound_engine.session.store import Sessions
 
 _END_SECONDS: Final = 30.0

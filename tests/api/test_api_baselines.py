@@ -16,9 +16,9 @@ from scopebound_engine.api import problems
 from scopebound_engine.api.baselines import BaselineItem
 from scopebound_engine.api.examples import baselines as examples
 from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session.baselines import Baselines
-from scopebound_engine.session.drift import Baseline
-from scopebound_engine.session.drift_words import notices, waiting
+from scopebound_engine.session.drift.baselines import Baselines
+from scopebound_engine.session.drift.evidence import Baseline
+from scopebound_engine.session.drift.words import notices, waiting
 from tests.description import assert_valid, schema_of
 from tests.ended import store_ended
 from tests.roles import ROLE_ID, store_role

@@ -22,11 +22,11 @@ from bundle_api import (
 from sqlalchemy import update
 
 from scopebound_engine.api.bundles import MOST_BYTES
-from scopebound_engine.bundle import archive
-from scopebound_engine.bundle.events import MOST_FINDINGS
-from scopebound_engine.bundle.fleet import Fleet, WorkerReport
-from scopebound_engine.bundle.keys import SigningKey
+from scopebound_engine.bundle.format import archive
 from scopebound_engine.bundle.lanes import Lanes
+from scopebound_engine.bundle.registry.events import MOST_FINDINGS
+from scopebound_engine.bundle.registry.fleet import Fleet, WorkerReport
+from scopebound_engine.bundle.trust.keys import SigningKey
 from scopebound_engine.database.engine import open_database, transaction
 from scopebound_engine.database.schema import bundles
 from scopebound_engine.errors import DatabaseUnavailableError

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from bundle_api import NOBODY, ROOT, BundleApi, on_database, problem
 
-from scopebound_engine.bundle import archive
+from scopebound_engine.bundle.format import archive
 from tests.bundles import MARKED
 from tests.description import assert_valid, schema_of
 

@@ -19,7 +19,7 @@ from scopebound_engine.decision.active import Loaded
 from scopebound_engine.decision.pdp import DecisionPoint
 from scopebound_engine.errors import StateUnavailableError
 from scopebound_engine.preparation import prepare
-from scopebound_engine.session.state import Entry, SessionFacts, Window
+from scopebound_engine.session.state.seam import Entry, SessionFacts, Window
 from scopebound_engine.wiring import Services, build_services
 from tests.postgres import Databases
 from tests.servers import API_KEY, make_prepared

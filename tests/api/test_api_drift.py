@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from scopebound_engine.session.drift import Baseline
-from scopebound_engine.session.drift_course import course, denied_at
-from scopebound_engine.session.fitting import fit
+from scopebound_engine.session.drift.course import course, denied_at
+from scopebound_engine.session.drift.evidence import Baseline
+from scopebound_engine.session.drift.fitting import fit
 from tests.api.clocked import Agent, Service
 
 TOOLS = ("read", "list", "mail", "purge")

@@ -13,7 +13,7 @@ import falcon.testing
 import pytest
 
 from scopebound_engine.api.app import create_app
-from scopebound_engine.bundle.fleet import WorkerReport
+from scopebound_engine.bundle.registry.fleet import WorkerReport
 from scopebound_engine.config import Config
 from scopebound_engine.preparation import prepare
 from scopebound_engine.wiring import Services, build_services

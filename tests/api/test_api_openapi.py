@@ -22,9 +22,9 @@ from scopebound_engine.api.examples.api_keys import API_KEY_ID
 from scopebound_engine.api.examples.roles import ROLE, ROLE_ID
 from scopebound_engine.api.examples.sessions import SESSION_ID
 from scopebound_engine.api.operations import OPERATIONS
-from scopebound_engine.bundle.keys import TrustedKeys
-from scopebound_engine.bundle.registry import Actor, Registry
+from scopebound_engine.bundle.registry.registry import Actor, Registry
 from scopebound_engine.bundle.signature import verify
+from scopebound_engine.bundle.trust.keys import TrustedKeys
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import open_database
 from scopebound_engine.parsing import parse

@@ -18,7 +18,7 @@ from scopebound_engine.api import problems
 from scopebound_engine.api.provision import Provision
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import migrate, open_database
-from scopebound_engine.session.state_sqlite import SqliteState
+from scopebound_engine.session.state.sqlite import SqliteState
 from tests.provisioning import PLENTY, make_provisioner
 from tests.roles import ROLE_ID, store_role
 from tests.signing import tokens

@@ -7,7 +7,7 @@ import pytest
 from falcon.testing import Result
 
 from scopebound_engine.api.ratelimits import fields
-from scopebound_engine.session.state import UNLIMITED, Entry, SessionFacts, Window
+from scopebound_engine.session.state.seam import UNLIMITED, Entry, SessionFacts, Window
 from tests.api.clocked import Agent, Service
 
 ENTRY = Entry("s", "r", 30, 500)

@@ -21,7 +21,7 @@ from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.role.model import RoleFields, parse
 from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session.state_sqlite import SqliteState
+from scopebound_engine.session.state.sqlite import SqliteState
 from scopebound_engine.session.store import Sessions
 from tests.provisioning import make_provisioner
 

@@ -28,7 +28,7 @@ from scopebound_engine.api.app import create_app
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import open_database
 from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session.baselines import Baselines
+from scopebound_engine.session.drift.baselines import Baselines
 from scopebound_engine.session.store import Sessions
 from scopebound_engine.wiring import build_services
 from tests.description import DOCUMENT

@@ -8,9 +8,9 @@ from typing import Any
 
 import jwt
 
-from scopebound_engine.bundle import archive
-from scopebound_engine.bundle.keys import SigningKey, TrustedKey, TrustedKeys
+from scopebound_engine.bundle.format import archive
 from scopebound_engine.bundle.signature import SIGNATURES, sign
+from scopebound_engine.bundle.trust.keys import SigningKey, TrustedKey, TrustedKeys
 
 END = bytes(1024)
 KEY = SigningKey.generate("es256")

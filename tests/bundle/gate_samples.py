@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterable
 from types import MappingProxyType
 
-from scopebound_engine.bundle import gate
-from scopebound_engine.bundle.build import build
-from scopebound_engine.bundle.inspection import can_run
-from scopebound_engine.bundle.manifest import Manifest
+from scopebound_engine.bundle.format.build import build
+from scopebound_engine.bundle.format.manifest import Manifest
+from scopebound_engine.bundle.gate import gate
+from scopebound_engine.bundle.gate.inspection import can_run
 from scopebound_engine.bundle.signature import VerifiedBundle
 from scopebound_engine.config import SHIPPED
 from scopebound_engine.errors import CompileError, Finding

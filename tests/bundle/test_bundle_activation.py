@@ -12,8 +12,8 @@ from bundle_samples import KEY, files, manifest, signed, trust
 from sqlalchemy import Engine
 
 from scopebound_engine.bundle.activation import Activator, Patience
-from scopebound_engine.bundle.fleet import Fleet, WorkerReport
-from scopebound_engine.bundle.registry import Actor, BundleVersion, Registry
+from scopebound_engine.bundle.registry.fleet import Fleet, WorkerReport
+from scopebound_engine.bundle.registry.registry import Actor, BundleVersion, Registry
 from scopebound_engine.bundle.signature import verify
 from scopebound_engine.errors import ActivationError, BusyError, ConflictError, NotFoundError
 

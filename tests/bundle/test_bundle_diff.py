@@ -12,9 +12,9 @@ import regorus
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from scopebound_engine.bundle import archive
-from scopebound_engine.bundle.build import build
 from scopebound_engine.bundle.diff import Diff, RuleChange, ValueChange, compare
+from scopebound_engine.bundle.format import archive
+from scopebound_engine.bundle.format.build import build
 from scopebound_engine.errors import BundleError, ManifestError
 from scopebound_engine.rego.source.tokens import Source, Token
 from tests.bundle.bundle_samples import files, manifest

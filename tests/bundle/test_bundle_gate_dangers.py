@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from scopebound_engine.bundle import gate
+from scopebound_engine.bundle.gate import gate
 from scopebound_engine.bundle.signature import VerifiedBundle
 from scopebound_engine.errors import Finding
 from tests.bundle.gate_samples import added, bundle, changed

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scopebound_engine.bundle import gate
-from scopebound_engine.bundle.build import build
+from scopebound_engine.bundle.format.build import build
+from scopebound_engine.bundle.gate import gate
 from scopebound_engine.config import SHIPPED
 from scopebound_engine.errors import Finding
 from tests.bundle.gate_samples import NEXT, added, bundle, inspected, shipped_files, verified

@@ -11,8 +11,14 @@ from bundle_samples import KEY, files, manifest, signed, trust
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import IntegrityError
 
-from scopebound_engine.bundle import events
-from scopebound_engine.bundle.registry import RETAINED, Actor, BundleVersion, Event, Registry
+from scopebound_engine.bundle.registry import events
+from scopebound_engine.bundle.registry.registry import (
+    RETAINED,
+    Actor,
+    BundleVersion,
+    Event,
+    Registry,
+)
 from scopebound_engine.bundle.signature import VerifiedBundle, verify
 from scopebound_engine.database.engine import open_database, reading, transaction
 from scopebound_engine.database.schema import activations, bundles

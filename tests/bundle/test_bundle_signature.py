@@ -30,8 +30,7 @@ from bundle_samples import (
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from scopebound_engine.bundle import archive
-from scopebound_engine.bundle.keys import ALGORITHMS, SigningKey, TrustedKeys
+from scopebound_engine.bundle.format import archive
 from scopebound_engine.bundle.signature import (
     SIGNATURES,
     VerifiedBundle,
@@ -39,7 +38,8 @@ from scopebound_engine.bundle.signature import (
     sign,
     verify,
 )
-from scopebound_engine.bundle.trusted_key import TIME_UNKNOWN
+from scopebound_engine.bundle.trust.keys import ALGORITHMS, SigningKey, TrustedKeys
+from scopebound_engine.bundle.trust.trusted_key import TIME_UNKNOWN
 from scopebound_engine.errors import BundleError, Finding, ManifestError, SignatureError
 
 OTHER = SigningKey.generate("es256")

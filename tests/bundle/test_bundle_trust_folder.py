@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from bundle_samples import b64
 
-from scopebound_engine.bundle import trust_folder
-from scopebound_engine.bundle.keys import SigningKey, TrustedKeys
+from scopebound_engine.bundle.trust import folder as trust_folder
+from scopebound_engine.bundle.trust.keys import SigningKey, TrustedKeys
 from scopebound_engine.errors import ConfigError, NotFoundError
 
 KEY = SigningKey.generate("es256")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scopebound_engine.bundle.gate import GATE
-from scopebound_engine.bundle.keys import TrustedKeys
+from scopebound_engine.bundle.gate.gate import GATE
+from scopebound_engine.bundle.trust.keys import TrustedKeys
 from scopebound_engine.config import SHIPPED
 from tests.cli.bundle_commands import MANIFEST, done, failed, refused, run
 from tests.policies import with_rule

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scopebound_engine.bundle import archive
-from scopebound_engine.bundle.build import build
+from scopebound_engine.bundle.format import archive
+from scopebound_engine.bundle.format.build import build
 from tests.cli.answering import Answering
 from tests.cli.bundle_commands import active, done, failed, refused, run
 from tests.servers import RunningServer

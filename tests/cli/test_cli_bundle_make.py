@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scopebound_engine.bundle import archive
-from scopebound_engine.bundle.keys import TrustedKeys
+from scopebound_engine.bundle.format import archive
 from scopebound_engine.bundle.signature import SIGNATURES, verify
+from scopebound_engine.bundle.trust.keys import TrustedKeys
 from tests.cli.bundle_commands import MANIFEST, done, failed, refused, run
 
 # keygen

@@ -17,7 +17,7 @@ from scopebound_engine.errors import ConfigError, NotFoundError
 from scopebound_engine.parsing import parse
 from scopebound_engine.role.model import Role, RoleFields
 from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session.baselines import Baselines
+from scopebound_engine.session.drift.baselines import Baselines
 from tests.ended import store_ended
 from tests.servers import environment
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from scopebound_engine.bundle.keys import SigningKey
+from scopebound_engine.bundle.trust.keys import SigningKey
 from scopebound_engine.cli.trust import trust
 from scopebound_engine.errors import ConfigError, NotFoundError
 from tests.servers import environment

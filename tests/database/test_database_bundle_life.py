@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, insert, text
 from sqlalchemy.exc import IntegrityError
 
-from scopebound_engine.bundle.registry import Actor, Registry
+from scopebound_engine.bundle.registry.registry import Actor, Registry
 from scopebound_engine.database.engine import migrate, open_database, reading, transaction
 from scopebound_engine.database.schema import bundles, metadata
 from scopebound_engine.times import moment

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from scopebound_engine.errors import NotFoundError
-from scopebound_engine.session.drift import Baseline
-from scopebound_engine.session.state import UNLIMITED, Entry, SessionFacts
+from scopebound_engine.session.drift.evidence import Baseline
+from scopebound_engine.session.state.seam import UNLIMITED, Entry, SessionFacts
 
 
 class State:

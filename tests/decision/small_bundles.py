@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from scopebound_engine.bundle import archive
-from scopebound_engine.bundle.fleet import Fleet, WorkerReport
-from scopebound_engine.bundle.history import History
-from scopebound_engine.bundle.keys import SigningKey, TrustedKeys
-from scopebound_engine.bundle.registry import Actor, BundleVersion, Registry
+from scopebound_engine.bundle.format import archive
+from scopebound_engine.bundle.registry.fleet import Fleet, WorkerReport
+from scopebound_engine.bundle.registry.history import History
+from scopebound_engine.bundle.registry.registry import Actor, BundleVersion, Registry
 from scopebound_engine.bundle.signature import SIGNATURES, VerifiedBundle, sign, verify
+from scopebound_engine.bundle.trust.keys import SigningKey, TrustedKeys
 from scopebound_engine.decision.active import ActiveBundle, Loaded
 from scopebound_engine.decision.follower import Follower
 from tests.bundle.bundle_samples import trust

@@ -13,20 +13,20 @@ import jsonschema
 import pytest
 from sqlalchemy import Engine
 
+from scopebound_engine.bundle.matchers import EMPTY
 from scopebound_engine.decision.active import ActiveBundle, BundleRef, Loaded
 from scopebound_engine.decision.delegation import Child, Delegations
-from scopebound_engine.decision.matchers import EMPTY
 from scopebound_engine.decision.pdp import Decision, Judge
-from scopebound_engine.decision.verdict import ALLOW, Verdict, Violation
 from scopebound_engine.errors import EvaluationError, EvaluatorsClosedError
 from scopebound_engine.role.inheritance import effective
 from scopebound_engine.role.model import Role
 from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session.baselines import Baselines
 from scopebound_engine.session.claims import claims_of
-from scopebound_engine.session.state import Entry, SessionState
+from scopebound_engine.session.drift.baselines import Baselines
+from scopebound_engine.session.state.seam import Entry, SessionState
 from scopebound_engine.session.store import SessionRecord
 from scopebound_engine.times import moment
+from scopebound_engine.verdict import ALLOW, Verdict, Violation
 from tests.bundles import bundle_files, packed
 from tests.decision.small_bundles import KEY, verified
 from tests.ended import store_ended

@@ -7,9 +7,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from scopebound_engine.decision.denials import DRIFT, Denials
-from scopebound_engine.decision.verdict import Verdict, Violation
 from scopebound_engine.errors import DatabaseUnavailableError, StateUnavailableError
-from scopebound_engine.session.state import UNLIMITED, Entry, SessionFacts
+from scopebound_engine.session.state.seam import UNLIMITED, Entry, SessionFacts
+from scopebound_engine.verdict import Verdict, Violation
 from tests.decision.sessions import Latches, State
 
 ENTRY = Entry("s", "r", 0, 0, slot=2, slots=4)

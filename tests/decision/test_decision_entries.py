@@ -8,7 +8,7 @@ import pytest
 from scopebound_engine import strict_json
 from scopebound_engine.decision.entries import entry_of
 from scopebound_engine.decision.facts import Call
-from scopebound_engine.session.state import Entry
+from scopebound_engine.session.state.seam import Entry
 
 CLAIMS: dict[str, Any] = {
     "jti": "s",

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scopebound_engine import strict_json
-from scopebound_engine.bundle.matcher_specs import MatcherSpec
+from scopebound_engine.bundle.format.matcher_specs import MatcherSpec
+from scopebound_engine.bundle.matchers import Matchers
 from scopebound_engine.decision.facts import Call, build
-from scopebound_engine.decision.matchers import Matchers
-from scopebound_engine.decision.matching import MAX_MATCHING_STEPS
-from scopebound_engine.session.drift import Baseline, log_evidence
-from scopebound_engine.session.state import SessionFacts, Window
+from scopebound_engine.matching.patterns import MAX_MATCHING_STEPS
+from scopebound_engine.session.drift.evidence import Baseline, log_evidence
+from scopebound_engine.session.state.seam import SessionFacts, Window
 
 SESSION = SessionFacts(
     minute=Window(limit=30, granted=True, remaining=29, retry_after_seconds=0),

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, delete, update
 
-from scopebound_engine.bundle.keys import SigningKey
-from scopebound_engine.bundle.registry import BundleVersion
+from scopebound_engine.bundle.registry.registry import BundleVersion
+from scopebound_engine.bundle.trust.keys import SigningKey
 from scopebound_engine.database.engine import migrate, open_database, transaction
 from scopebound_engine.database.schema import activations, bundles
 from scopebound_engine.errors import EvaluationError

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from scopebound_engine.bundle.matchers import EMPTY
 from scopebound_engine.decision.active import ActiveBundle, BundleRef, Loaded
 from scopebound_engine.decision.facts import Call
-from scopebound_engine.decision.matchers import EMPTY
 from scopebound_engine.decision.pdp import (
     Decision,
     DecisionPoint,
@@ -16,10 +16,10 @@ from scopebound_engine.decision.pdp import (
     policy_error,
     request_invalid,
 )
-from scopebound_engine.decision.verdict import Verdict, Violation
 from scopebound_engine.errors import EvaluationError, StateUnavailableError
-from scopebound_engine.session.drift import Baseline
-from scopebound_engine.session.state import UNLIMITED, Entry, SessionFacts
+from scopebound_engine.session.drift.evidence import Baseline
+from scopebound_engine.session.state.seam import UNLIMITED, Entry, SessionFacts
+from scopebound_engine.verdict import Verdict, Violation
 from tests.decision.sessions import Baselines, Latches, State
 from tests.decision.small_bundles import packed, verified
 from tests.session.hostile_tokens import Forger

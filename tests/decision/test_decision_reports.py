@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Engine
 
-from scopebound_engine.bundle.fleet import Fleet, WorkerReport
+from scopebound_engine.bundle.registry.fleet import Fleet, WorkerReport
 from scopebound_engine.decision.active import ActiveBundle, BundleRef
 from scopebound_engine.decision.problems import Problems
 from scopebound_engine.decision.reports import REPORT_SECONDS, Reports

@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 
 from scopebound_engine import strict_json
-from scopebound_engine.bundle import archive
-from scopebound_engine.bundle.build import build as build_bundle
-from scopebound_engine.bundle.keys import SigningKey, TrustedKey, TrustedKeys
+from scopebound_engine.bundle.format import archive
+from scopebound_engine.bundle.format.build import build as build_bundle
 from scopebound_engine.bundle.signature import SIGNATURES, sign, verify
+from scopebound_engine.bundle.trust.keys import SigningKey, TrustedKey, TrustedKeys
 from scopebound_engine.config import SHIPPED
 from scopebound_engine.decision.active import ActiveBundle, BundleRef
 from scopebound_engine.decision.facts import Call, build
-from scopebound_engine.decision.verdict import Verdict
 from scopebound_engine.parsing import parse
 from scopebound_engine.role.inheritance import effective
 from scopebound_engine.role.model import Role, RoleFields
 from scopebound_engine.session.claims import claims_of
-from scopebound_engine.session.state import UNLIMITED, SessionFacts, Window
+from scopebound_engine.session.state.seam import UNLIMITED, SessionFacts, Window
+from scopebound_engine.verdict import Verdict
 
 MONDAY_NOON = datetime(2026, 4, 27, 12, tzinfo=UTC)
 WEDNESDAY_NOON = "2026-04-29T12:00:00Z"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scopebound_engine.bundle.history import History
-from scopebound_engine.bundle.keys import TrustedKeys
+from scopebound_engine.bundle.registry.history import History
+from scopebound_engine.bundle.trust.keys import TrustedKeys
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.decision.problems import Problems
 from scopebound_engine.decision.watch import AUDIT_SECONDS, TRUST_SECONDS, Watch

@@ -22,10 +22,10 @@ from scopebound_engine.database.schema import baselines
 from scopebound_engine.decision.active import Loaded
 from scopebound_engine.decision.follower import Follower
 from scopebound_engine.decision.pdp import DecisionPoint
-from scopebound_engine.decision.verdict import Verdict
 from scopebound_engine.rego.pool.evaluators import EvaluatorPool
-from scopebound_engine.session.drift import Baseline
+from scopebound_engine.session.drift.evidence import Baseline
 from scopebound_engine.times import moment
+from scopebound_engine.verdict import Verdict
 from scopebound_engine.wiring import Services, build_services
 from tests.differential.oracle import PRECEDENCE, Habit, Situation, codes
 from tests.servers import API_KEY, make_prepared

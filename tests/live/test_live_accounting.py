@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from scopebound_engine.session.state import Entry, SessionState
-from scopebound_engine.session.state_postgres import PostgresState
-from scopebound_engine.session.state_sqlite import SqliteState
+from scopebound_engine.session.state.postgres import PostgresState
+from scopebound_engine.session.state.seam import Entry, SessionState
+from scopebound_engine.session.state.sqlite import SqliteState
 from tests.accounting import HOUR, MINUTE, Answered, Limit, overdrawn, refused_in_vain
 from tests.bundles import MARKED, MARKED_CODE, make_bundle, server_key, upload
 from tests.clocks import step, steppable

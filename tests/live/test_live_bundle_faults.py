@@ -23,8 +23,8 @@ from typing import Any
 import httpx
 import pytest
 
-from scopebound_engine.bundle.keys import TrustedKeys
 from scopebound_engine.bundle.signature import verify
+from scopebound_engine.bundle.trust.keys import TrustedKeys
 from tests.bundles import MARKED, make_bundle, quick_policies, server_key
 from tests.postgres import PostgresServer
 from tests.processes import children, command, descendants, wait_until_gone

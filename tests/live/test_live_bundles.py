@@ -17,8 +17,8 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from scopebound_engine.bundle import archive
-from scopebound_engine.bundle.events import MOST_FINDINGS
+from scopebound_engine.bundle.format import archive
+from scopebound_engine.bundle.registry.events import MOST_FINDINGS
 from scopebound_engine.config import SHIPPED
 from scopebound_engine.database.engine import open_database
 from scopebound_engine.database.schema import bundles

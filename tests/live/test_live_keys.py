@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scopebound_engine.session.keys import LOOK_SECONDS
+from scopebound_engine.session.keys.signing import LOOK_SECONDS
 from tests.postgres import Databases
 from tests.processes import children, command
 from tests.servers import RunningServer, environment, serving

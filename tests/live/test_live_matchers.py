@@ -9,9 +9,9 @@ import falcon.testing
 import pytest
 
 from scopebound_engine.api.app import create_app
-from scopebound_engine.bundle import gate
-from scopebound_engine.bundle.build import build
-from scopebound_engine.bundle.manifest import Manifest
+from scopebound_engine.bundle.format.build import build
+from scopebound_engine.bundle.format.manifest import Manifest
+from scopebound_engine.bundle.gate import gate
 from scopebound_engine.bundle.signature import VerifiedBundle
 from scopebound_engine.config import SHIPPED, Config
 from scopebound_engine.preparation import prepare

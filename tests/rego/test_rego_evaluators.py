@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from scopebound_engine.decision.verdict import ALLOW, Verdict, Violation
 from scopebound_engine.errors import (
     CompileError,
     EngineError,
@@ -18,6 +17,7 @@ from scopebound_engine.errors import (
 )
 from scopebound_engine.rego.pool.evaluators import EvaluatorPool
 from scopebound_engine.rego.program import Program
+from scopebound_engine.verdict import ALLOW, Verdict, Violation
 from tests.processes import descendants, wait_until_gone
 from tests.rego.pools import (
     LOOP,

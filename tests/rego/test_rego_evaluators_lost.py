@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from scopebound_engine.decision.verdict import ALLOW
 from scopebound_engine.errors import (
     EvaluationError,
     EvaluatorCrashedError,
@@ -18,6 +17,7 @@ from scopebound_engine.errors import (
     OverloadError,
 )
 from scopebound_engine.rego.pool.evaluators import EvaluatorPool
+from scopebound_engine.verdict import ALLOW
 from tests.processes import children, descendants, wait_until_gone
 from tests.rego.pools import (
     CRASH,

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from scopebound_engine.decision.verdict import ALLOW, Verdict, Violation
 from scopebound_engine.errors import EvaluationError
 from scopebound_engine.rego.pool import wire
 from scopebound_engine.rego.pool.replies import MAX_REASON, read_verdict
+from scopebound_engine.verdict import ALLOW, Verdict, Violation
 
 CODES = {"SCOPE_VIOLATION": "critical", "RATE_LIMIT_EXCEEDED": "medium"}
 SCOPE: dict[str, Any] = {

@@ -143,7 +143,7 @@ def test_no_tests_are_no_results() -> None:
 def test_the_engine_is_not_loaded_into_this_process() -> None:
     import subprocess
 
-    code = "import scopebound_engine.bundle.gate, sys; sys.exit('regopy' in sys.modules)"
+    code = "import scopebound_engine.bundle.gate.gate, sys; sys.exit('regopy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

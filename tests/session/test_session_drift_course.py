@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scopebound_engine.config import SHIPPED as SHIPPED_FILES
-from scopebound_engine.session.drift import Baseline, log_evidence
-from scopebound_engine.session.drift_course import SHIPPED, Thresholds, course, denied_at
-from scopebound_engine.session.drift_fit import MIN_SESSIONS
+from scopebound_engine.session.drift.course import SHIPPED, Thresholds, course, denied_at
+from scopebound_engine.session.drift.evidence import Baseline, log_evidence
+from scopebound_engine.session.drift.likelihood import MIN_SESSIONS
 
 NAMES = ("a", "b", "c", "others")
 

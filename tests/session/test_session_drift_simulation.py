@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from scopebound_engine.session.drift import log_evidence
-from scopebound_engine.session.drift_course import SHIPPED, denied_at
-from scopebound_engine.session.drift_fit import MIN_SESSIONS
-from scopebound_engine.session.drift_simulation import (
+from scopebound_engine.session.drift.course import SHIPPED, denied_at
+from scopebound_engine.session.drift.evidence import log_evidence
+from scopebound_engine.session.drift.likelihood import MIN_SESSIONS
+from scopebound_engine.session.drift.simulation import (
     CALLS,
     CONCENTRATIONS,
     SEED,

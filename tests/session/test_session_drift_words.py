@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from scopebound_engine.session.drift import Baseline, log_evidence
-from scopebound_engine.session.drift_simulation import World
-from scopebound_engine.session.drift_words import HORIZON, notices, waiting
+from scopebound_engine.session.drift.evidence import Baseline, log_evidence
+from scopebound_engine.session.drift.simulation import World
+from scopebound_engine.session.drift.words import HORIZON, notices, waiting
 
 ENOUGH = math.log(1_000)
 USUAL = Baseline(("read", "mail", "export"), (0.8, 0.15, 0.03, 0.02), 30.0, 50, 5_000)

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, insert, update
 from scopebound_engine.database.engine import transaction
 from scopebound_engine.database.schema import activations, bundles, roles
 from scopebound_engine.errors import StateUnavailableError
-from scopebound_engine.session.buckets import (
+from scopebound_engine.session.state.buckets import (
     HOUR_US,
     MINUTE_US,
     UNLIMITED,
@@ -21,9 +21,9 @@ from scopebound_engine.session.buckets import (
     refilled,
     window,
 )
-from scopebound_engine.session.state import Entry, SessionState
-from scopebound_engine.session.state_postgres import PostgresState
-from scopebound_engine.session.state_sqlite import SqliteState
+from scopebound_engine.session.state.postgres import PostgresState
+from scopebound_engine.session.state.seam import Entry, SessionState
+from scopebound_engine.session.state.sqlite import SqliteState
 from tests.roles import ROLE_ID, store_role
 from tests.sessions import store_session
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Engine
 
-from scopebound_engine.session.state import (
+from scopebound_engine.session.state.seam import (
     CALL_IDS_PER_SESSION,
     Entry,
     SessionFacts,

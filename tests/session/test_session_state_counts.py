@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from scopebound_engine.errors import StateUnavailableError
-from scopebound_engine.session.state import Entry, SessionState
+from scopebound_engine.session.state.seam import Entry, SessionState
 from tests.roles import ROLE_ID, store_role
 from tests.sessions import StateClock, store_session
 

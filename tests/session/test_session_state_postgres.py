@@ -9,8 +9,8 @@ import pytest
 
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.errors import ConfigError, StateUnavailableError
-from scopebound_engine.session.state import Entry
-from scopebound_engine.session.state_postgres import PostgresState
+from scopebound_engine.session.state.postgres import PostgresState
+from scopebound_engine.session.state.seam import Entry
 from tests.postgres import PostgresServer
 from tests.roles import ROLE_ID, store_role
 from tests.sessions import VOLATILE_TABLES, store_session

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Engine
 
-from scopebound_engine.session.state import UNLIMITED, Entry, SessionState, Window
+from scopebound_engine.session.state.seam import UNLIMITED, Entry, SessionState, Window
 from tests.roles import ROLE_ID, store_role
 from tests.sessions import StateClock, execute_on, store_session
 

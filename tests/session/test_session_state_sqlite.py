@@ -13,9 +13,9 @@ import pytest
 
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.errors import StateUnavailableError
-from scopebound_engine.session.state import Entry, Window
-from scopebound_engine.session.state_file import boot_id, microseconds_since_boot
-from scopebound_engine.session.state_sqlite import SqliteState
+from scopebound_engine.session.state.seam import Entry, Window
+from scopebound_engine.session.state.sqlite import SqliteState
+from scopebound_engine.session.state.sqlite_file import boot_id, microseconds_since_boot
 from tests.roles import ROLE_ID, store_role
 from tests.sessions import store_session
 
@@ -141,8 +141,8 @@ def test_a_process_killed_in_mid_call_leaves_the_others_working(tmp_path: Path) 
     state.open("s", 10**6, 0, LATER)
     loop = (
         "import sys; from pathlib import Path\n"
-        "from scopebound_engine.session.state import Entry\n"
-        "from scopebound_engine.session.state_sqlite import SqliteState\n"
+        "from scopebound_engine.session.state.seam import Entry\n"
+        "from scopebound_engine.session.state.sqlite import SqliteState\n"
         "state = SqliteState(Path(sys.argv[1]))\n"
         "while True: state.enter(Entry('s', sys.argv[2], 10**6, 0)); print(flush=True)"
     )

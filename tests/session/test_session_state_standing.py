@@ -9,7 +9,7 @@ from sqlalchemy import Engine, delete, insert, update
 
 from scopebound_engine.database.engine import transaction
 from scopebound_engine.database.schema import baselines, roles, sessions
-from scopebound_engine.session.state import UNLIMITED, Entry, SessionState, Window
+from scopebound_engine.session.state.seam import UNLIMITED, Entry, SessionState, Window
 from scopebound_engine.session.store import Sessions
 from scopebound_engine.times import moment
 from tests.roles import ROLE_ID, store_role

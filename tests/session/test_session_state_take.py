@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scopebound_engine.session.buckets import Window
-from scopebound_engine.session.state import SessionState
+from scopebound_engine.session.state.buckets import Window
+from scopebound_engine.session.state.seam import SessionState
 from tests.sessions import StateClock, execute_on
 
 BUCKET = "provision key role"

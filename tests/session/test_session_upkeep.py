@@ -8,9 +8,9 @@ from sqlalchemy import Engine
 from scopebound_engine.role.model import RoleFields
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session import upkeep
-from scopebound_engine.session.baselines import Baselines
-from scopebound_engine.session.drift_fit import MIN_SESSIONS
-from scopebound_engine.session.state import Entry, SessionState
+from scopebound_engine.session.drift.baselines import Baselines
+from scopebound_engine.session.drift.likelihood import MIN_SESSIONS
+from scopebound_engine.session.state.seam import Entry, SessionState
 from scopebound_engine.session.store import Sessions
 from scopebound_engine.times import moment
 from tests.sessions import store_session

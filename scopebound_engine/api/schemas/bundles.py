@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 from scopebound_engine.api.schemas.problems import Finding
 from scopebound_engine.api.schemas.values import EXACT, Timestamp, Uuid
 from scopebound_engine.bundle.diff import Kind
-from scopebound_engine.bundle.events import EventKind
+from scopebound_engine.bundle.registry.events import EventKind
 
 Checksum = Annotated[str, Field(description="SHA-256 of the tar.gz as received, in hexadecimal.")]
 Identity = Annotated[

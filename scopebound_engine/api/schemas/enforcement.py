@@ -14,8 +14,8 @@ from typing_extensions import TypedDict
 
 from scopebound_engine.api.schemas.problems import Problem
 from scopebound_engine.api.schemas.values import EXACT, Timestamp, Uuid
-from scopebound_engine.decision.verdict import RetryGuidance, Severity
 from scopebound_engine.role.schema import WITHOUT_CONTROLS
+from scopebound_engine.verdict import RetryGuidance, Severity
 
 _ONE_OF_TWO: Final[JsonDict] = {
     "oneOf": [{"required": ["call_args"]}, {"required": ["arguments"]}],

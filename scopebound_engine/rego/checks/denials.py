@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from scopebound_engine.decision.verdict import RETRY_GUIDANCE
 from scopebound_engine.errors import Finding
 from scopebound_engine.rego.checks.values import Values, listed
 from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.source.syntax import Module
 from scopebound_engine.rego.statements import Local, Operand, Place, Statement
+from scopebound_engine.verdict import RETRY_GUIDANCE
 
 _STEP: Final = "denials"
 _FIELDS: Final = ("code", "severity", "reason", "retry_guidance")

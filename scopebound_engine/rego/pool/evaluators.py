@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from scopebound_engine.decision.verdict import Verdict
 from scopebound_engine.errors import EngineError, EvaluationError
 from scopebound_engine.rego.pool.children import Evaluator
 from scopebound_engine.rego.pool.keeper import Keeper
@@ -22,6 +21,7 @@ from scopebound_engine.rego.pool.replies import read_verdict
 from scopebound_engine.rego.pool.roster import LEAST_SECONDS
 from scopebound_engine.rego.pool.wire import encode_facts
 from scopebound_engine.rego.program import Program
+from scopebound_engine.verdict import Verdict
 
 # The first evaluation of a process also copies the pages that it writes to.
 _WARM_UP_SECONDS: Final = 1.0

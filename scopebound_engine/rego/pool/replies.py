@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from scopebound_engine import strict_json
-from scopebound_engine.decision.verdict import (
+from scopebound_engine.errors import EvaluationError, InputError
+from scopebound_engine.rego.pool import wire
+from scopebound_engine.strict_json import quote, type_name
+from scopebound_engine.verdict import (
     ALLOW,
     RETRY_GUIDANCE,
     RetryGuidance,
@@ -13,9 +16,6 @@ from scopebound_engine.decision.verdict import (
     Verdict,
     Violation,
 )
-from scopebound_engine.errors import EvaluationError, InputError
-from scopebound_engine.rego.pool import wire
-from scopebound_engine.strict_json import quote, type_name
 
 MAX_REASON: Final = 4_096
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{2,63}")

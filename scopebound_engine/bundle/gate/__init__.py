@@ -1,0 +1,1 @@
+"""What a bundle must pass before it may be in force, in processes that may die of it."""

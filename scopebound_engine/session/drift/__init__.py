@@ -1,0 +1,1 @@
+"""Whether a session still does what sessions of its role do: evidence and baselines."""
