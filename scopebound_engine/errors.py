@@ -34,9 +34,9 @@ ScopeboundError
     └── GateError              a check before activation failed
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Level = Literal["error", "warning"]
 
@@ -170,7 +170,9 @@ class EngineError(ScopeboundError):
 
 
 class EvaluationError(EngineError):
-    """One evaluation gave no verdict."""
+    """One evaluation gave no verdict. `facts`: what the policy was asked, if it came so far."""
+
+    facts: Mapping[str, Any] | None = None
 
 
 class EvaluatorTimeoutError(EvaluationError):

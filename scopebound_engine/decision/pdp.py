@@ -13,10 +13,23 @@ from scopebound_engine.decision.denials import Denials, Latches
 from scopebound_engine.decision.entries import entry_of
 from scopebound_engine.decision.facts import Call
 from scopebound_engine.decision.slots import SessionSlots
+<<<<<<< scopebound_engine/decision/pdp.py
 from scopebound_engine.errors import EvaluatorsClosedError, ScopeboundError, TokenError
 from scopebound_engine.session.drift.evidence import Baseline
 from scopebound_engine.session.state.seam import REPEAT_US, Entry, SessionFacts, SessionState
 from scopebound_engine.session.tokens import Tokens
+=======
+from scopebound_engine.verdict import RetryGuidance, Severity, Verdict, Violation
+from scopebound_engine.errors import (
+    EvaluationError,
+    EvaluatorsClosedError,
+    ScopeboundError,
+    TokenError,
+)
+from scopebound_engine.session.drift.evidence import Baseline
+from scopebound_engine.session.state.seam import REPEAT_US, Entry, SessionFacts, SessionState
+from scopebound_engine.session.tokens import Claims, Tokens
+>>>>>>> /tmp/dirty/theirs/scopebound_engine/decision/pdp.py
 from scopebound_engine.strict_json import quote
 from scopebound_engine.verdict import RetryGuidance, Severity, Verdict, Violation
 
@@ -41,7 +54,8 @@ class Stages:
 class Decision:
     """A verdict and the bundle that gave it; no bundle where the engine itself refused.
 
-    `entry` and `session`: how the call entered its session and what it found, where it came so far.
+    The rest is there as far as the call came: how it entered its session and what it found, the
+    claims that were believed and the key they were signed with, and the Rego input.
     """
 
     verdict: Verdict
@@ -49,6 +63,10 @@ class Decision:
     stages: Stages = Stages()
     entry: Entry | None = None
     session: SessionFacts | None = None
+    call: Call | None = None
+    claims: Claims | None = None
+    kid: str | None = None
+    facts: Mapping[str, Any] | None = None
 
 
 def _refusal(code: str, severity: Severity, reason: str, retry_guidance: RetryGuidance) -> Decision:
@@ -72,6 +90,8 @@ def policy_error(reason: str) -> Decision:
 
 def undecided(error: Exception) -> Decision:
     """A denial for want of a decision; what is unexpected is told in the log, not to the caller."""
+    if isinstance(error, EvaluationError):
+        return replace(policy_error(str(error)), facts=error.facts)
     if isinstance(error, ScopeboundError):
         return policy_error(str(error))
     return policy_error(f"the engine failed ({type(error).__name__}); its log has the details")
@@ -124,13 +144,13 @@ class Judge:
         bundle, document = self._prepared(call, claims, session, child, deadline)
         built = time.perf_counter()
         try:
-            verdict = bundle.pool.evaluate(document, deadline)
+            verdict = _evaluated(bundle, document, deadline)
         except EvaluatorsClosedError:
             # Activations came between; what is in force now was so even later.
             bundle, document = self._prepared(call, claims, session, child, deadline)
-            verdict = bundle.pool.evaluate(document, deadline)
-        judged = time.perf_counter()
-        return Decision(verdict, bundle.ref, Stages(facts=built - entered, policy=judged - built))
+            verdict = _evaluated(bundle, document, deadline)
+        stages = Stages(facts=built - entered, policy=time.perf_counter() - built)
+        return Decision(verdict, bundle.ref, stages, call=call, claims=claims, facts=document)
 
     def _prepared(
         self,
@@ -155,6 +175,14 @@ class Judge:
         return bundle, document
 
 
+def _evaluated(bundle: Loaded, document: Mapping[str, Any], deadline: float) -> Verdict:
+    try:
+        return bundle.pool.evaluate(document, deadline)
+    except EvaluationError as error:
+        error.facts = document
+        raise
+
+
 class DecisionPoint:
     """Decides tool calls. Safe for use by many threads."""
 
@@ -177,11 +205,18 @@ class DecisionPoint:
 
     def decide(self, call: Call, token: str, deadline: float) -> Decision:
         """The decision on a call; `deadline` is a time of `time.monotonic()`."""
-        return _or_denied(call, lambda: self._decide(call, token, deadline))
+        decision = _or_denied(call, lambda: self._decide(call, token, deadline))
+        return decision if decision.call is call else replace(decision, call=call)
 
     def _decide(self, call: Call, token: str, deadline: float) -> Decision:
         started = time.perf_counter()
-        claims = self._tokens.verify(token)
+        genuine = self._tokens.genuine(token)
+        verified = time.perf_counter()
+        decision = _or_denied(call, lambda: self._entered(call, genuine.claims, deadline))
+        stages = replace(decision.stages, token=verified - started)
+        return replace(decision, stages=stages, call=call, claims=genuine.claims, kid=genuine.kid)
+
+    def _entered(self, call: Call, claims: Claims, deadline: float) -> Decision:
         verified = time.perf_counter()
         with self._slots.take(claims["jti"], deadline - STATE_SECONDS):
             entry = entry_of(call, claims)
@@ -190,7 +225,7 @@ class DecisionPoint:
             # Once it has entered, to be undecided is a denial to be settled like any other.
             decision = _or_denied(call, lambda: self._judged(call, claims, session, deadline))
             self._denials.settle(entry, session, decision.verdict, deadline)
-        stages = replace(decision.stages, token=verified - started, state=entered - verified)
+        stages = replace(decision.stages, state=entered - verified)
         return replace(decision, stages=stages, entry=entry, session=session)
 
     def _judged(

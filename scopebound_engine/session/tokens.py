@@ -59,8 +59,8 @@ class KeySet(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Genuine:
-    """What is known of a token whose signature was checked."""
+class Genuine:
+    """A token whose signature was checked: the key that made it, its claims, its bytes."""
 
     kid: str
     claims: Claims
@@ -80,7 +80,7 @@ class Tokens:
         remembered_bytes: int = REMEMBERED_BYTES,
     ) -> None:
         self._keys, self._issuer, self._audience, self._clock = keys, issuer, audience, clock
-        self._genuine: OrderedDict[bytes, _Genuine] = OrderedDict()
+        self._genuine: OrderedDict[bytes, Genuine] = OrderedDict()
         self._room = remembered_bytes
         self._lock = threading.Lock()
 
@@ -107,6 +107,10 @@ class Tokens:
 
     def verify(self, token: str) -> Claims:
         """The claims of a genuine token, expired or not. Raises TokenError: one sentence."""
+        return self.genuine(token).claims
+
+    def genuine(self, token: str) -> Genuine:
+        """A genuine token, expired or not. Raises TokenError: one sentence."""
         if len(token) > MAX_TOKEN_BYTES:
             raise TokenError(f"the token has more than {MAX_TOKEN_BYTES} bytes")
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
@@ -120,9 +124,9 @@ class Tokens:
         for name in ("nbf", "iat"):
             if claims[name] > now + LEEWAY_SECONDS:
                 raise TokenError(f"{name} lies in the future; check the clocks of the nodes")
-        return claims
+        return known
 
-    def _check(self, token: str) -> _Genuine:
+    def _check(self, token: str) -> Genuine:
         """1. shape, 2. header, 3. key, 4. signature, 5. claims."""
         header, payload = _parts(token)
         kid = _kid(header)
@@ -133,7 +137,7 @@ class Tokens:
             jwt.api_jws.decode(token, key, algorithms=[_ALGORITHM])
         except jwt.PyJWTError as error:
             raise TokenError("the signature does not fit") from error
-        return _Genuine(kid, self._claims(payload), len(token))
+        return Genuine(kid, self._claims(payload), len(token))
 
     def _claims(self, payload: bytes) -> Claims:
         claims = _json_object(payload, "payload")
@@ -156,7 +160,7 @@ class Tokens:
             raise TokenError(f"the token's life is not between 1 and {MAX_LIFE_SECONDS} seconds")
         return claims
 
-    def _remember(self, digest: bytes, genuine: _Genuine) -> None:
+    def _remember(self, digest: bytes, genuine: Genuine) -> None:
         with self._lock:
             if digest in self._genuine:
                 return
