@@ -13,13 +13,6 @@ from scopebound_engine.decision.denials import Denials, Latches
 from scopebound_engine.decision.entries import entry_of
 from scopebound_engine.decision.facts import Call
 from scopebound_engine.decision.slots import SessionSlots
-<<<<<<< scopebound_engine/decision/pdp.py
-from scopebound_engine.errors import EvaluatorsClosedError, ScopeboundError, TokenError
-from scopebound_engine.session.drift.evidence import Baseline
-from scopebound_engine.session.state.seam import REPEAT_US, Entry, SessionFacts, SessionState
-from scopebound_engine.session.tokens import Tokens
-=======
-from scopebound_engine.verdict import RetryGuidance, Severity, Verdict, Violation
 from scopebound_engine.errors import (
     EvaluationError,
     EvaluatorsClosedError,
@@ -29,7 +22,6 @@ from scopebound_engine.errors import (
 from scopebound_engine.session.drift.evidence import Baseline
 from scopebound_engine.session.state.seam import REPEAT_US, Entry, SessionFacts, SessionState
 from scopebound_engine.session.tokens import Claims, Tokens
->>>>>>> /tmp/dirty/theirs/scopebound_engine/decision/pdp.py
 from scopebound_engine.strict_json import quote
 from scopebound_engine.verdict import RetryGuidance, Severity, Verdict, Violation
 
