@@ -1,4 +1,7 @@
-"""Matchers on real strings: four answers, each operator by a slow reference, never an error."""
+"""Matchers on real strings: four answers, each operator by a slow reference, never an error.
+
+Not in tests/bundle, where the Rego engine is loaded, which shares no process with RE2.
+"""
 
 import ipaddress
 import json
