@@ -1,16 +1,17 @@
 """The database: opened and migrated here, and every use of it passes `transaction` or `reading`.
 
 SQLite in the data folder unless a PostgreSQL URL is configured. Nothing here waits long: a database
-that does not answer is a DatabaseUnavailableError well within the deadline of a request.
+that does not answer is a DatabaseUnavailableError before the client of a request gives up.
 """
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final
-from weakref import WeakSet
+from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 import sqlalchemy
 from sqlalchemy import Connection, Dialect, Engine, event, select
@@ -20,13 +21,16 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from scopebound_engine.database import history, postgres, sqlite
 from scopebound_engine.database.lockfile import alone
+from scopebound_engine.database.turns import Turns
 from scopebound_engine.errors import DatabaseUnavailableError
 
 # Reads stand in the way of an enforce call; writes belong to management and may wait longer.
 READ_SECONDS: Final = 0.4
 WRITE_SECONDS: Final = 5.0
 MIGRATION_SECONDS: Final = 60.0
-_SQLITE_BUSY_SECONDS: Final = 0.5
+# A change of the embedded database that takes no turns with others, such as a new session: a client
+# that gives up after two seconds must still learn that there is none.
+SQLITE_WRITE_SECONDS: Final = 1.5
 # Parameters are hidden in errors because they hold secrets, which would reach the log.
 _SETTINGS: Final = {
     "pool_size": 5,
@@ -35,7 +39,9 @@ _SETTINGS: Final = {
     "hide_parameters": True,
 }
 
-_opened: WeakSet[Engine] = WeakSet()
+# With the turn of their writers: SQLite has one writer at a time, and whoever waits here holds none
+# of the connections that readers need.
+_opened: WeakKeyDictionary[Engine, Turns] = WeakKeyDictionary()
 
 
 def open_database(config_url: str | None, data_dir: Path) -> Engine:
@@ -45,15 +51,13 @@ def open_database(config_url: str | None, data_dir: Path) -> Engine:
     """
     if config_url is None:
         url = sqlite.make_file(data_dir)
-        engine = sqlalchemy.create_engine(
-            url, connect_args={"timeout": _SQLITE_BUSY_SECONDS}, **_SETTINGS
-        )
+        engine = sqlalchemy.create_engine(url, **_SETTINGS)
         sqlite.prepare(engine)
     else:
         url = postgres.parse_url(config_url, statement_seconds=WRITE_SECONDS)
         engine = sqlalchemy.create_engine(url, pool_pre_ping=True, **_SETTINGS)
         event.listen(engine, "do_connect", _connect_postgres)
-    _opened.add(engine)
+    _opened[engine] = Turns()
     return engine
 
 
@@ -88,21 +92,15 @@ def transaction(
 ) -> Iterator[Connection]:
     """One writing transaction, committed at the end of the block.
 
-    All transactions with the same `lock` run one after the other, on all nodes. (SQLite has one
-    writer at a time anyway.) `seconds` bounds each statement, and with it the wait for that lock.
-    Raises DatabaseUnavailableError.
+    All transactions with the same `lock` run one after the other, on all nodes. `seconds` bounds
+    each statement, and with it the wait for that lock. (SQLite has one writer at a time anyway:
+    without a `lock` it is waited for SQLITE_WRITE_SECONDS.) Raises DatabaseUnavailableError.
     """
-    with (
-        errors_named(engine),
-        engine.connect() as connection,
-        _patience(connection, seconds, in_turn=bool(lock)),
-        connection.begin(),
-    ):
-        if engine.dialect.name == "postgresql":
-            if seconds != WRITE_SECONDS:
-                postgres.bound_statements(connection, seconds)
-            if lock:
-                postgres.lock(connection, lock)
+    if engine.dialect.name == "sqlite":
+        writing = _writing_sqlite(engine, seconds if lock else SQLITE_WRITE_SECONDS)
+    else:
+        writing = _writing_postgres(engine, lock, seconds)
+    with errors_named(engine), writing as connection:
         yield connection
 
 
@@ -146,22 +144,30 @@ def _connect_postgres(
 
 
 @contextmanager
-def _patience(connection: Connection, seconds: float, *, in_turn: bool) -> Iterator[None]:
-    driver = connection.connection.dbapi_connection
-    if isinstance(driver, postgres.PatientConnection):
+def _writing_postgres(engine: Engine, lock: str, seconds: float) -> Iterator[Connection]:
+    with engine.connect() as connection:
+        driver = cast(postgres.PatientConnection, connection.connection.dbapi_connection)
         driver.patience_seconds = seconds
         try:
-            yield
+            with connection.begin():
+                if seconds != WRITE_SECONDS:
+                    postgres.bound_statements(connection, seconds)
+                if lock:
+                    postgres.lock(connection, lock)
+                yield connection
         finally:
             driver.patience_seconds = READ_SECONDS
-    elif isinstance(driver, sqlite3.Connection) and in_turn:
-        sqlite.wait_for_writers(driver, seconds)
-        try:
-            yield
-        finally:
-            sqlite.wait_for_writers(driver, _SQLITE_BUSY_SECONDS)
-    else:
-        yield
+
+
+@contextmanager
+def _writing_sqlite(engine: Engine, seconds: float) -> Iterator[Connection]:
+    by = time.monotonic() + seconds
+    with (
+        _opened[engine].take(seconds),
+        engine.connect().execution_options(**{sqlite.WRITING_BY: by}) as connection,
+        connection.begin(),
+    ):
+        yield connection
 
 
 def _close_idle_connections() -> None:

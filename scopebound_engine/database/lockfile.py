@@ -11,7 +11,7 @@ from typing import Final
 from scopebound_engine.database.sqlite import unwritable
 from scopebound_engine.errors import DatabaseUnavailableError
 
-_POLL_SECONDS: Final = 0.02
+_POLL_SECONDS: Final = 0.005
 
 
 @contextmanager

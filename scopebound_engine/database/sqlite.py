@@ -1,8 +1,9 @@
 """The embedded database: a SQLite file in the data folder, and what it takes to use one safely."""
 
 import sqlite3
+import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -12,6 +13,11 @@ from scopebound_engine.errors import ConfigError
 FILE_NAME: Final = "scopebound.db"
 # An execution option: what begins is a reading transaction.
 READING: Final = "scopebound_reading"
+# Another: until when, a time of `time.monotonic()`, a writing transaction may wait to begin.
+WRITING_BY: Final = "scopebound_writing_by"
+
+_READER_SECONDS: Final = 0.5
+_LOOK_AGAIN_SECONDS: Final = 0.001
 
 
 def make_file(data_dir: Path) -> URL:
@@ -42,9 +48,27 @@ def prepare(engine: Engine) -> None:
     event.listen(engine, "begin", _begin)
 
 
-def wait_for_writers(connection: sqlite3.Connection, seconds: float) -> None:
-    """Let a transaction of this connection wait so long until it may write."""
-    connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+def begin_writing(connection: sqlite3.Connection, by: float, look_again_seconds: float) -> None:
+    """Become the one writer of the file, at the latest at `by`, a time of `time.monotonic()`.
+
+    SQLite's own waiting has no queue and sleeps up to 100 ms between two looks, so that others who
+    write again and again go before. It must be off on this connection. Raises sqlite3.Error.
+    """
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() > by:
+                raise
+            time.sleep(look_again_seconds)
+        else:
+            return
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection is in the way, and nothing else."""
+    code = getattr(error, "sqlite_errorcode", 0)  # absent where the driver itself refuses
+    return bool(code & 0xFF == sqlite3.SQLITE_BUSY)
 
 
 def _connected(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
@@ -52,11 +76,24 @@ def _connected(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> 
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
+    _wait_in_sqlite(connection, _READER_SECONDS)
 
 
 def _begin(connection: Connection) -> None:
-    is_reading = connection.get_execution_options().get(READING, False)
-    connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if options.get(READING, False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+    _wait_in_sqlite(driver, 0)
+    try:
+        begin_writing(driver, options.get(WRITING_BY, 0.0), _LOOK_AGAIN_SECONDS)
+    finally:
+        _wait_in_sqlite(driver, _READER_SECONDS)
+
+
+def _wait_in_sqlite(connection: sqlite3.Connection, seconds: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
 def write_ahead(connection: Any) -> None:

@@ -1,7 +1,9 @@
 import stat
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,7 +15,14 @@ from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import QueuePool
 
-from scopebound_engine.database.engine import migrate, open_database, place, reading, transaction
+from scopebound_engine.database.engine import (
+    SQLITE_WRITE_SECONDS,
+    migrate,
+    open_database,
+    place,
+    reading,
+    transaction,
+)
 from scopebound_engine.database.schema import activations, metadata, signing_keys
 from scopebound_engine.errors import ConfigError, DatabaseUnavailableError
 from scopebound_engine.times import moment
@@ -158,34 +167,61 @@ def test_the_embedded_database_is_private_durable_and_lets_readers_through(tmp_p
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_a_busy_embedded_database_is_said_to_be_unavailable_in_time(tmp_path: Path) -> None:
+@contextmanager
+def written(engine: Engine, seconds: float) -> Iterator[None]:
+    """Another thread is the writer for so long, and has begun."""
+    writing = threading.Event()
+
+    def write() -> None:
+        with transaction(engine):
+            writing.set()
+            time.sleep(seconds)
+
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(write)
+        assert writing.wait(5)
+        yield
+        done.result()
+
+
+@pytest.mark.parametrize("same_process", [True, False])
+def test_a_writer_of_the_embedded_database_who_does_not_end_is_said_in_time(
+    same_process: bool, tmp_path: Path
+) -> None:
+    engine = open_database(None, tmp_path)
+    migrate(engine)
+    other = engine if same_process else open_database(None, tmp_path)
+    began = time.monotonic()
+    with written(other, SQLITE_WRITE_SECONDS + 0.5):
+        with pytest.raises(DatabaseUnavailableError, match="database is locked"):
+            add_key(engine, "k")
+        waited = time.monotonic() - began
+        assert kids(engine) == []
+    assert SQLITE_WRITE_SECONDS <= waited < SQLITE_WRITE_SECONDS + 0.4
+    add_key(engine, "k")
+    assert kids(engine) == ["k"]
+
+
+def test_writers_of_the_embedded_database_who_wait_leave_readers_their_connections(
+    tmp_path: Path,
+) -> None:
     engine, other = open_database(None, tmp_path), open_database(None, tmp_path)
     migrate(engine)
-    began = time.monotonic()
-    with (
-        transaction(other),
-        pytest.raises(DatabaseUnavailableError, match="database is locked"),
-        transaction(engine),
-    ):
-        pass
-    assert time.monotonic() - began < 0.9
+    with ThreadPoolExecutor(20) as threads, written(other, 0.8):
+        waiting = [threads.submit(add_key, engine, f"{n:02}") for n in range(20)]
+        time.sleep(0.2)
+        began = time.monotonic()
+        assert kids(engine) == []
+        assert time.monotonic() - began < 0.2
+        assert not any(writer.done() for writer in waiting)
+    assert kids(engine) == [f"{n:02}" for n in range(20)]
 
 
 def test_a_change_that_has_its_turn_waits_longer_for_other_writers(tmp_path: Path) -> None:
     engine, other = open_database(None, tmp_path), open_database(None, tmp_path)
     migrate(engine)
-    writing = threading.Event()
-
-    def write() -> None:
-        with transaction(other):
-            writing.set()
-            time.sleep(0.8)
-
-    with ThreadPoolExecutor(1) as thread:
-        done = thread.submit(write)
-        writing.wait()
-        with transaction(engine, lock="test"):
-            assert done.done()
+    with written(other, SQLITE_WRITE_SECONDS + 0.3), transaction(engine, lock="test"):
+        pass
     with engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 500
 

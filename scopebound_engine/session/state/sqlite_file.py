@@ -31,6 +31,8 @@ from scopebound_engine.errors import (
 Execute = Callable[..., sqlite3.Cursor]
 
 _WAIT_SECONDS: Final = 0.1
+# Once in the life of a process; all workers of a host may begin at once.
+_OPEN_SECONDS: Final = 0.5
 _LOOK_AGAIN_SECONDS: Final = 50e-6
 
 
@@ -62,14 +64,14 @@ def microseconds_since_boot() -> int:
 class _Worker:
     """One process's connection, used by one thread at a time."""
 
-    def __init__(self, path: Path, schema: str) -> None:
+    def __init__(self, path: Path, schema: str, by: float) -> None:
         self.pid = os.getpid()
         self._lock = threading.Lock()
-        with alone(path.with_name("state.lock"), seconds=_WAIT_SECONDS):
+        with alone(path.with_name("state.lock"), seconds=by - time.monotonic()):
             path.touch(mode=0o600)
             self.connection = sqlite3.connect(
                 path.as_uri(),
-                timeout=_WAIT_SECONDS,
+                timeout=max(0.0, by - time.monotonic()),
                 isolation_level=None,
                 check_same_thread=False,
                 uri=True,
@@ -79,7 +81,7 @@ class _Worker:
             self.connection.executescript(schema)
             stored = path.with_name(sqlite.FILE_NAME).as_uri() + "?mode=ro"
             self.connection.execute("ATTACH ? AS stored", (stored,))
-            self.connection.execute("PRAGMA busy_timeout = 0")  # begin() waits instead
+            self.connection.execute("PRAGMA busy_timeout = 0")  # begin_writing() waits
             _remove_other_boots(path)
 
     @contextmanager
@@ -88,24 +90,12 @@ class _Worker:
         if not self._lock.acquire(timeout=_WAIT_SECONDS):
             raise TimeoutError("the other calls of this process kept it busy")
         try:
-            self._begin()
+            by = time.monotonic() + _WAIT_SECONDS
+            sqlite.begin_writing(self.connection, by, _LOOK_AGAIN_SECONDS)
             with self.connection:
                 yield self.connection.execute
         finally:
             self._lock.release()
-
-    def _begin(self) -> None:
-        # SQLite's own waiting would sleep up to 100 ms between two looks.
-        deadline = time.monotonic() + _WAIT_SECONDS
-        while True:
-            try:
-                self.connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if not _is_busy(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(_LOOK_AGAIN_SECONDS)
-            else:
-                return
 
 
 class StateFile:
@@ -142,19 +132,23 @@ class StateFile:
         worker = self._worker
         if worker is not None and worker.pid == os.getpid():
             return worker
-        with self._opening:
+        by = time.monotonic() + _OPEN_SECONDS
+        if not self._opening.acquire(timeout=_OPEN_SECONDS):
+            raise TimeoutError("another call of this process was opening it for too long")
+        try:
             if self._worker is None or self._worker.pid != os.getpid():
                 # Closing a connection that a fork inherited would disturb the parent's locks.
                 self._inherited = self._worker
-                self._worker = _Worker(self._path, self._schema)
+                self._worker = _Worker(self._path, self._schema, by)
             return self._worker
+        finally:
+            self._opening.release()
 
 
 def _is_busy(error: Exception) -> bool:
-    if isinstance(error, sqlite3.Error):
-        code = getattr(error, "sqlite_errorcode", 0)  # absent where the driver itself refuses
-        return bool(code & 0xFF == sqlite3.SQLITE_BUSY)
-    return isinstance(error, TimeoutError)
+    return isinstance(error, (TimeoutError, DatabaseUnavailableError)) or (
+        isinstance(error, sqlite3.Error) and sqlite.is_busy(error)
+    )
 
 
 def _remove_other_boots(path: Path) -> None:
