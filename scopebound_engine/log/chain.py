@@ -9,10 +9,11 @@ it is outside the chain; `prev` is the hash of the line before, or GENESIS in th
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from scopebound_engine import strict_json
-from scopebound_engine.errors import LineError
+from scopebound_engine.errors import InputError, LineError
 
 GENESIS: Final = "0" * 64
 
@@ -38,11 +39,16 @@ class Link:
 def compose(node: str, prev: str, seq: int, record: bytes) -> bytes:
     """The line, with its newline, of a record that is one JSON object without a newline."""
     return b'{"chain":{"node":%b,"prev":"%b","seq":%d},"record":%b}\n' % (
-        strict_json.dumps(node),
+        _quoted(node),
         prev.encode(),
         seq,
         record,
     )
+
+
+@lru_cache(maxsize=8)
+def _quoted(node: str) -> bytes:
+    return strict_json.dumps(node)
 
 
 def digest(line: bytes) -> str:
@@ -63,4 +69,8 @@ def split(line: bytes) -> Link:
     if found is None:
         raise LineError(f"this is no line of a decision log: {line[:80]!r}")
     node, prev, seq, record = found.groups()
-    return Link(strict_json.loads(node), prev.decode(), int(seq), record)
+    try:
+        name = strict_json.loads(node)
+    except InputError as error:
+        raise LineError(f"the node of this line is no text: {error}") from error
+    return Link(name, prev.decode(), int(seq), record)
