@@ -2,120 +2,188 @@
 
 The file is the only truth: a process that gets the lock looks whether the segment grew since its
 own last line, and if so reads there which line others wrote last, or that the segment is over. So
-there is no second file that could disagree.
+there is no second file that could disagree. The lock is an flock on the segment itself.
 
-The lock is an flock on the segment. It, the file's size and the reading are asked of libc by calls
-that keep the interpreter's lock: none of them waits for the disk, and a process that lets go of the
-interpreter's lock while it holds the journal's can wait milliseconds for it, and all processes of
-the node with it. Writing does let go of it, because a disk that hangs must not stop the process.
+While a process holds it all others wait, so it lets go of the interpreter's lock only to write: a
+disk that hangs must not stop the whole process.
 """
 
-import ctypes
-import fcntl
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from scopebound_engine.log import chain, segments
+from scopebound_engine import whole_file
+from scopebound_engine.log import chain, ending, quick, segments
+from scopebound_engine.log.sync import Syncer
 
-_LIBC: Final = ctypes.PyDLL(None, use_errno=True)
-_LIBC.lseek.restype = ctypes.c_int64
-_LIBC.lseek.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int)
+Note = Callable[[str, Mapping[str, Any]], bytes]
 _LONGEST_PAUSE: Final = 0.002
+_PAUSE_STEP: Final = 20e-6
 
 
 class Tail:
-    """One process's view of the end; used by one thread at a time. Everything raises OSError."""
+    """One process's view of the end; used by one thread at a time. Everything raises OSError.
 
-    def __init__(self, folder: Path, node: str, segment_bytes: int) -> None:
-        self.folder, self._node, self._most = folder, node, segment_bytes
+    `note` makes the record of an event of the journal itself.
+    """
+
+    def __init__(
+        self, folder: Path, node: str, segment_bytes: int, note: Note, syncer: Syncer
+    ) -> None:
+        self._folder, self._node, self._most = folder, node, segment_bytes
+        self._note, self._syncer = note, syncer
+        self.seq, self.hash = 0, chain.GENESIS
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.segment = max(segments.listing(folder), default=1)
-        self._size, self.seq, self.hash = 0, self.segment - 1, chain.GENESIS
-        self.descriptor = self._open()
+        known = segments.listing(folder)
+        self._enter(known[-1] if known else 1)
+        if known and not quick.size(self._descriptor):
+            self._remember(known[:-1])
 
     def lock(self, deadline: float) -> None:
         """Be the one who may append. Raises TimeoutError at the deadline (monotonic)."""
-        pause = 0.0
-        while True:
-            while _LIBC.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                if time.monotonic() >= deadline:
-                    raise TimeoutError("another process of this node keeps the journal locked")
-                time.sleep(pause)
-                pause = min(_LONGEST_PAUSE, pause + 20e-6)
-            if not self._catch_up():
-                return
-            self._go_on()
+        over = True
+        while over:
+            self._wait(deadline)
+            locked = self._descriptor
+            try:
+                over = self._catch_up()
+                if over:
+                    self._enter(max(self.seq + 1, *segments.listing(self._folder)))
+            except BaseException:
+                quick.unlock(locked)
+                raise
+            if over:
+                quick.unlock(locked)
+                self._syncer.leave(locked)
 
     def unlock(self) -> None:
         """Let others append."""
-        _LIBC.flock(self.descriptor, fcntl.LOCK_UN)
+        quick.unlock(self._descriptor)
 
-    def append(self, records: Sequence[bytes]) -> int:
+    def append(self, records: Sequence[bytes]) -> tuple[int, OSError | None]:
         """Append a line for each of these records; the lock is held.
 
-        Returns how many stand there whole; they do, whatever else was written is taken off again.
+        Returns how many are there, whole, and why the others are not: of those there is nothing.
         """
-        before, lines = (self.seq, self.hash), []
-        seq, prev = before
-        for record in records:
-            seq += 1
-            lines.append(line := chain.compose(self._node, prev, seq, record))
-            prev = chain.digest(line)
+        lines, seq, hash_ = [], self.seq, self.hash
+        for seq, record in enumerate(records, self.seq + 1):
+            lines.append(line := chain.compose(self._node, hash_, seq, record))
+            hash_ = chain.digest(line)
         data = b"".join(lines)
-        written = os.pwrite(self.descriptor, data, self._size)
-        if written == len(data):
-            self.seq, self.hash, self._size = seq, prev, self._size + written
-            return len(lines)
-        return self._keep_whole(lines, written)
+        written, problem = self._write(data)
+        if problem is not None:
+            lines = list(_whole(lines, written))
+            data = b"".join(lines)
+            seq, hash_ = self.seq + len(lines), chain.digest(lines[-1]) if lines else self.hash
+            with suppress(OSError):  # else the next one to get the lock repairs it
+                os.ftruncate(self._descriptor, self._size + len(data))
+        if lines:
+            self._advance(data, seq, hash_)
+        return len(lines), problem
 
-    def _keep_whole(self, lines: Sequence[bytes], written: int) -> int:
-        for number, line in enumerate(lines):
-            if written < len(line):
-                os.ftruncate(self.descriptor, self._size)
-                return number
-            written -= len(line)
-            self.seq, self.hash, self._size = (
-                self.seq + 1,
-                chain.digest(line),
-                self._size + len(line),
-            )
-        return len(lines)
-
-    def _open(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        return os.open(segments.path(self.folder, self.segment), flags, 0o600)
-
-    def _catch_up(self) -> bool:
-        """Whether the segment is over."""
-        size = _LIBC.lseek(self.descriptor, 0, os.SEEK_END)
-        if size != self._size:
-            return self._read(os.pread(self.descriptor, size - self._size, self._size))
-        if size < self._most:
-            return False
-        return os.pwrite(self.descriptor, b"\n", size) == 1
-
-    def _read(self, grown: bytes) -> bool:
-        whole = grown.rfind(b"\n") + 1
-        over = grown == b"\n" or grown.endswith(b"\n\n", 0, whole)
-        end = whole - over
-        if end:
-            line = grown[grown.rfind(b"\n", 0, end - 1) + 1 : end]
-            self.seq, self.hash = chain.split(line).seq, chain.digest(line)
-            self._size += end
-        if whole < len(grown):
-            os.ftruncate(self.descriptor, self._size)
-        return over
-
-    def _go_on(self) -> None:
-        old, self.segment = self.descriptor, self.seq + 1
-        self.descriptor, self._size = self._open(), 0
-        os.close(old)
+    def free_bytes(self) -> int:
+        """What the disk has room for."""
+        found = os.fstatvfs(self._descriptor)
+        return found.f_bavail * found.f_frsize
 
     def close(self) -> None:
-        """Let go of the file."""
-        with suppress(OSError):
-            os.close(self.descriptor)
+        """Leave the segment to the syncer, which closes it."""
+        self._syncer.leave(self._descriptor)
+
+    def is_gone(self) -> bool:
+        """Whether the segment was taken out of its folder, or is another file now."""
+        try:
+            named = segments.path(self._folder, self._segment).stat()
+        except FileNotFoundError:
+            return True
+        mine = os.fstat(self._descriptor)
+        return (mine.st_dev, mine.st_ino) != (named.st_dev, named.st_ino)
+
+    def reopen(self) -> None:
+        """Go on in the newest segment, or in a new one."""
+        old = self._descriptor
+        self._enter(max(segments.listing(self._folder), default=self.seq + 1))
+        self._syncer.leave(old)
+
+    def _enter(self, first: int) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        self._descriptor = os.open(segments.path(self._folder, first), flags, 0o600)
+        self._segment, self._size = first, 0
+
+    def _remember(self, older: Sequence[int]) -> None:
+        """The newest segment is empty: its first line follows the last one before."""
+        for first in reversed(older):
+            descriptor = os.open(segments.path(self._folder, first), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                found = ending.read(descriptor, 0, quick.size(descriptor))
+            finally:
+                os.close(descriptor)
+            if found.seq:
+                self.seq, self.hash = found.seq, found.hash
+                return
+
+    def _wait(self, deadline: float) -> None:
+        pause = 0.0
+        while not quick.flock(self._descriptor):
+            if time.monotonic() >= deadline:
+                raise TimeoutError("another process of this node keeps the journal locked")
+            time.sleep(pause)
+            pause = min(_LONGEST_PAUSE, pause + _PAUSE_STEP)
+
+    def _catch_up(self) -> bool:
+        """Learn what others wrote, repair what one of them tore; whether the segment is over."""
+        size = quick.size(self._descriptor)
+        if size != self._size:
+            found = ending.read(self._descriptor, self._size if size > self._size else 0, size)
+            self._size, seq = found.size, self.seq
+            if found.seq > seq:
+                self.seq, self.hash = found.seq, found.hash
+            if found.over:
+                return True
+            if size > found.size:
+                self._repair(size)
+            elif found.seq < seq:
+                self._tell("log.repaired", {"missing": [max(found.seq + 1, self._segment), seq]})
+        return self._size >= self._most and os.pwrite(self._descriptor, b"\n", self._size) == 1
+
+    def _repair(self, size: int) -> None:
+        """Put torn bytes aside and say so in their place."""
+        torn = os.pread(self._descriptor, size - self._size, self._size)
+        kept = self._folder / f"torn-{self.seq + 1:020d}"
+        if not kept.exists():
+            whole_file.write(kept, torn, mode=0o600)
+        self._tell("log.repaired", {"bytes": len(torn), "kept_in": kept.name})
+        os.ftruncate(self._descriptor, self._size)
+
+    def _tell(self, event: str, details: Mapping[str, Any]) -> None:
+        line = chain.compose(self._node, self.hash, self.seq + 1, self._note(event, details))
+        _, problem = self._write(line)
+        if problem is not None:
+            raise problem
+        self._advance(line, self.seq + 1, chain.digest(line))
+
+    def _write(self, data: bytes) -> tuple[int, OSError | None]:
+        written = 0
+        try:
+            while written < len(data):
+                rest = memoryview(data)[written:] if written else data
+                written += os.pwrite(self._descriptor, rest, self._size + written)
+        except OSError as error:
+            return written, error
+        return written, None
+
+    def _advance(self, data: bytes, seq: int, hash_: str) -> None:
+        self._syncer.wrote(self._descriptor, self._size, data)
+        self._size += len(data)
+        self.seq, self.hash = seq, hash_
+
+
+def _whole(lines: Sequence[bytes], written: int) -> Sequence[bytes]:
+    for number, line in enumerate(lines):
+        if written < len(line):
+            return lines[:number]
+        written -= len(line)
+    return lines

@@ -1,0 +1,173 @@
+"""One process's writer of the journal, used by all its threads.
+
+What could not be written is counted, and said in the journal before the next record that can be.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from errno import ENOSPC
+from typing import Final
+
+from scopebound_engine.log.desk import Desk, Entry, UncertainError
+from scopebound_engine.log.sync import Syncer
+from scopebound_engine.log.tail import Note, Tail
+
+# Room that must be left for a change to begin: what is recorded of it is far smaller.
+_ROOM_BYTES: Final = 1 << 20
+_LOOK_SECONDS: Final = 0.2
+
+
+@dataclass
+class Gap:
+    """What has been missing in the journal since it last could be written."""
+
+    reason: str
+    unrecorded: int = 0
+    # Records that are in the journal although who wrote them was told that they are not.
+    overruled: list[int] = field(default_factory=list)
+
+
+class Writer:
+    """Everything raises OSError, and TimeoutError at a deadline (monotonic)."""
+
+    def __init__(
+        self, open_tail: Callable[[Syncer], Tail], syncer: Syncer, note: Note, *, each: bool
+    ) -> None:
+        self.pid = os.getpid()
+        self.gap: Gap | None = None
+        self._open_tail, self._syncer, self._note, self._each = open_tail, syncer, note, each
+        self._desk = Desk()
+        self._tail: Tail | None = None
+        self._counting = threading.Lock()
+        self._looked = 0.0
+        thread = threading.Thread(target=syncer.run, args=(self._look,), name="journal")
+        thread.daemon = True
+        thread.start()
+
+    def append(self, record: bytes, deadline: float) -> int:
+        """Write a record; its number."""
+        entry = Entry(record)
+        try:
+            if self._desk.come(entry, deadline):
+                self._write_for_all(entry, deadline)
+            if entry.problem is not None:
+                raise entry.problem
+            if self._each:
+                self._syncer.wait(deadline)
+        except UncertainError:
+            self._syncer.wake()  # who has taken it counts it
+            raise
+        except OSError as error:
+            written = [entry.seq] if entry.seq else []
+            self._miss(Gap(str(error), unrecorded=not written, overruled=written))
+            raise
+        return entry.seq
+
+    def check(self, deadline: float) -> None:
+        """Find out whether a record can be written, and end a gap."""
+        try:
+            with self._turn(deadline), self._locked(deadline) as tail:
+                if tail.free_bytes() < _ROOM_BYTES:
+                    raise OSError(ENOSPC, os.strerror(ENOSPC))
+                self._write(tail, [])
+            self._syncer.check()
+        except OSError as error:
+            self._miss(Gap(str(error)))
+            raise
+
+    def head(self, deadline: float) -> tuple[int, str]:
+        """Number and hash of the last line, whoever wrote it."""
+        with self._turn(deadline):
+            tail = self._opened()
+            tail.lock(deadline)
+            tail.unlock()
+            return tail.seq, tail.hash
+
+    def close(self, deadline: float) -> None:
+        """Bring everything to the disk and let go of the file."""
+        with self._turn(deadline):
+            tail, self._tail = self._tail, None
+        if tail is not None:
+            tail.close()
+        self._syncer.end()
+        self._syncer.sync()
+
+    @contextmanager
+    def _turn(self, deadline: float) -> Iterator[None]:
+        entry = Entry()
+        self._desk.come(entry, deadline)
+        try:
+            yield
+        finally:
+            self._desk.leave(entry)
+
+    @contextmanager
+    def _locked(self, deadline: float) -> Iterator[Tail]:
+        self._syncer.check()
+        tail = self._opened()
+        tail.lock(deadline)
+        try:
+            yield tail
+        finally:
+            tail.unlock()
+
+    def _opened(self) -> Tail:
+        if self._tail is None:
+            self._tail = self._open_tail(self._syncer)
+        return self._tail
+
+    def _write_for_all(self, entry: Entry, deadline: float) -> None:
+        try:
+            with self._locked(deadline) as tail:
+                self._write(tail, self._desk.take())
+        finally:
+            self._desk.leave(entry)
+
+    def _write(self, tail: Tail, entries: Sequence[Entry]) -> None:
+        """Write these, and before them what has been missing. Raises OSError for the latter."""
+        with self._counting:
+            gap, self.gap = self.gap, None
+        notes = [] if gap is None else [self._note("log.resumed", vars(gap))]
+        first = tail.seq + 1
+        written, problem = tail.append([*notes, *(entry.record or b"" for entry in entries)])
+        if gap is not None and not written:
+            self._miss(gap)
+        for seq, entry in enumerate(entries, first + len(notes)):
+            if seq < first + written:
+                entry.seq = seq
+            else:
+                entry.problem = problem
+        for entry in self._desk.settle(entries):
+            overruled = [entry.seq] if entry.seq else []
+            self._miss(Gap("the disk took too long", not overruled, overruled))
+        if problem is not None and not entries:
+            raise problem
+
+    def _miss(self, more: Gap) -> None:
+        with self._counting:
+            if self.gap is None:
+                self.gap = Gap(more.reason)
+            self.gap.unrecorded += more.unrecorded
+            self.gap.overruled += more.overruled
+        self._syncer.wake()
+
+    def _look(self) -> bool:
+        """Now and then: whether the file is still there, and whether it can be written again."""
+        now = time.monotonic()
+        if now >= self._looked + _LOOK_SECONDS:
+            self._looked = now
+            with suppress(OSError):
+                self._find_removed(now + _LOOK_SECONDS)
+                if self.gap is not None:
+                    self.check(now + _LOOK_SECONDS)
+        return self.gap is not None
+
+    def _find_removed(self, deadline: float) -> None:
+        with self._turn(deadline):
+            if self._tail is not None and self._tail.is_gone():
+                self._tail.reopen()
+                self._miss(Gap("the segment was taken out of its folder"))
