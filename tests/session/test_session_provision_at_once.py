@@ -3,7 +3,6 @@
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import UTC, datetime
-from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 

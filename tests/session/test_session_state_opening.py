@@ -29,6 +29,7 @@ def _database(tmp_path: Path) -> None:
 
 def test_workers_that_open_it_at_once_all_do(tmp_path: Path) -> None:
     with ProcessPoolExecutor(WORKERS, get_context("fork")) as workers:
+        workers.submit(int).result(5)  # all are forked before, or they would inherit the lock
         with alone(tmp_path / "state.lock"):  # as a worker does that makes the file on a slow disk
             opened = [workers.submit(open_now, tmp_path) for _ in range(WORKERS)]
             time.sleep(0.2)
