@@ -16,7 +16,7 @@ from scopebound_engine.session.state.sqlite import SqliteState
 from tests.provisioning import make_provisioner
 from tests.roles import store_role
 
-PROCESSES, THREADS, TIMES = 4, 4, 12
+PROCESSES, THREADS, TIMES = 4, 2, 12
 KEY = ApiKey("k", "k", "sb-k", frozenset({"enforce"}), (), datetime.now(UTC))
 
 
