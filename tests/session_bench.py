@@ -10,54 +10,33 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, LiteralString
 
 import psycopg
 
 from scopebound_engine.session.state.postgres import PostgresState
 from scopebound_engine.session.state.seam import Entry, SessionState
 from scopebound_engine.session.state.sqlite import SqliteState
-from tests.bench import ARGUMENTS, ROLE
+from tests.bench import ARGUMENTS, DURABLE, ROLE
+from tests.costs import Costs, cpu_seconds
 from tests.entering import enter_together
 from tests.hammer import Sent, hammer
 from tests.load import latency, posted
 from tests.postgres import PostgresServer
-from tests.processes import descendants
 from tests.servers import RunningServer, serving, two_nodes
 
 SESSIONS = int(os.environ.get("SCOPEBOUND_TEST_SESSIONS", "2000"))
 SECONDS = float(os.environ.get("SCOPEBOUND_TEST_BENCH_SECONDS", "10"))
-PROCESSES = (1, 2, 4, 8)
+PROCESSES = (1, 4, 8)
 CONNECTIONS = 16
-# As an installation has them; the other tests' servers trade safety for speed.
-DURABLE = ("fsync=on", "full_page_writes=on", "shared_buffers=128MB")
-_TICK = os.sysconf("SC_CLK_TCK")
+# What is told on paper: so many nodes, each with so many processors and connections.
+NODES, PROCESSORS, CONNECTED = (2, 10, 100), 2, 36
 _UNLIMITED = 1_000_000_000
 _SETTINGS: dict[str, Any] = {"provision_per_minute": 1_000_000}
-
-
-class Costs(NamedTuple):
-    """Seconds, and what was spent in them: processor seconds, transactions, bytes written ahead."""
-
-    seconds: float
-    nodes: float
-    database: float
-    transactions: float
-    bytes_ahead: float
-
-    def since(self, before: "Costs") -> "Costs":
-        """What was spent after an earlier moment."""
-        return Costs(*(now - then for now, then in zip(self, before, strict=True)))
-
-    def beyond(self, idle: "Costs") -> "Costs":
-        """Without what idle nodes would have spent in as many seconds."""
-        share = self.seconds / idle.seconds
-        spent = (now - share * then for now, then in zip(self[1:], idle[1:], strict=True))
-        return Costs(self.seconds, *spent)
 
 
 @dataclass(frozen=True)
@@ -94,71 +73,54 @@ class Setting:
         return Costs(time.monotonic(), nodes, database, transactions, float(ahead))
 
 
-def cpu_seconds(pid: int) -> float:
-    """What a process and all below it have spent, those that ended included."""
-    spent = 0
-    for each in (pid, *descendants(pid)):
-        try:
-            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has ended since; its parent has its time
-        spent += sum(map(int, fields[11:15]))
-    return spent / _TICK
-
-
 def main() -> None:
     """Measure each setting."""
-    print(f"{SESSIONS} sessions; {os.cpu_count()} processors run nodes, database and load")
+    print(f"{os.cpu_count()} processors run nodes, database and load; a row takes {SECONDS:g} s")
     for setting in settings():
-        print(f"\n{setting.title}")
+        print(f"\n{setting.title} (load average {os.getloadavg()[0]:.1f} before)", flush=True)
         measure(setting)
 
 
 def settings() -> Iterator[Setting]:
     """The settings that are measured, one after the other."""
-    for title, on_postgres in (
-        ("SQLite, one node of four workers", None),
-        ("PostgreSQL, one node of two workers", one_node),
-        ("PostgreSQL, two nodes of two workers", two_nodes),
-    ):
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            if on_postgres is None:
-                node = stack.enter_context(serving(folder / "data", workers=4, **_SETTINGS))
-                yield Setting(title, [node], None)
-                continue
-            postgres = PostgresServer(*DURABLE)
-            stack.callback(postgres.close)
-            nodes = on_postgres(folder, postgres.tcp_url(), **_SETTINGS)
-            yield Setting(title, stack.enter_context(nodes), postgres)
-
-
-@contextmanager
-def one_node(folder: Path, database_url: str, **settings: Any) -> Iterator[list[RunningServer]]:
-    """The like of `two_nodes`."""
-    with serving(folder / "one", database_url=database_url, **settings) as node:
-        yield [node]
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        node = stack.enter_context(serving(folder / "data", workers=4, **_SETTINGS))
+        yield Setting("SQLite, one node of four workers", [node], None)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        postgres = PostgresServer(*DURABLE)
+        stack.callback(postgres.close)
+        nodes = stack.enter_context(two_nodes(folder, postgres.tcp_url(), **_SETTINGS))
+        yield Setting("PostgreSQL, two nodes of two workers", nodes, postgres)
 
 
 def measure(setting: Setting) -> None:
-    """Print what idling, provisioning, enforcing and entering cost."""
+    """Print what idling, provisioning, enforcing and entering cost; first with few sessions."""
     with setting.nodes[0].client() as http:
         role_id = http.post("/mgmt/v1/roles", json=ROLE).raise_for_status().json()["id"]
     idle = idling(setting)
     print(
-        f"{'':<26} {'calls/s':>8} {'p50 ms':>7} {'p99 ms':>7} {'max ms':>7} "
-        f"{'node µs':>8} {'db µs':>7} {'tx':>6} {'WAL bytes':>9}"
+        f"{'':<26} {'calls/s':>8} {'p50 ms':>7} {'p99 ms':>7} {'max ms':>7} {'node µs':>8} "
+        f"{'db µs':>7} {'tx':>5} {'WAL bytes':>9} {'db load':>8} {'tx/s':>6}"
     )
     wish = ("", posted("/v1/provision", {"role_id": ROLE["name"]}))
-    made = sending(setting, idle, "provision", [wish] * SESSIONS, 4)
-    enforcing = calls([sent.said["jwt"] for sent in made])
-    sending(setting, idle, "enforce", enforcing, CONNECTIONS)
+    made: list[Sent] = []
+    for sessions in (SESSIONS // 10, SESSIONS):
+        wishes = [wish] * (sessions - len(made))
+        made += sending(setting, idle, f"provision, to {sessions:,}", wishes, CONNECTIONS)[0]
+        tokens = [sent.said["jwt"] for sent in made]
+        name = f"enforce, {len(made):,} sessions"
+        _, call = sending(setting, idle, name, calls(tokens), CONNECTIONS)
+    sending(setting, idle, "enforce, one session", calls(tokens[:1]), CONNECTIONS)
     entries = [
         Entry(sent.said["session_id"], role_id, _UNLIMITED, _UNLIMITED, slots=4) for sent in made
     ]
     for processes in PROCESSES:
         entering(setting, idle, entries, processes)
-    sizes(setting)
+    if setting.postgres is not None:
+        sizes(setting, len(made))
+        on_paper(idle.each(idle.seconds * len(setting.nodes)), call)
 
 
 def idling(setting: Setting) -> Costs:
@@ -188,27 +150,28 @@ def calls(tokens: Sequence[str]) -> Iterator[tuple[str, bytes]]:
 
 def sending(
     setting: Setting, idle: Costs, name: str, requests: Iterable[tuple[str, bytes]], lines: int
-) -> list[Sent]:
+) -> tuple[list[Sent], Costs]:
     """Send requests over so many connections in all, and print what they cost.
 
-    Those that were answered with 200.
+    Those that were answered with 200, and what one of all cost.
     """
     before = setting.costs()
     done = hammer(setting.nodes, requests, lines=lines // len(setting.nodes))
-    spent = setting.costs().since(before).beyond(idle)
-    print(row(f"{name}, {lines} connections", [(s.begun, s.ended) for s in done], spent))
+    spent = setting.costs().since(before).beyond(idle).each(len(done))
+    print(row(name, [(sent.begun, sent.ended) for sent in done], spent), flush=True)
     outcomes = Counter(sent.outcome if sent.status == 200 else str(sent.status) for sent in done)
     if len(outcomes) > 1:
         print(f"    answers: {dict(outcomes)}")
-    return [sent for sent in done if sent.status == 200]
+    return [sent for sent in done if sent.status == 200], spent
 
 
 def entering(setting: Setting, idle: Costs, entries: Sequence[Entry], processes: int) -> None:
     """Let processes enter the sessions themselves, and print what it cost."""
     before = setting.costs()
     done = enter_together(setting.state(), entries, processes)
-    spent = setting.costs().since(before).beyond(idle)._replace(nodes=0)
-    print(row(f"enter(), {processes} processes", [(e.begun, e.ended) for e in done], spent))
+    spent = setting.costs().since(before).beyond(idle)._replace(nodes=0).each(len(done))
+    times = [(each.begun, each.ended) for each in done]
+    print(row(f"enter(), {processes} processes", times, spent), flush=True)
     if lost := sum(each.granted is None for each in done):
         print(f"    in {lost} of these state was out of reach")
 
@@ -216,23 +179,41 @@ def entering(setting: Setting, idle: Costs, entries: Sequence[Entry], processes:
 def row(name: str, times: Sequence[tuple[float, float]], spent: Costs) -> str:
     """Calls that began and ended at these times, and what one of them cost."""
     took = max(ended for _, ended in times) - min(begun for begun, _ in times)
+    rate = len(times) / took
     p50, p99, most = (1000 * part for part in latency(ended - begun for begun, ended in times))
-    nodes, database, transactions, ahead = (part / len(times) for part in spent[1:])
     return (
-        f"  {name:<24} {len(times) / took:>8.0f} {p50:>7.2f} {p99:>7.2f} {most:>7.1f} "
-        f"{nodes * 1e6:>8.0f} {database * 1e6:>7.0f} {transactions:>6.2f} {ahead:>9.0f}"
+        f"  {name:<24} {rate:>8.0f} {p50:>7.2f} {p99:>7.2f} {most:>7.1f} {spent.nodes * 1e6:>8.0f} "
+        f"{spent.database * 1e6:>7.0f} {spent.transactions:>5.2f} {spent.bytes_ahead:>9.0f} "
+        f"{spent.database * rate:>8.1%} {spent.transactions * rate:>6.0f}"
     )
 
 
-def sizes(setting: Setting) -> None:
-    """Print what a session takes on PostgreSQL's disk."""
-    if setting.postgres is not None:
-        durable, volatile = setting.ask(
-            "SELECT pg_total_relation_size('sessions'), pg_total_relation_size('session_states')"
+def sizes(setting: Setting, sessions: int) -> None:
+    """Print what a session takes on PostgreSQL's disk, indexes included."""
+    durable, volatile = setting.ask(
+        "SELECT pg_total_relation_size('sessions'), pg_total_relation_size('session_states')"
+    )
+    print(
+        f"  a session takes {durable / sessions:.0f} bytes in `sessions`, "
+        f"{volatile / sessions:.0f} in `session_states`"
+    )
+
+
+def on_paper(idle: Costs, call: Costs) -> None:
+    """Print what nodes that are full would ask of one PostgreSQL, if all costs stayed as they are.
+
+    `idle` is what one node spends in a second that nobody calls, `call` what one call costs.
+    """
+    print(f"  on paper, with nodes of {PROCESSORS} processors that do nothing else:")
+    for nodes in NODES:
+        rate = nodes * PROCESSORS / call.nodes
+        _, _, database, transactions, ahead = (
+            nodes * still + rate * each for still, each in zip(idle, call, strict=True)
         )
         print(
-            f"  a session takes {durable / SESSIONS:.0f} bytes in `sessions`, "
-            f"{volatile / SESSIONS:.0f} in `session_states`"
+            f"    {nodes:>3} nodes: {rate:>6.0f} calls/s, {database:.1f} processors of PostgreSQL "
+            f"({nodes * idle.database:.1f} idle), {transactions:.0f} transactions and "
+            f"{ahead / 1e6:.2f} MB written ahead a second, {nodes * CONNECTED} connections at most"
         )
 
 
