@@ -86,7 +86,8 @@ signing_keys = Table(
     Column("expires_at", Timestamp),
 )
 
-# A removed version loses its bytes and keeps its row, to which activations and events refer.
+# A removed version keeps its row, to which activations and events refer, and where it was in force
+# its bytes, as long as the decision log names it.
 bundles = Table(
     "bundles",
     metadata,

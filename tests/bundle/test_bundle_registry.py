@@ -21,8 +21,9 @@ from scopebound_engine.bundle.registry.registry import (
 )
 from scopebound_engine.bundle.signature import VerifiedBundle, verify
 from scopebound_engine.database.engine import open_database, reading, transaction
-from scopebound_engine.database.schema import activations, bundles
+from scopebound_engine.database.schema import activations, bundle_uses, bundles
 from scopebound_engine.errors import ConflictError, Finding, ForbiddenError, NotFoundError
+from scopebound_engine.times import moment
 
 NOON = 1_777_483_420.5  # 2026-04-29 17:23:40.5 UTC
 ALICE = Actor("alice", "8ddcf3ca-1281-4668-9333-f067b989337f")
@@ -357,6 +358,36 @@ def test_a_removed_version_keeps_its_row_and_no_bytes(registry: Registry, databa
         (row,) = connection.execute(select(bundles)).all()
     assert (row.id, row.bytes) == (version.id, None)
     assert row.removed_at == datetime.fromtimestamp(NOON, UTC)
+
+
+def use(database: Engine, checksum: str, at: float) -> None:
+    with transaction(database) as connection:
+        connection.execute(
+            bundle_uses.insert().values(checksum=checksum, last_us=int(at * 1_000_000))
+        )
+
+
+def test_bytes_of_what_was_in_force_stay_while_a_record_may_name_them(
+    registry: Registry, database: Engine
+) -> None:
+    first, second, active = [activate(registry, f"1.{minor}.0") for minor in range(3)]
+    use(database, first.checksum, NOON + 86_400)
+    for version in (first, second):
+        registry.remove(version.id, actor=ALICE)
+
+    def has_bytes(version: BundleVersion) -> bool:
+        try:
+            data = registry.data_of(version.checksum)
+        except NotFoundError:
+            return False
+        return hashlib.sha256(data).hexdigest() == version.checksum
+
+    steps = [(0, 0, [True] * 3), (1, 1, [True, False, True]), (86_400, 0, [True, False, True])]
+    for seconds, gone, expected in [*steps, (86_401, 1, [False, False, True])]:
+        assert registry.let_go(moment(NOON + seconds)) == gone
+        assert [has_bytes(version) for version in (first, second, active)] == expected
+    with pytest.raises(NotFoundError, match="no bundle with the id"):
+        registry.data(first.id)
 
 
 def test_the_version_in_force_cannot_be_removed(registry: Registry) -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from sqlalchemy import Connection, exists, func, insert, select, update
+from sqlalchemy import Connection, exists, func, insert, select, type_coerce, update
 
 from scopebound_engine.bundle.registry import events, stored
 from scopebound_engine.bundle.registry.events import About, Actor, EventKind
 from scopebound_engine.bundle.registry.stored import BundleVersion
 from scopebound_engine.bundle.signature import VerifiedBundle
-from scopebound_engine.database.schema import activations, bundles
+from scopebound_engine.database.schema import Timestamp, activations, bundle_uses, bundles
 from scopebound_engine.errors import Finding
 
 ActivationKind = Literal["bundle.activated", "bundle.rolled_back"]
@@ -84,10 +84,29 @@ def activate(
 def remove(
     connection: Connection, version: BundleVersion, actor: Actor, now: datetime, kind: EventKind
 ) -> None:
-    """Keep a version no more: its row stays, its bytes do not."""
-    row = update(bundles).where(bundles.c.id == version.id)
-    connection.execute(row.values(bytes=None, removed_at=now))
+    """Keep a version no more: its row stays.
+
+    Its bytes stay too where it was in force, for the decision log may name it; see `let_go`.
+    """
+    row = update(bundles).where(bundles.c.id == version.id).values(removed_at=now)
+    connection.execute(row if version.activated_at else row.values(bytes=None))
     events.add(connection, kind, actor, now, _about(version))
+
+
+def let_go(connection: Connection, before: datetime) -> int:
+    """Forget the bytes of versions that were removed, and named by records, before then only.
+
+    The number of those versions.
+    """
+    named = bundle_uses.select().where(
+        bundle_uses.c.checksum == bundles.c.checksum,
+        bundle_uses.c.last_us >= type_coerce(before, Timestamp),
+    )
+    spare = update(bundles).where(
+        bundles.c.removed_at < before, bundles.c.bytes.is_not(None), ~exists(named)
+    )
+    gone = connection.execute(spare.values(bytes=None).returning(bundles.c.id))
+    return len(gone.all())
 
 
 def prune(connection: Connection, most: int, actor: Actor, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """Which bundles there are and which is in force: each activation is a new generation.
 
-A version is immutable: its bytes are stored once and at most removed. Of one identity at most one
+A version is immutable: its bytes are stored once and at most removed, those of a version that was
+in force not before the decision log has forgotten it. Of one identity at most one
 version is kept. Whatever writes runs alone, on all nodes, so that uploads, activations and
 removals have one order.
 """
@@ -75,6 +76,14 @@ class Registry:
         with reading(self._engine) as connection:
             return stored.data(connection, bundle_id)
 
+    def data_of(self, checksum: str) -> bytes:
+        """The bytes of this checksum, unchecked; also of a removed version. Raises NotFoundError.
+
+        They are there as long as a record of the decision log names the checksum.
+        """
+        with reading(self._engine) as connection:
+            return stored.data_of(connection, checksum)
+
     def find(self, digest: str) -> BundleVersion | None:
         """The kept version of this identity or checksum."""
         with reading(self._engine) as connection:
@@ -146,7 +155,7 @@ class Registry:
     def remove(
         self, bundle_id: str, *, actor: Actor, may_take_way_back: bool = True
     ) -> BundleVersion:
-        """The version that was; its bytes are gone, activations and events keep naming it.
+        """The version that was; activations and events keep naming it, see also `let_go`.
 
         Raises NotFoundError, ConflictError for the one in force, and ForbiddenError for the one
         that was in force last before it, unless that may be taken.
@@ -165,6 +174,11 @@ class Registry:
                 )
             changes.remove(connection, version, actor, now, "bundle.deleted")
             return version
+
+    def let_go(self, before: datetime) -> int:
+        """Forget the bytes of removed versions; see `changes.let_go`."""
+        with self._alone() as (connection, _):
+            return changes.let_go(connection, before)
 
     def note(
         self,

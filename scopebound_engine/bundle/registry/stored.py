@@ -86,6 +86,18 @@ def data(connection: Connection, bundle_id: str) -> bytes:
     return bytes(connection.execute(query).scalar_one())
 
 
+def data_of(connection: Connection, checksum: str) -> bytes:
+    """The bytes of this checksum, unchecked; also of a removed version. Raises NotFoundError."""
+    query = select(bundles.c.bytes).where(bundles.c.checksum == checksum)
+    data = connection.execute(query.where(bundles.c.bytes.is_not(None)).limit(1)).scalar()
+    if data is None:
+        raise NotFoundError(
+            f"there are no bytes of a bundle with the checksum {checksum}; a removed version keeps "
+            "them as long as a record of the decision log names it"
+        )
+    return bytes(data)
+
+
 def was_in_force(connection: Connection, identity: str) -> bool:
     """Whether a version of this identity ever was, removed ones included."""
     of_it = activations.select().join(bundles).where(bundles.c.identity == identity)
