@@ -23,8 +23,11 @@ from scopebound_engine.config import Config
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.database.lockfile import alone
 from scopebound_engine.errors import ConfigError, ConflictError, SignatureError
+from scopebound_engine.log import checkpoints, log_keys
+from scopebound_engine.masking import make_key
 from scopebound_engine.session.keys.signing import SigningKeys
-from scopebound_engine.wiring import NODE_ID_FILE, database_url
+from scopebound_engine.times import moment
+from scopebound_engine.wiring import NODE_ID_FILE, database_url, node_id
 
 BUNDLE_KEY_FILE: Final = "bundle-keys/signing.pem"
 
@@ -52,6 +55,8 @@ def prepare(config: Config) -> Prepared:
         SigningKeys.open(engine, config.data_dir, time.time)
         api_key_file = _api_key(config, ApiKeyStore(engine, time.time))
         _node_id(config.data_dir)
+        make_key(config.data_dir)
+        _log_key(config, engine)
         _bundle(config, Registry(engine, time.time))
         engine.dispose()
     return Prepared(api_key_file)
@@ -110,6 +115,19 @@ def _api_key(config: Config, store: ApiKeyStore) -> Path | None:
 def _node_id(data_dir: Path) -> None:
     if not (data_dir / NODE_ID_FILE).exists():
         whole_file.write(data_dir / NODE_ID_FILE, f"{uuid.uuid4()}\n".encode(), mode=0o600)
+
+
+def _log_key(config: Config, engine: Engine) -> None:
+    """The key of the log's checkpoints, and the first of these, of a log without records."""
+    node = node_id(config.data_dir)
+    key = log_keys.ensure(engine, config.data_dir, node, moment(time.time()))
+    file = config.data_dir / "log" / checkpoints.FILE
+    try:
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        if not file.exists():
+            checkpoints.append(file, [checkpoints.signed(checkpoints.empty(node), key)])
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written: {error.strerror}.") from error
 
 
 def _bundle(config: Config, registry: Registry) -> None:

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Index, String, Table, Text, text
 
-from scopebound_engine.database.columns import metadata
+from scopebound_engine.database.columns import Timestamp, metadata
 
 TEXT_LENGTH: Final = 200
 HOUR_US: Final = 3_600_000_000
@@ -119,4 +119,13 @@ bundle_uses = Table(
     metadata,
     Column("checksum", Text, primary_key=True),
     Column("last_us", BigInteger, nullable=False),
+)
+
+# The public halves of the keys that nodes sign checkpoints of their logs with.
+log_keys = Table(
+    "log_keys",
+    metadata,
+    Column("vkey", Text, primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("published_at", Timestamp, nullable=False),
 )
