@@ -14,14 +14,14 @@ class UncertainError(TimeoutError):
 
 
 class Entry:
-    """A record on its way into the journal; without one, somebody who only wants a turn.
+    """A record on its way into the journal; an empty one is only somebody's who wants a turn.
 
     Settled, it has its number, or the reason why it is not in the journal.
     """
 
     __slots__ = ("abandoned", "problem", "record", "seq", "settled", "signal")
 
-    def __init__(self, record: bytes | None = None) -> None:
+    def __init__(self, record: bytes = b"") -> None:
         self.record = record
         self.seq = 0
         self.problem: OSError | None = None
@@ -62,8 +62,8 @@ class Desk:
     def take(self) -> list[Entry]:
         """All records that wait; who has the turn settles them."""
         with self._changing:
-            taken = [entry for entry in self._queue if entry.record is not None]
-            self._queue = [entry for entry in self._queue if entry.record is None]
+            taken = [entry for entry in self._queue if entry.record]
+            self._queue = [entry for entry in self._queue if not entry.record]
             return taken
 
     def settle(self, entries: Iterable[Entry]) -> list[Entry]:

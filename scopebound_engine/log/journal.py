@@ -9,8 +9,8 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from errno import EACCES, EDQUOT, EFBIG, EIO, ENOSPC, EPERM, EROFS
 from pathlib import Path
@@ -80,23 +80,29 @@ class Journal:
         Raises JournalError: the record is not in the journal, or stands there as one of those that
         the next `log.resumed` names as overruled.
         """
-        if len(record) > MAX_RECORD_BYTES or b"\n" in record:
+        if len(record) > MAX_RECORD_BYTES or b"\n" in record or not record.startswith(b"{"):
             raise JournalError(
                 f"a record of {len(record)} bytes is not written into the decision log: it takes "
                 f"JSON objects of at most {MAX_RECORD_BYTES} bytes without a newline"
             )
-        with self._explained():
+        try:
             return self._own_writer().append(record, _by(deadline))
+        except OSError as error:
+            raise self._explained(error) from error
 
     def check(self, deadline: float | None = None) -> None:
         """Raises JournalError when a record could not be written now."""
-        with self._explained():
+        try:
             self._own_writer().check(_by(deadline))
+        except OSError as error:
+            raise self._explained(error) from error
 
     def head(self, deadline: float | None = None) -> Head:
         """The last line, whoever wrote it. Raises JournalError."""
-        with self._explained():
+        try:
             return Head(*self._own_writer().head(_by(deadline)))
+        except OSError as error:
+            raise self._explained(error) from error
 
     def problem(self) -> str:
         """Why the last record could not be written; empty where it could."""
@@ -127,15 +133,11 @@ class Journal:
     def _open_tail(self, syncer: Syncer) -> Tail:
         return Tail(self._folder, self._node, self._segment_bytes, self._note, syncer)
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise JournalError(
-                f"the decision log in {self._folder} cannot be written: "
-                f"{error.strerror or error}; {_REMEDIES.get(error.errno, _OTHERWISE)}"
-            ) from error
+    def _explained(self, error: OSError) -> JournalError:
+        return JournalError(
+            f"the decision log in {self._folder} cannot be written: "
+            f"{error.strerror or error}; {_REMEDIES.get(error.errno, _OTHERWISE)}"
+        )
 
 
 def _by(deadline: float | None) -> float:

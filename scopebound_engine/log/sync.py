@@ -16,7 +16,8 @@ from typing import Final
 
 _fdatasync: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)  # not on macOS
 
-# A disk that hangs would else have a process keep all that it writes in memory.
+# What is kept here must have bounds also where the disk hangs; it is synced early where it is much.
+_MANY_BYTES: Final = 8 << 20
 MOST_BYTES: Final = 64 << 20
 
 _Writes = dict[int, list[tuple[int, bytes]]]
@@ -27,7 +28,7 @@ class Syncer:
 
     def __init__(self, folder: Path, seconds: float) -> None:
         self._folder, self._seconds = folder, seconds
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.Lock())
         self._writes: _Writes = defaultdict(list)
         self._bytes = 0
         self._left: list[int] = []
@@ -42,7 +43,7 @@ class Syncer:
             self._writes[descriptor].append((offset, data))
             self._bytes += len(data)
             self._written += 1
-            if self._written == self._synced + 1:
+            if self._written == self._synced + 1 or self._bytes > _MANY_BYTES:
                 self._changed.notify_all()
 
     def leave(self, descriptor: int) -> None:
@@ -79,10 +80,7 @@ class Syncer:
         while not self._ended:
             with self._changed:
                 self._changed.wait_for(self._has_work)
-                # With a problem nobody waits: it is tried again at the pace of the timer.
-                self._changed.wait_for(
-                    lambda: (self._waited and not self.problem) or self._ended, self._seconds
-                )
+                self._changed.wait_for(self._is_urgent, self._seconds)
             self.sync()
             self._again = after()
 
@@ -125,6 +123,11 @@ class Syncer:
 
     def _has_work(self) -> bool:
         return self._written > self._synced or self._again or self._ended
+
+    def _is_urgent(self) -> bool:
+        # With a problem it is tried again at the pace of the timer, whoever waits.
+        urgent = self._waited or self._bytes > _MANY_BYTES
+        return self._ended or (urgent and self.problem is None)
 
     def _bring(self, descriptor: int, parts: list[tuple[int, bytes]]) -> None:
         for offset, data in parts:

@@ -53,7 +53,10 @@ class Writer:
         entry = Entry(record)
         try:
             if self._desk.come(entry, deadline):
-                self._write_for_all(entry, deadline)
+                try:
+                    self._write_waiting(deadline)
+                finally:
+                    self._desk.leave(entry)
             if entry.problem is not None:
                 raise entry.problem
             if self._each:
@@ -63,18 +66,17 @@ class Writer:
             raise
         except OSError as error:
             written = [entry.seq] if entry.seq else []
-            self._miss(Gap(str(error), unrecorded=not written, overruled=written))
+            self._miss(Gap(str(error), int(not written), written))
             raise
         return entry.seq
 
     def check(self, deadline: float) -> None:
         """Find out whether a record can be written, and end a gap."""
         try:
-            with self._turn(deadline), self._locked(deadline) as tail:
-                if tail.free_bytes() < _ROOM_BYTES:
+            with self._turn(deadline):
+                if self._opened().free_bytes() < _ROOM_BYTES:
                     raise OSError(ENOSPC, os.strerror(ENOSPC))
-                self._write(tail, [])
-            self._syncer.check()
+                self._write_waiting(deadline)
         except OSError as error:
             self._miss(Gap(str(error)))
             raise
@@ -105,47 +107,49 @@ class Writer:
         finally:
             self._desk.leave(entry)
 
-    @contextmanager
-    def _locked(self, deadline: float) -> Iterator[Tail]:
-        self._syncer.check()
-        tail = self._opened()
-        tail.lock(deadline)
-        try:
-            yield tail
-        finally:
-            tail.unlock()
-
     def _opened(self) -> Tail:
         if self._tail is None:
             self._tail = self._open_tail(self._syncer)
         return self._tail
 
-    def _write_for_all(self, entry: Entry, deadline: float) -> None:
+    def _write_waiting(self, deadline: float) -> None:
+        """Write what has been missing, then all that waits. Raises OSError where nothing did."""
+        self._syncer.check()
+        tail = self._opened()
+        tail.lock(deadline)
         try:
-            with self._locked(deadline) as tail:
-                self._write(tail, self._desk.take())
+            gap = self._take_gap()
+            notes = [] if gap is None else [self._note("log.resumed", vars(gap))]
+            entries = self._desk.take()
+            first = tail.seq + 1 + len(notes)
+            written, problem = tail.append([*notes, *(entry.record for entry in entries)])
         finally:
-            self._desk.leave(entry)
-
-    def _write(self, tail: Tail, entries: Sequence[Entry]) -> None:
-        """Write these, and before them what has been missing. Raises OSError for the latter."""
-        with self._counting:
-            gap, self.gap = self.gap, None
-        notes = [] if gap is None else [self._note("log.resumed", vars(gap))]
-        first = tail.seq + 1
-        written, problem = tail.append([*notes, *(entry.record or b"" for entry in entries)])
+            tail.unlock()
+        # Not before: the threads that are told compete for the interpreter's lock.
         if gap is not None and not written:
             self._miss(gap)
-        for seq, entry in enumerate(entries, first + len(notes)):
-            if seq < first + written:
-                entry.seq = seq
+        self._settle(entries, first, written - len(notes), problem)
+        if problem is not None and not entries:
+            raise problem
+
+    def _settle(
+        self, entries: Sequence[Entry], first: int, written: int, problem: OSError | None
+    ) -> None:
+        for number, entry in enumerate(entries):
+            if number < written:
+                entry.seq = first + number
             else:
                 entry.problem = problem
         for entry in self._desk.settle(entries):
             overruled = [entry.seq] if entry.seq else []
-            self._miss(Gap("the disk took too long", not overruled, overruled))
-        if problem is not None and not entries:
-            raise problem
+            self._miss(Gap("the disk took too long", int(not overruled), overruled))
+
+    def _take_gap(self) -> Gap | None:
+        if self.gap is None:
+            return None
+        with self._counting:
+            gap, self.gap = self.gap, None
+            return gap
 
     def _miss(self, more: Gap) -> None:
         with self._counting:

@@ -180,10 +180,10 @@ def test_threads_append_at_once(folder, sync):
     assert all(found[seq - 1] == list(who) for who, seq in seqs.items())
 
 
-def test_a_record_that_is_too_large_or_has_a_newline_is_refused(journal):
+def test_a_record_that_is_too_large_or_no_object_on_a_line_is_refused(journal):
     largest = b'{"a":"' + b"x" * (MAX_RECORD_BYTES - 8) + b'"}'
     assert journal.append(largest) == 1
-    for unfit in (largest + b" ", b'{"a":\n1}'):
+    for unfit in (largest + b" ", b'{"a":\n1}', b"[]", b""):
         with pytest.raises(JournalError, match="is not written into the decision log"):
             journal.append(unfit)
     assert journal.append(b"{}") == 2
