@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from scopebound_engine.errors import ConfigError
+from scopebound_engine.errors import ConfigError, InputError
+from scopebound_engine.masking import pointers
 
 PREFIX = "SCOPEBOUND_"
 # Variables of the published client, which often shares an environment with the engine.
@@ -58,6 +59,15 @@ class Config(BaseModel):
     webhook_timeout_ms: Annotated[int, Field(ge=100, le=30_000)] = 3_000
     issuer: Annotated[str, Field(min_length=1, max_length=200)] = "scopebound-engine"
     audience: Annotated[str, Field(min_length=1, max_length=200)] = "scopebound"
+
+    @field_validator("log_mask")
+    @classmethod
+    def _into_arguments(cls, mask: str) -> str:
+        try:
+            pointers(mask)
+        except InputError as error:
+            raise ValueError(error.detail) from error
+        return mask
 
     @field_validator("data_dir", "bundle_keys", "policies")
     @classmethod

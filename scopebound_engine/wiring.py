@@ -24,6 +24,10 @@ from scopebound_engine.decision.pdp import DecisionPoint, Judge
 from scopebound_engine.decision.provision import Provisioner
 from scopebound_engine.errors import ConfigError
 from scopebound_engine.housekeeping import Housekeeper
+from scopebound_engine.log.journal import Journal
+from scopebound_engine.log.latches import RecordedLatches
+from scopebound_engine.log.recorder import Recorder, noting
+from scopebound_engine.masking import Masks, pointers, read_key
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session import upkeep
 from scopebound_engine.session.drift.baselines import Baselines
@@ -35,6 +39,7 @@ from scopebound_engine.session.store import Sessions
 from scopebound_engine.session.tokens import Tokens
 
 NODE_ID_FILE: Final = "node-id"
+LOG_FOLDER: Final = "log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class Services:
     active: ActiveBundle
     follower: Follower
     decisions: DecisionPoint
+    recorder: Recorder
     provisioner: Provisioner
     housekeeper: Housekeeper
     started: float
@@ -67,6 +73,7 @@ class Services:
         self.follower.close()
         self.active.close()
         self.state.close()
+        self.recorder.close()
 
 
 def build_services(config: Config, clock: Callable[[], float] = time.time) -> Services:
@@ -100,6 +107,7 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
         clock=clock,
     )
     follower.start()
+    recorder = open_recorder(config, clock, lambda: follower.skew_ms)
     baselines = Baselines(engine, clock)
     judge = Judge(follower, baselines, clock)
     delegations = Delegations(roles, state, registry.generation, judge)
@@ -135,10 +143,11 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
             state,
             follower,
             baselines,
-            sessions,
+            RecordedLatches(sessions, recorder),
             clock=clock,
             waiting=config.threads * 3 // 8,
         ),
+        recorder=recorder,
         provisioner=Provisioner(
             roles,
             sessions,
@@ -169,6 +178,23 @@ def node_id(data_dir: Path) -> str:
             f"{file} cannot be read: {error.strerror}. A start of `scopebound-engine serve` makes "
             "it; the data folder has to be readable for this user."
         ) from error
+
+
+def open_recorder(
+    config: Config, clock: Callable[[], float], skew_ms: Callable[[], float | None]
+) -> Recorder:
+    """Who writes the decision log of this node. Raises ConfigError."""
+    node = node_id(config.data_dir)
+    journal = Journal(
+        config.data_dir / LOG_FOLDER,
+        node,
+        sync=config.log_sync,
+        sync_seconds=config.log_sync_ms / 1000,
+        segment_bytes=config.log_segment_bytes,
+        note=noting(node, clock),
+    )
+    masks = Masks(read_key(config.data_dir), pointers(config.log_mask))
+    return Recorder(journal, masks, node=node, clock=clock, skew_ms=skew_ms)
 
 
 def open_state(config: Config) -> SessionState:

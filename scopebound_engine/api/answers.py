@@ -10,6 +10,7 @@ import falcon
 
 from scopebound_engine import strict_json
 from scopebound_engine.api import ratelimits
+from scopebound_engine.api.recording import Recording
 from scopebound_engine.decision.pdp import Decision
 from scopebound_engine.verdict import Violation
 
@@ -45,20 +46,28 @@ def answer_tagged(
 
 
 def answer_decision(req: falcon.Request, resp: falcon.Response, decision: Decision) -> None:
-    """Answer 200 with a decision in the reference's fields and those of the contract."""
+    """Answer 200 with a decision in the reference's fields and those of the contract.
+
+    It is in the decision log by then, or it is a denial for want of that.
+    """
+    req.context.call_id = req.context.call_id or str(uuid.uuid4())
+    recording: Recording = req.context.recording
+    decision, record_id = recording.of_call(req, decision)
     if decision.entry is not None and decision.session is not None:
         resp.set_headers(ratelimits.fields(decision.entry, decision.session))
-    answer_json(resp, decision_fields(req, decision))
+    answer_json(resp, decision_fields(req, decision, record_id))
 
 
-def decision_fields(req: falcon.Request, decision: Decision) -> dict[str, Any]:
-    """A decision as it is answered, also within a problem."""
+def decision_fields(req: falcon.Request, decision: Decision, record_id: str) -> dict[str, Any]:
+    """A decision as it is answered, also within a problem; no record, no `decision_id`."""
     verdict, bundle = decision.verdict, decision.bundle
     document: dict[str, Any] = {
         "decision": "allow" if verdict.allow else "deny",
-        "call_id": req.context.call_id or str(uuid.uuid4()),
+        "call_id": req.context.call_id,
         "latency_ms": round((time.monotonic() - req.context.arrived) * 1000, 3),
     }
+    if record_id:
+        document["decision_id"] = record_id
     if not verdict.allow:
         primary = _violation(verdict.violations[0])
         primary["deny_code"] = primary.pop("code")

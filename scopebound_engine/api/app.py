@@ -7,7 +7,7 @@ import falcon
 
 from scopebound_engine import strict_json
 from scopebound_engine.access.doorkeeper import Doorkeeper
-from scopebound_engine.api import body, problems
+from scopebound_engine.api import body, departure, problems
 from scopebound_engine.api.api_keys import ApiKeyCollection, ApiKeyItem
 from scopebound_engine.api.baselines import BaselineItem
 from scopebound_engine.api.bundles import BundleCollection, BundleItem
@@ -18,6 +18,7 @@ from scopebound_engine.api.openapi import HTML, JSON, document
 from scopebound_engine.api.operations import OPERATIONS, TAGS
 from scopebound_engine.api.provision import Provision
 from scopebound_engine.api.published import Published
+from scopebound_engine.api.recording import ENFORCE, MCP_ENFORCE, Recording
 from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.api.seats import Seats
 from scopebound_engine.api.sessions import SessionItem
@@ -31,13 +32,14 @@ App = falcon.App[falcon.Request, falcon.Response]
 
 def create_app(services: Services) -> App:
     """The WSGI app over built services."""
-    app: App = falcon.App(middleware=[_Context(services.doorkeeper)])
+    config = services.config
+    recording = Recording(services.recorder, services.decisions, config.total_deadline_ms / 1000)
+    app: App = falcon.App(middleware=[_Context(services.doorkeeper, recording)])
     app.req_options.strip_url_path_trailing_slash = False
     problems.install(app)
-    config = services.config
     app.add_route("/v1/provision", Provision(services.provisioner, config))
-    app.add_route(problems.ENFORCE, Enforce(services.decisions, config, "tool_call"))
-    app.add_route(problems.MCP_ENFORCE, Enforce(services.decisions, config, "mcp_tool_call"))
+    app.add_route(ENFORCE, Enforce(services.decisions, config, "tool_call"))
+    app.add_route(MCP_ENFORCE, Enforce(services.decisions, config, "mcp_tool_call"))
     app.add_route("/mgmt/v1/roles", RoleCollection(services.roles, services.provisioner))
     role = RoleItem(services.roles, services.provisioner, services.sessions)
     app.add_route("/mgmt/v1/roles/{role_id}", role)
@@ -104,17 +106,19 @@ def get_app() -> App:
 class _Context:
     """Gives each request what its answer needs, whatever goes wrong on the way."""
 
-    def __init__(self, doorkeeper: Doorkeeper) -> None:
-        self._doorkeeper = doorkeeper
+    def __init__(self, doorkeeper: Doorkeeper, recording: Recording) -> None:
+        self._doorkeeper, self._recording = doorkeeper, recording
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         req.context.request_id = str(uuid.uuid4())
         req.context.arrived = body.arrived(req)
         req.context.call_id = ""
         req.context.doorkeeper = self._doorkeeper
+        req.context.recording = self._recording
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, _resource: Any, _succeeded: bool
     ) -> None:
         resp.set_header("X-Request-Id", req.context.request_id)
-        body.linger(req, resp)
+        body.linger(req)
+        departure.follow(req, resp)

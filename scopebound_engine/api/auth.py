@@ -22,7 +22,7 @@ def require(req: falcon.Request, *scopes: str) -> ApiKey:
         )
     doorkeeper: Doorkeeper = req.context.doorkeeper
     # The peer of the socket: a header like X-Forwarded-For says what its sender likes.
-    key = doorkeeper.admit(secret, req.remote_addr)
+    key = req.context.api_key = doorkeeper.admit(secret, req.remote_addr)
     if not key.may(*scopes):
         raise ForbiddenError(
             f"this API key lacks the scope {' or '.join(scopes)}; it has "

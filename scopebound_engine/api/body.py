@@ -6,6 +6,7 @@ and thrown away, and one that is still on its way at the deadline is drained aft
 are uploads over their limit, which is large: they are refused as soon as they are known to be.
 """
 
+import hashlib
 import socket
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import falcon
 from gunicorn.http.errors import ParseException
 
 from scopebound_engine import strict_json
+from scopebound_engine.api import departure
 from scopebound_engine.errors import InputError, LateBodyError, TooLargeError
 
 DRAIN_BYTES: Final = 64 << 20
@@ -45,13 +47,13 @@ def read(req: falcon.Request, limit: int, deadline: float, *, to_the_end: bool =
         req.context.body_unread = True
         raise _too_large(expected, limit)
     _receive_until(req, deadline)
-    kept, size = bytearray(), 0
+    received = _Received(limit)
+    if to_the_end:
+        req.context.received = received
     try:
         for piece in _pieces(req, expected):
-            size += len(piece)
-            if size <= limit:
-                kept += piece
-            elif size > DRAIN_BYTES or not to_the_end:
+            received.add(piece)
+            if received.size > (DRAIN_BYTES if to_the_end else limit):
                 req.context.body_unread = True
                 break
     except (TimeoutError, BlockingIOError) as error:
@@ -61,11 +63,11 @@ def read(req: falcon.Request, limit: int, deadline: float, *, to_the_end: bool =
         ) from error
     except _BROKEN as error:
         raise InputError("", f"the body cannot be read: {error}") from error
-    if size > limit:
-        raise _too_large(size, limit)
-    if expected is not None and size < expected:
-        raise InputError("", f"the body ends after {size} of {expected} bytes")
-    return bytes(kept)
+    if received.size > limit:
+        raise _too_large(received.size, limit)
+    if expected is not None and received.size < expected:
+        raise InputError("", f"the body ends after {received.size} of {expected} bytes")
+    return bytes(received.kept)
 
 
 def read_json(req: falcon.Request) -> Any:
@@ -74,34 +76,48 @@ def read_json(req: falcon.Request) -> Any:
     return strict_json.loads(read(req, MANAGEMENT_BODY_BYTES, deadline))
 
 
-def linger(req: falcon.Request, resp: falcon.Response) -> None:
+def digest(req: falcon.Request) -> dict[str, Any] | None:
+    """SHA-256 and size of what was read of a body, whole or not; None where nothing was."""
+    received: _Received | None = getattr(req.context, "received", None)
+    return None if received is None else {"sha256": received.digest(), "bytes": received.size}
+
+
+def linger(req: falcon.Request) -> None:
     """Once the answer is out, drain what of the body was not read."""
-    if not getattr(req.context, "body_unread", False) or resp.data is None:
-        return
-    data, resp.data = resp.data, None
-    resp.set_stream(_Lingering(req, data), len(data))
+    if getattr(req.context, "body_unread", False):
+        departure.then(req, lambda _: _drain(req))
 
 
-class _Lingering:
-    """A response body that drains the request when the server closes it."""
+class _Received:
+    """What was read of a body; beyond the limit only its digest and size are kept."""
 
-    def __init__(self, req: falcon.Request, data: bytes) -> None:
-        self._req, self._data = req, data
+    def __init__(self, limit: int) -> None:
+        self._limit, self.kept, self.size = limit, bytearray(), 0
+        self._beyond: Any = None
 
-    def __iter__(self) -> Iterator[bytes]:
-        yield self._data
-
-    def close(self) -> None:
-        deadline, size = time.monotonic() + LINGER_SECONDS, 0
-        _receive_until(self._req, deadline)
-        try:
-            for piece in _pieces(self._req, None):
-                size += len(piece)
-                if size > DRAIN_BYTES or time.monotonic() > deadline:
-                    return
-        except _BROKEN:
-            # The peer went away or still dawdles: the answer is out, the connection is closed.
+    def add(self, piece: bytes) -> None:
+        self.size += len(piece)
+        if self.size <= self._limit:
+            self.kept += piece
             return
+        self._beyond = self._beyond or hashlib.sha256(self.kept)
+        self._beyond.update(piece)
+
+    def digest(self) -> str:
+        return str((self._beyond or hashlib.sha256(self.kept)).hexdigest())
+
+
+def _drain(req: falcon.Request) -> None:
+    deadline, size = time.monotonic() + LINGER_SECONDS, 0
+    _receive_until(req, deadline)
+    try:
+        for piece in _pieces(req, None):
+            size += len(piece)
+            if size > DRAIN_BYTES or time.monotonic() > deadline:
+                return
+    except _BROKEN:
+        # The peer went away or still dawdles: the answer is out, the connection is closed.
+        return
 
 
 def _pieces(req: falcon.Request, expected: int | None) -> Iterator[bytes]:

@@ -24,6 +24,11 @@ from scopebound_engine.errors import InputError, LateBodyError, MissingTokenErro
 
 MAX_CALL_ID: Final = 128
 MAX_TOOL_NAME: Final = 256
+_READ: Final = frozenset({"jwt", "tool_name", "call_args", "arguments", "call_id", "action"})
+_READ_OF_MCP: Final = _READ | {"mcp_server"}
+# Of what a body has beside that, so many names are recorded, and so much of each text.
+_RECORDED_NAMES: Final = 16
+_RECORDED_LENGTH: Final = 64
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Action = Literal["tool_call", "mcp_tool_call"]
@@ -55,11 +60,13 @@ class Enforce:
             require(req, ENFORCE)
             return request_invalid(str(error))
         require(req, ENFORCE)
+        req.context.remarks = remarks_on(document, self.action)
         token = document.get("jwt")
         if type(token) is not str:
             raise MissingTokenError(
                 "jwt", "a string is needed: the jwt that /v1/provision answered"
             )
+        req.context.token = token
         try:
             req.context.call_id = call_id_of(document)
             call = call_of(document, self.action, req.context.call_id)
@@ -100,6 +107,18 @@ def call_of(document: dict[str, Any], action: Action, call_id: str) -> Call:
         mcp_server=_mcp_server(document) if action == "mcp_tool_call" else None,
         named=bool(document.get("call_id")),
     )
+
+
+def remarks_on(document: dict[str, Any], action: Action) -> dict[str, Any]:
+    """What of a body does not count, and is only recorded: fields nobody reads, its `action`."""
+    remarks: dict[str, Any] = {}
+    ignored = document.keys() - (_READ if action == "tool_call" else _READ_OF_MCP)
+    if ignored:
+        names = sorted(name[:_RECORDED_LENGTH] for name in ignored)
+        remarks["ignored_fields"] = names[:_RECORDED_NAMES]
+    if type(document.get("action")) is str:
+        remarks["client_action"] = document["action"][:_RECORDED_LENGTH]
+    return remarks
 
 
 def call_id_of(document: dict[str, Any]) -> str:

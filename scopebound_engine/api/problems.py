@@ -14,6 +14,7 @@ import structlog
 
 from scopebound_engine import strict_json
 from scopebound_engine.api.answers import answer_decision, decision_fields
+from scopebound_engine.api.recording import ENFORCE, MCP_ENFORCE, Recording
 from scopebound_engine.decision.pdp import Decision, undecided
 from scopebound_engine.errors import (
     ActivationError,
@@ -43,8 +44,6 @@ from scopebound_engine.errors import (
 
 MEDIA_TYPE: Final = "application/problem+json"
 URN: Final = "urn:scopebound:problem:"
-ENFORCE: Final = "/v1/enforce"
-MCP_ENFORCE: Final = "/v1/mcp/enforce"
 ENFORCE_PATHS: Final = frozenset({ENFORCE, MCP_ENFORCE})
 _INTEGRATOR_ERRORS = (
     AuthenticationError,
@@ -102,9 +101,11 @@ def install(app: falcon.App[Any, Any]) -> None:
 
 
 def answer_refusal(req: falcon.Request, resp: falcon.Response, denial: Decision) -> None:
-    """Answer 403 with a problem that carries the fields of the denial."""
+    """Answer 403 with a problem that carries the fields of the denial. Raises JournalError."""
+    recording: Recording = req.context.recording
+    record_id = recording.of_delegation(req, denial, _REFUSED.status)
     reason = denial.verdict.violations[0].reason
-    _problem(req, resp, _REFUSED, reason, **decision_fields(req, denial))
+    _problem(req, resp, _REFUSED, reason, **decision_fields(req, denial, record_id))
 
 
 def kind_of(status: HTTPStatus) -> Kind:

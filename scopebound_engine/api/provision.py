@@ -11,6 +11,7 @@ from scopebound_engine.api.answers import answer_json
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.body import read_json
 from scopebound_engine.api.problems import answer_refusal
+from scopebound_engine.api.recording import Recording
 from scopebound_engine.config import Config
 from scopebound_engine.decision.pdp import Decision
 from scopebound_engine.decision.provision import Delegation, Provisioner
@@ -54,6 +55,8 @@ class Provision:
         if isinstance(session, Decision):
             answer_refusal(req, resp, session)
             return
+        recording: Recording = req.context.recording
+        recording.of_session(req, session)
         answer_json(
             resp,
             {

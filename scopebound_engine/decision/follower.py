@@ -21,6 +21,7 @@ from scopebound_engine.bundle.trust.keys import TrustedKeys
 from scopebound_engine.decision.active import ActiveBundle, BundleRef, Loaded
 from scopebound_engine.decision.problems import Problems
 from scopebound_engine.decision.reports import Reports
+from scopebound_engine.decision.skew import Skew
 from scopebound_engine.decision.watch import Watch
 from scopebound_engine.errors import (
     BundleError,
@@ -71,6 +72,7 @@ class Follower:
         self._history, self._trusted, self._clock = history, trusted, clock
         self._problems = Problems(clock, lambda: history.problems)
         self._watch = Watch(active, registry, history, trusted, self._problems, clock)
+        self._skew = Skew(fleet.clock_us, clock)
         self._reports = Reports(fleet, active, self._problems, node_id=node_id, clock=clock)
         self._proposed_at = self._retry_at = 0.0
         self._stuck = 0  # the generation that cannot be loaded
@@ -150,6 +152,11 @@ class Follower:
         return self._synced_at
 
     @property
+    def skew_ms(self) -> float | None:
+        """Milliseconds that this node's clock is ahead of the database's, if that is known."""
+        return self._skew.ms
+
+    @property
     def is_sound(self) -> bool:
         """Whether it has a bundle, and the one in force is none that it cannot load."""
         return 0 < self._active.generation >= self._stuck
@@ -175,6 +182,7 @@ class Follower:
             self.catch_up()
         self._consider(pulse.proposal)
         self._watch.look()
+        self._skew.look()
 
     def _consider(self, proposal: Proposal | None) -> None:
         """Prepare what is proposed; one that is warm is only verified again."""

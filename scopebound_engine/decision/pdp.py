@@ -200,6 +200,16 @@ class DecisionPoint:
         decision = _or_denied(call, lambda: self._decide(call, token, deadline))
         return decision if decision.call is call else replace(decision, call=call)
 
+    def withdrawn(self, decision: Decision, denial: Decision, deadline: float) -> Decision:
+        """The denial that is answered instead of a decision, which was perhaps an allow.
+
+        The call is then none of its session's.
+        """
+        entry, session = decision.entry, decision.session
+        if decision.verdict.allow and entry is not None and session is not None:
+            self._denials.settle(entry, session, denial.verdict, deadline)
+        return replace(denial, entry=entry, session=session)
+
     def _decide(self, call: Call, token: str, deadline: float) -> Decision:
         started = time.perf_counter()
         genuine = self._tokens.genuine(token)

@@ -4,8 +4,8 @@ A session that another one spawns is a delegation: the bundle in force is asked 
 """
 
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Final
 
 from scopebound_engine.access.api_keys import ApiKey
@@ -43,11 +43,16 @@ _LARGE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A provisioned session; `expires_at` in epoch seconds."""
+    """A provisioned session; `expires_at` in epoch seconds, `claims` are those of its token.
+
+    `allowed` is the decision that let another session spawn it.
+    """
 
     session_id: str
     token: str
     expires_at: int
+    claims: Mapping[str, Any]
+    allowed: Decision | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ class Provisioner:
                 return decision
             session = parent and self._make(granted, requested_ttl, key, parent)
             if session:
-                return session
+                return replace(session, allowed=decision)
         raise ConflictError(
             "the policy in force lets a session spawn another that is not known or has ended, or "
             f"the API key {key.name!r} was revoked meanwhile; no such session is made"
@@ -187,7 +192,7 @@ class Provisioner:
             return None
         limits = (claims["rate_limit_per_minute"], claims["rate_limit_per_hour"])
         self.state.open(record.id, *limits, claims["exp"])
-        return Session(record.id, token, claims["exp"])
+        return Session(record.id, token, claims["exp"], claims)
 
     def _claims(
         self, granted: EffectiveRole, requested_ttl: int, parent: SessionRecord | None = None

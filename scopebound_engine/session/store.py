@@ -133,9 +133,9 @@ class Sessions:
         with reading(self._engine) as connection:
             return connection.execute(query).scalar_one()
 
-    def latch(self, session_id: str) -> None:
-        """Note that the session was denied for drift, unless it was before."""
-        self._set_latch(session_id, moment(self._clock()), sessions.c.latched_at.is_(None))
+    def latch(self, session_id: str) -> bool:
+        """Note that the session was denied for drift; false where that was noted before."""
+        return self._set_latch(session_id, moment(self._clock()), sessions.c.latched_at.is_(None))
 
     def clear_latch(self, session_id: str) -> None:
         """Forget that the session was denied for drift."""
@@ -184,11 +184,10 @@ class Sessions:
             ended += len(found)
         return ended
 
-    def _set_latch(self, session_id: str, at: datetime | None, unless: ColumnElement[bool]) -> None:
+    def _set_latch(self, session_id: str, at: datetime | None, unless: ColumnElement[bool]) -> bool:
+        change = update(sessions).where(_is(session_id), unless).values(latched_at=at)
         with transaction(self._engine) as connection:
-            connection.execute(
-                update(sessions).where(_is(session_id), unless).values(latched_at=at)
-            )
+            return connection.execute(change).rowcount > 0
 
 
 def _is(session_id: str) -> ColumnElement[bool]:

@@ -98,7 +98,7 @@ def test_an_allow(http: falcon.testing.TestClient, token: str, path: str) -> Non
     assert answer.json["decision"] == "allow"
     assert answer.json["call_id"] == call_id
     assert set(answer.json) == {
-        *("decision", "call_id", "latency_ms"),
+        *("decision", "decision_id", "call_id", "latency_ms"),
         *("bundle_id", "bundle_version", "bundle_checksum", "bundle_generation"),
     }
 

@@ -157,7 +157,7 @@ def test_the_parent_of_another_key_is_refused_as_if_there_were_none(processes: P
         refused(ask(processes[1], role, parent, headers=other), "SESSION_EXPIRED")
         for parent in (root["session_id"], NOWHERE, "no session")
     ]
-    varying = ("instance", "call_id", "latency_ms")
+    varying = ("instance", "call_id", "decision_id", "latency_ms")
     assert [p | dict.fromkeys(varying) for p in told] == [told[0] | dict.fromkeys(varying)] * 3
     for headers in (one, new_key(processes[0], "enforce", "roles"), None):
         provision(processes[1], role, root["session_id"], headers=headers)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import falcon
 import falcon.testing
@@ -16,10 +16,14 @@ from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import problems
 from scopebound_engine.api.provision import Provision
+from scopebound_engine.api.recording import Recording
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import migrate, open_database
+from scopebound_engine.decision.pdp import DecisionPoint
+from scopebound_engine.log.recorder import Recorder
 from scopebound_engine.session.state.sqlite import SqliteState
 from tests.provisioning import PLENTY, make_provisioner
+from tests.recording import make_recorder
 from tests.roles import ROLE_ID, store_role
 from tests.signing import tokens
 
@@ -39,12 +43,16 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 class Context:
     """Gives requests what `create_app` gives them."""
 
-    def __init__(self, doorkeeper: Doorkeeper) -> None:
+    def __init__(self, doorkeeper: Doorkeeper, recorder: Recorder) -> None:
         self._doorkeeper = doorkeeper
+        self._recording = Recording(recorder, cast(DecisionPoint, None), seconds=1.0)
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         req.context = SimpleNamespace(
-            request_id="r-1", arrived=time.monotonic(), doorkeeper=self._doorkeeper
+            request_id="r-1",
+            arrived=time.monotonic(),
+            doorkeeper=self._doorkeeper,
+            recording=self._recording,
         )
 
 
@@ -61,7 +69,7 @@ def http(engine: Engine, tmp_path: Path, per_minute: int) -> Iterator[Any]:
         engine, SqliteState(tmp_path), lambda: LEAP_DAY_EVE, per_minute=per_minute
     )
     doorkeeper = Doorkeeper(keys, lambda: LEAP_DAY_EVE)
-    app = falcon.App(middleware=[Context(doorkeeper)])
+    app = falcon.App(middleware=[Context(doorkeeper, make_recorder(tmp_path))])
     problems.install(app)
     app.add_route(PATH, Provision(provisioner, Config()))
     _, secret = keys.create("agent", frozenset({"enforce"}))

@@ -3,6 +3,7 @@
 from typing import Final
 
 _TOKEN: Final = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9..."  # noqa: S105 - the reference's stump of one
+_RECORD: Final = {"decision_id": "019dd765-6a3c-7f3e-8d5e-0c8f4ce5a1d7"}
 _BUNDLE: Final = {
     "bundle_id": "feed6359-c16c-4d1c-910d-6440c8b95b60",
     "bundle_version": "1.0.0",
@@ -40,6 +41,7 @@ REFUSED_DELEGATION: Final = {
     "detail": _DEPTH_EXCEEDED["reason"],
     "instance": _REQUEST_ID,
     "decision": "deny",
+    **_RECORD,
     "call_id": _REQUEST_ID,
     "latency_ms": 2.3,
     "deny_code": "DELEGATION_DEPTH_EXCEEDED",
@@ -67,10 +69,17 @@ MCP_TOOL_CALL: Final = {
     "mcp_server": "filesystem",
     "call_id": "abc123",
 }
-ALLOW: Final = {"decision": "allow", "call_id": "abc123", "latency_ms": 1.2, **_BUNDLE}
+ALLOW: Final = {
+    "decision": "allow",
+    **_RECORD,
+    "call_id": "abc123",
+    "latency_ms": 1.2,
+    **_BUNDLE,
+}
 REPEATED: Final = {**ALLOW, "replayed": True}
 DENIAL: Final = {
     "decision": "deny",
+    **_RECORD,
     "call_id": "abc123",
     "deny_code": "SCOPE_VIOLATION",
     **_SCOPE_VIOLATION,
@@ -80,6 +89,7 @@ DENIAL: Final = {
 }
 RATE_LIMITED: Final = {
     "decision": "deny",
+    **_RECORD,
     "call_id": "abc124",
     "deny_code": "RATE_LIMIT_EXCEEDED",
     **_RATE_LIMIT,

@@ -90,6 +90,9 @@ class Violation(TypedDict):
 
 
 class _Decided(TypedDict):
+    decision_id: NotRequired[
+        Annotated[Uuid, Field(description="Of its record; missing where it could not be recorded.")]
+    ]
     call_id: str
     latency_ms: float
     replayed: NotRequired[Literal[True]]

@@ -72,6 +72,13 @@ class Fleet:
         proposal = None if row.id is None else Proposal(row.id, row.bundle_id)
         return Pulse(row.generation or 0, proposal)
 
+    def clock_us(self) -> int | None:
+        """What the database's clock says, in epoch microseconds; None where it has none."""
+        if self._engine.dialect.name != "postgresql":
+            return None
+        with reading(self._engine) as connection:
+            return connection.execute(select(_Now())).scalar_one()
+
     def report(self, report: WorkerReport) -> None:
         """Replace what the worker said before. Workers that were silent for long are forgotten."""
         row = asdict(report) | {"seen_us": _Now()}
