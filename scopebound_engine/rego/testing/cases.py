@@ -8,7 +8,8 @@ from typing import Final
 from scopebound_engine.errors import InputError
 from scopebound_engine.rego.source.syntax import parsed
 
-_TEST: Final = "test_"
+# In the name of every test.
+MARK: Final = "test_"
 _SKIPPED: Final = "todo_test_"
 
 
@@ -66,7 +67,7 @@ def _tests(modules: Mapping[str, str]) -> Iterator[TestResult]:
         source = module.source
         seen: set[str] = set()
         for rule in module.heads:
-            if rule.name in seen or not rule.name.startswith((_TEST, _SKIPPED)):
+            if rule.name in seen or not rule.name.startswith((MARK, _SKIPPED)):
                 continue
             seen.add(rule.name)
             line, _ = source.place(source.tokens[rule.start].start)
