@@ -1,6 +1,6 @@
 """A process that appends to a journal: what its standard input tells it, or all it can.
 
-    python -m tests.journal_process FOLDER SETTINGS   one record a line; answers one a line
+    python -m tests.journal_process FOLDER SETTINGS   one record a line, each by its own thread
     python -m tests.journal_process FOLDER SETTINGS NAME THREADS   until it is killed
 
 SETTINGS are the journal's, in JSON. Each answer is a JSON array: what was appended, and its number
@@ -24,7 +24,7 @@ def main(folder: str, settings: str, name: str = "", threads: str = "0") -> None
     journal = Journal(Path(folder), "node-1", **json.loads(settings))
     if not name:
         for line in sys.stdin:
-            append(journal, json.loads(line))
+            threading.Thread(target=append, args=(journal, json.loads(line))).start()
         return
     running = [
         threading.Thread(target=append_all, args=(journal, f"{name}/{number}"))

@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import json
 import os
 import resource
@@ -49,11 +50,18 @@ class Appender:
 
     def append(self, what):
         """The record's number, or the error."""
+        self.send(what)
+        found, outcome = self.receive()
+        assert found == what
+        return outcome
+
+    def send(self, what):
         self.process.stdin.write(json.dumps(what) + "\n")
         self.process.stdin.flush()
-        found = json.loads(self.process.stdout.readline())
-        assert found[0] == what
-        return found[1]
+
+    def receive(self):
+        """What was appended, and its number or the error."""
+        return json.loads(self.process.stdout.readline())
 
     def until(self, wanted, what="tried"):
         """Append until the outcome is a number, or an error with these words; the outcome."""
@@ -213,6 +221,46 @@ def test_one_processes_fault_is_not_the_others(tmp_path, faults, tmp_path_factor
         faults.end()
         failing.until(int, "four")
     assert whats(tmp_path) == ["one", "three", "four"]
+
+
+def test_behind_a_write_that_hangs_others_end_in_time(tmp_path, faults):
+    with Appender(tmp_path, faults) as appender:
+        appender.append("before")
+        faults.begin(slow=1_500)
+        appender.send("hangs")
+        time.sleep(0.2)
+        for number in range(3):
+            appender.send(number)
+        refused = [appender.receive() for _ in range(3)]
+        assert {what for what, _ in refused} == {0, 1, 2}
+        assert all("other threads of this process" in error for _, error in refused)
+        assert appender.receive() == ["hangs", 2]
+        faults.end()
+        appender.until(int, "after")
+    assert whats(tmp_path) == ["before", "hangs", "after"]
+    assert [
+        (each["unrecorded"], each["overruled"]) for each in events(tmp_path, "log.resumed")
+    ] == [(3, [])]
+
+
+def test_a_record_that_was_given_up_while_it_was_written_is_named(tmp_path, faults):
+    with Appender(tmp_path, faults) as appender:
+        appender.append("before")
+        with next(tmp_path.glob("journal-*")).open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            appender.send("one")
+            time.sleep(0.1)
+            appender.send("two")
+            faults.begin(slow=1_500)
+            time.sleep(0.2)
+        what, error = appender.receive()
+        assert (what, "the disk takes too long" in error) == ("two", True)
+        assert appender.receive() == ["one", 2]
+        faults.end()
+        appender.until(int, "after")
+    assert whats(tmp_path) == ["before", "one", "two", "after"]
+    (resumed,) = events(tmp_path, "log.resumed")
+    assert (resumed["unrecorded"], resumed["overruled"]) == (0, [3])
 
 
 def wait_for(condition, seconds=10):
