@@ -26,11 +26,8 @@ from scopebound_engine.log import batches, counts, cursors, segments
 from scopebound_engine.log.batches import Batch
 from scopebound_engine.log.cursors import Cursor
 from scopebound_engine.log.entries import Entry, Key
+from scopebound_engine.log.pace import Pace
 
-# So long SQLite's one writer may be this one; others write between two batches.
-_SQLITE_SECONDS: Final = 0.05
-_SQLITE_PAUSE_SECONDS: Final = 0.01
-_FEWEST_LINES: Final = 20
 _MOST_PROBLEMS: Final = 20
 
 # Sees a batch's new entries inside the transaction that stores them.
@@ -61,8 +58,7 @@ class Shipper:
         """`folder` is the journal's. Where a sink raises, nothing of the batch is stored."""
         self._engine, self._folder, self._node = engine, folder, node
         self._sinks, self._clock = tuple(sinks), clock
-        self._is_sqlite = engine.dialect.name == "sqlite"
-        self._most = batches.MOST_LINES if not self._is_sqlite else 10 * _FEWEST_LINES
+        self._pace = Pace(engine, batches.MOST_LINES)
         self._days: set[int] = set()
         self._used: dict[str, int] = {}
         self._problems: deque[str] = deque(maxlen=_MOST_PROBLEMS)
@@ -76,8 +72,7 @@ class Shipper:
         """Ship until all is shipped, or for so long. Raises as `ship` does."""
         ends = time.monotonic() + seconds
         while self.ship() and time.monotonic() < ends:
-            if self._is_sqlite:
-                time.sleep(_SQLITE_PAUSE_SECONDS)
+            self._pace.pause()
 
     def ship(self) -> bool:
         """Ship the next batch; False where there is none, or another process was faster.
@@ -116,7 +111,7 @@ class Shipper:
 
     def _read(self, cursor: Cursor, most: int | None = None) -> Batch:
         try:
-            return batches.read(self._folder, self._node, cursor, most or self._most)
+            return batches.read(self._folder, self._node, cursor, most or self._pace.rows)
         except OSError as error:
             raise self._unreadable(error) from error
 
@@ -139,8 +134,8 @@ class Shipper:
                 sink(connection, entries)
             # Last: all nodes change the same rows.
             counts.note_uses(connection, used)
+        self._pace.took(time.monotonic() - began)
         self._used |= used
-        self._pace(time.monotonic() - began)
         return True
 
     def _make_durable(self, batch: Batch) -> None:
@@ -156,19 +151,13 @@ class Shipper:
 
     def _make_days(self, batch: Batch) -> None:
         days = {entry.row.at_us // partitions.DAY_US for entry in batch.entries}
-        if self._is_sqlite or days <= self._days:
+        if self._engine.dialect.name == "sqlite" or days <= self._days:
             return
         with transaction(self._engine, lock="log days") as connection:
             self._days = partitions.days(connection)
             for day in sorted(days - self._days):
                 partitions.make(connection, day)
         self._days |= days
-
-    def _pace(self, seconds: float) -> None:
-        """As many lines next time as would have taken the time there is."""
-        if self._is_sqlite:
-            factor = min(2.0, _SQLITE_SECONDS / max(seconds, 1e-6))
-            self._most = min(batches.MOST_LINES, max(_FEWEST_LINES, int(self._most * factor)))
 
     def _note(self, problems: Sequence[str]) -> None:
         for problem in problems:
