@@ -16,7 +16,7 @@ READING: Final = "scopebound_reading"
 # Another: until when, a time of `time.monotonic()`, a writing transaction may wait to begin.
 WRITING_BY: Final = "scopebound_writing_by"
 
-_READER_SECONDS: Final = 0.5
+_BUSY_SECONDS: Final = 0.5
 _LOOK_AGAIN_SECONDS: Final = 0.001
 
 
@@ -76,7 +76,7 @@ def _connected(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> 
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
-    _wait_in_sqlite(connection, _READER_SECONDS)
+    _wait_in_sqlite(connection, _BUSY_SECONDS)
 
 
 def _begin(connection: Connection) -> None:
@@ -85,11 +85,12 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
         return
     driver = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+    by = options.get(WRITING_BY, time.monotonic() + _BUSY_SECONDS)
     _wait_in_sqlite(driver, 0)
     try:
-        begin_writing(driver, options.get(WRITING_BY, 0.0), _LOOK_AGAIN_SECONDS)
+        begin_writing(driver, by, _LOOK_AGAIN_SECONDS)
     finally:
-        _wait_in_sqlite(driver, _READER_SECONDS)
+        _wait_in_sqlite(driver, _BUSY_SECONDS)
 
 
 def _wait_in_sqlite(connection: sqlite3.Connection, seconds: float) -> None:
