@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import Engine
+
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.bundle.activation import Activator
@@ -23,10 +25,13 @@ from scopebound_engine.decision.follower import Follower
 from scopebound_engine.decision.pdp import DecisionPoint, Judge
 from scopebound_engine.decision.provision import Provisioner
 from scopebound_engine.errors import ConfigError
-from scopebound_engine.housekeeping import Housekeeper
+from scopebound_engine.housekeeping import Housekeeper, Job
+from scopebound_engine.log import upkeep as log_upkeep
 from scopebound_engine.log.journal import Journal
 from scopebound_engine.log.latches import RecordedLatches
 from scopebound_engine.log.recorder import Recorder, noting
+from scopebound_engine.log.retention import Retention
+from scopebound_engine.log.shipper import Shipper
 from scopebound_engine.masking import Masks, pointers, read_key
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session import upkeep
@@ -113,7 +118,10 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
     delegations = Delegations(roles, state, registry.generation, judge)
     housekeeper = Housekeeper(
         config.data_dir / "housekeeping.lock",
-        upkeep.jobs(baselines, roles, sessions, state, fit_seconds=config.drift_fit_seconds),
+        (
+            *log_jobs(config, engine, registry, clock),
+            *upkeep.jobs(baselines, roles, sessions, state, fit_seconds=config.drift_fit_seconds),
+        ),
     )
     housekeeper.start()
     return Services(
@@ -195,6 +203,16 @@ def open_recorder(
     )
     masks = Masks(read_key(config.data_dir), pointers(config.log_mask))
     return Recorder(journal, masks, node=node, clock=clock, skew_ms=skew_ms)
+
+
+def log_jobs(
+    config: Config, engine: Engine, registry: Registry, clock: Callable[[], float]
+) -> tuple[Job, ...]:
+    """What this node does for its decision log from time to time. Raises ConfigError."""
+    folder, node = config.data_dir / LOG_FOLDER, node_id(config.data_dir)
+    shipper = Shipper(engine, folder, node, clock=clock)
+    retention = Retention(engine, folder, node, days=config.log_retention_days, clock=clock)
+    return log_upkeep.jobs(shipper, retention, registry.let_go)
 
 
 def open_state(config: Config) -> SessionState:
