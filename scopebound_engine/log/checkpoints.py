@@ -14,11 +14,12 @@ ever appended behind half a checkpoint.
 import base64
 import errno
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 from scopebound_engine.errors import InputError
 from scopebound_engine.log import chain, notes
@@ -28,6 +29,9 @@ FILE: Final = "checkpoints"
 _ORIGIN: Final = "scopebound-engine/"
 _HASH_BYTES: Final = 32
 _MARK: Final = SIGNATURE_MARK.encode()
+_NEXT: Final = re.compile(
+    rb"\n\n" + re.escape(_ORIGIN.encode()) + rb"[^\n]{1,200}\n([0-9]{1,19})\n"
+)
 _BEGINNING: Final = _ORIGIN.encode()
 # What is read to find the last note; none is nearly as long.
 _LONGEST: Final = 1 << 16
@@ -143,7 +147,8 @@ def split(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """
     first, gathered, is_signed = 1, b"", False
     for number, line in enumerate(lines, 1):
-        if is_signed and not line.startswith(_MARK):
+        is_over = is_signed and not line.startswith(_MARK)
+        if gathered and (is_over or line.startswith(_BEGINNING)):
             yield first, gathered
             gathered, is_signed = b"", False
         if not gathered and line == b"\n":
@@ -153,6 +158,24 @@ def split(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
         is_signed = line.startswith(_MARK) or len(gathered) > _LONGEST
     if gathered:
         yield first, gathered
+
+
+def place_behind(file: BinaryIO, size: int) -> int:
+    """Where to begin to read to find all checkpoints of more than `size` records.
+
+    The file is in their order. Whether its notes are sound is not looked at. Raises OSError.
+    """
+    low, high = 0, file.seek(0, os.SEEK_END)
+    while high - low > _LONGEST:
+        middle = (low + high) // 2
+        file.seek(middle)
+        part = file.read(_LONGEST // 2)
+        found = _NEXT.search(part)
+        if found is None or int(found[1]) > size:
+            high = middle
+        else:
+            low = middle + found.start() + 2
+    return low
 
 
 def _write(descriptor: int, data: bytes, end: int) -> None:

@@ -21,8 +21,9 @@ class SealFile:
     is whether the last one is not whole, as a crash may leave it. Raises OSError.
     """
 
-    def __init__(self, path: Path, keys: Sequence[VerifierKey]) -> None:
-        self.path, self._keys = path, keys
+    def __init__(self, path: Path, keys: Sequence[VerifierKey], behind: int = 0) -> None:
+        """Of one that is in order only what is needed can be read: those `behind` a size."""
+        self.path, self._keys, self._behind = path, keys, behind
         self._size = path.stat().st_size
         self._reset()
 
@@ -31,8 +32,10 @@ class SealFile:
         self._reset()
         last = 0
         with self.path.open("rb") as file:
+            start = checkpoints.place_behind(file, self._behind) if self._behind else 0
+            file.seek(start)
             for line, note in checkpoints.split(self._lines(file)):
-                place = Place(str(self.path), line)
+                place = Place(str(self.path), 0 if start else line)
                 try:
                     found = checkpoints.opened(note, self._keys)
                 except InputError as error:

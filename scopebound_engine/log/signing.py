@@ -1,0 +1,59 @@
+"""The jobs that sign the journal of a node, send checkpoints away, and verify."""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Engine
+
+from scopebound_engine.housekeeping import Job
+from scopebound_engine.log import log_keys
+from scopebound_engine.log.checkpointing import Checkpointer
+from scopebound_engine.log.journal import Head
+from scopebound_engine.log.notes import VerifierKey
+from scopebound_engine.log.pushing import Pusher
+from scopebound_engine.log.rounds import Rounds
+
+_SIGN_SECONDS: Final = 1.0
+_PUSH_SECONDS: Final = 1.0
+_VERIFY_SECONDS: Final = 5.0
+
+
+def jobs(
+    engine: Engine,
+    data_dir: Path,
+    node: str,
+    head: Callable[[], Head],
+    *,
+    url: str | None = None,
+    clock: Callable[[], float] = time.time,
+) -> tuple[Job, ...]:
+    """Jobs for one process of the node. A push may take seconds, so it is one of its own.
+
+    `head` is the journal's. Raises ConfigError for a key or a URL that will not do.
+    """
+    folder = data_dir / "log"
+    keys = _Keys(engine, node)
+    signer = Checkpointer(folder, log_keys.read(data_dir, node), head, clock)
+    rounds = Rounds(folder, node, lambda: keys.known, clock)
+    found = [
+        Job("checkpoints", _SIGN_SECONDS, signer.run),
+        Job("verification", _VERIFY_SECONDS, rounds.run),
+    ]
+    if url is not None:
+        found.append(Job("checkpoint push", _PUSH_SECONDS, Pusher(folder, url).run))
+    return tuple(found)
+
+
+class _Keys:
+    """The node's keys, former ones too; looked up once, as only a start makes one."""
+
+    def __init__(self, engine: Engine, node: str) -> None:
+        self._engine, self._node = engine, node
+
+    @cached_property
+    def known(self) -> Sequence[VerifierKey]:
+        """Raises DatabaseUnavailableError, and is looked up again then."""
+        return [one.key for one in log_keys.published(self._engine) if one.node == self._node]
