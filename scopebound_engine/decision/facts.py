@@ -16,6 +16,8 @@ from scopebound_engine.session.state.seam import SessionFacts, Window
 
 _HOUR_MS: Final = 3_600_000
 _THURSDAY: Final = 3  # the weekday of 1970-01-01, Monday being 0
+# What a token says to the decision log; it is no policy's business.
+_LOGGED: Final = frozenset({"role_revision", "log_mask"})
 # In counts by tool: all that the role does not allow. No tool is named so.
 _OTHERS: Final = ""
 
@@ -88,11 +90,17 @@ def server_limit(call: Call, claims: Mapping[str, Any]) -> int:
 def _claims(call: Call, claims: Mapping[str, Any]) -> dict[str, Any]:
     """The token without what concerns other tools and servers: a lean input is a fast one."""
     document = {name: value for name, value in claims.items() if name != "parameter_constraints"}
-    if "mcp_server_rate_limits" in claims.get("bound", ()):
-        limit = server_limit(call, claims)
-        own = {call.mcp_server: limit} if limit else {}
-        document["bound"] = claims["bound"] | {"mcp_server_rate_limits": own}
+    if "bound" in claims:
+        document["bound"] = _bound(call, claims)
     return document
+
+
+def _bound(call: Call, claims: Mapping[str, Any]) -> dict[str, Any]:
+    bound = {name: value for name, value in claims["bound"].items() if name not in _LOGGED}
+    if "mcp_server_rate_limits" in bound:
+        limit = server_limit(call, claims)
+        bound["mcp_server_rate_limits"] = {call.mcp_server: limit} if limit else {}
+    return bound
 
 
 def _now(now_ms: int) -> dict[str, int]:

@@ -38,6 +38,7 @@ _LARGE: Final = (
     "approval_required",
     "allowed_mcp_servers",
     "mcp_server_rate_limits",
+    "log_mask",
 )
 
 

@@ -1,7 +1,8 @@
 """Inheritance of roles: what a chain grants together, and which chains may be.
 
 A chain has at most three roles, grandparent → parent → child. Tools are inherited additively, and
-an inherited tool keeps every constraint that an ancestor put on it; all else is the role's own.
+an inherited tool keeps every constraint that an ancestor put on it, and what an ancestor keeps out
+of the decision log stays out of it; all else is the role's own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,7 @@ class EffectiveRole:
     role: Role
     allowed_tools: tuple[str, ...]
     parameter_constraints: Mapping[str, tuple[Constraint, ...]]
+    log_mask: tuple[str, ...]
 
 
 def effective(chain: Sequence[Role]) -> EffectiveRole:
@@ -48,6 +50,7 @@ def effective(chain: Sequence[Role]) -> EffectiveRole:
             )
             for tool in constrained
         },
+        log_mask=tuple(dict.fromkeys(mask for role in eldest_first for mask in role.log_mask)),
     )
 
 

@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from scopebound_engine import masking
 from scopebound_engine.errors import InputError
 from scopebound_engine.matching.patterns import compile_pattern
 from scopebound_engine.parsing import parse
@@ -98,6 +99,14 @@ def _long_enough(secret: str) -> str:
     return secret
 
 
+def _into_arguments(text: str) -> str:
+    try:
+        masking.pointer(_without_controls(text))
+    except InputError as error:
+        raise ValueError(error.detail) from error
+    return text
+
+
 # Arrays arrive as lists and are kept as tuples: strictness is given up for the container alone.
 _Array = Field(strict=False)
 Name = Annotated[str, Field(json_schema_extra=schema.PRINTABLE_NAME), AfterValidator(_role_name)]
@@ -108,6 +117,11 @@ Word = Annotated[
 ]
 Words = Annotated[
     tuple[Word, ...], _Array, Field(max_length=512), AfterValidator(_without_duplicates)
+]
+Masked = Annotated[
+    str,
+    Field(max_length=256, json_schema_extra=schema.INTO_ARGUMENTS),
+    AfterValidator(_into_arguments),
 ]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Seconds = Annotated[int, Field(ge=0, le=MAX_TTL_SECONDS)]
@@ -202,6 +216,13 @@ class _Settings(_Values):
     approval_required: Words = ()
     approval_ttl_seconds: Seconds = 0
     allowed_mcp_servers: Words = ()
+    log_mask: Annotated[
+        tuple[Masked, ...], _Array, Field(max_length=64), AfterValidator(_without_duplicates)
+    ] = Field(
+        default=(),
+        description="What of a call's arguments is masked in the decision log: JSON pointers, in "
+        "which * is every item. A role also masks what its ancestors do.",
+    )
     mcp_server_rate_limits: Annotated[
         dict[Word, Annotated[int, Field(ge=1, le=MAX_COUNT)]], Field(max_length=512)
     ] = Field(default_factory=dict)

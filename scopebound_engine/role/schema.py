@@ -10,6 +10,10 @@ from pydantic.config import JsonDict
 
 WITHOUT_CONTROLS: Final[JsonDict] = {"not": {"pattern": "[\\x00-\\x1f\\x7f-\\x9f]"}}
 PRINTABLE_NAME: Final[JsonDict] = {"not": {"pattern": "[^ -~]"}, "minLength": 1, "maxLength": 128}
+INTO_ARGUMENTS: Final[JsonDict] = {
+    "pattern": "^/call_args(/|$)",
+    "not": {"pattern": "[\\x00-\\x1f\\x7f-\\x9f]|~(?![01])"},
+}
 EACH_ONCE: Final[JsonDict] = {"uniqueItems": True}
 WEB_ADDRESS: Final[JsonDict] = {
     "anyOf": [{"const": ""}, {"pattern": "^https?://", "format": "uri"}],

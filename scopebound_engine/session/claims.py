@@ -58,5 +58,7 @@ def claims_of(
             "approval_required": list(role.approval_required),
             "allowed_mcp_servers": list(role.allowed_mcp_servers),
             "mcp_server_rate_limits": dict(role.mcp_server_rate_limits),
+            "role_revision": role.revision,
+            "log_mask": list(granted.log_mask),
         },
     }

@@ -392,6 +392,13 @@ def test_what_the_role_limits_elsewhere_is_left_out(server: str | None) -> None:
     assert LIMITED["bound"] == {"mcp_server_rate_limits": {"mail": 60, "files": 5}}
 
 
+def test_what_a_token_says_to_the_log_is_no_policys_business() -> None:
+    bound = {"approval_required": ["read"], "role_revision": 3, "log_mask": ["/call_args/iban"]}
+    document = build(Call("tool_call", "read", {}, "1"), {"bound": bound}, WEDNESDAY_MS, SESSION)
+
+    assert document["claims"]["bound"] == {"approval_required": ["read"]}
+
+
 def test_a_token_that_does_not_speak_of_servers_stays_as_it_is() -> None:
     claims = {**CLAIMS, "bound": {"approval_required": []}}
     call = Call("mcp_tool_call", "pay", {}, "c", "mail")

@@ -98,6 +98,7 @@ FULL: dict[str, Any] = {
     "approval_ttl_seconds": 60,
     "allowed_mcp_servers": ["erp"],
     "mcp_server_rate_limits": {"erp": 60},
+    "log_mask": ["/call_args/iban"],
 }
 
 
@@ -128,6 +129,8 @@ def test_a_token_has_exactly_these_claims(desk: Desk) -> None:
             "approval_required": ["send_email"],
             "allowed_mcp_servers": ["erp"],
             "mcp_server_rate_limits": {"erp": 60},
+            "role_revision": 1,
+            "log_mask": ["/call_args/iban"],
         },
     }
 
@@ -262,7 +265,8 @@ def test_a_child_gets_the_merged_tools_and_constraints_and_else_its_own(desk: De
         "read_invoices": [RULE | {"required": False}, strict | {"required": False}],
         "pay": [RULE | {"required": False}],
     }
-    desk.role("lone")
+    assert claims["bound"]["log_mask"] == FULL["log_mask"]
+    desk.role("lone", log_mask=FULL["log_mask"])
     own = desk.claims("lone").keys() - {"sub", "role", "role_id"}
     own -= {"allowed_tools", "parameter_constraints", "jti", "root_session_id"}
     assert {name: claims[name] for name in own} == {name: desk.claims("lone")[name] for name in own}

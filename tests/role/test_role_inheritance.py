@@ -255,5 +255,11 @@ def test_only_a_window_over_midnight_is_told(start: int, end: int) -> None:
     assert len(found) == (start > end > 0)
 
 
+def test_what_an_ancestor_keeps_out_of_the_log_stays_out_of_it() -> None:
+    above, own = role(log_mask=["/call_args/iban"]), role(log_mask=["/call_args/a", "/call_args"])
+    assert effective([own, above]).log_mask == ("/call_args/iban", "/call_args/a", "/call_args")
+    assert effective([role(), above]).log_mask == ("/call_args/iban",)
+
+
 def test_limits_of_servers_are_enforced_and_not_warned_of() -> None:
     assert warnings_of(effective([role(mcp_server_rate_limits={"files": 60})])) == []

@@ -33,6 +33,7 @@ ROLE: Final[dict[str, Any]] = {
     "approval_ttl_seconds": 0,
     "allowed_mcp_servers": [],
     "mcp_server_rate_limits": {},
+    "log_mask": [],
     "suspended": False,
     "suspended_reason": None,
     "created_at": "2026-04-29T12:00:00Z",
