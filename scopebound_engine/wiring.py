@@ -26,6 +26,7 @@ from scopebound_engine.decision.pdp import DecisionPoint, Judge
 from scopebound_engine.decision.provision import Provisioner
 from scopebound_engine.errors import ConfigError
 from scopebound_engine.housekeeping import Housekeeper, Job
+from scopebound_engine.log import signing
 from scopebound_engine.log import upkeep as log_upkeep
 from scopebound_engine.log.journal import Journal
 from scopebound_engine.log.latches import RecordedLatches
@@ -212,7 +213,10 @@ def log_jobs(
     folder, node = config.data_dir / LOG_FOLDER, node_id(config.data_dir)
     shipper = Shipper(engine, folder, node, clock=clock)
     retention = Retention(engine, folder, node, days=config.log_retention_days, clock=clock)
-    return log_upkeep.jobs(shipper, retention, registry.let_go)
+    return (
+        *signing.jobs(engine, config.data_dir, node, url=config.checkpoint_url, clock=clock),
+        *log_upkeep.jobs(shipper, retention, registry.let_go),
+    )
 
 
 def open_state(config: Config) -> SessionState:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from scopebound_engine.errors import InputError, JournalError
-from scopebound_engine.log import chain, checkpoints, notes, segments
+from scopebound_engine.log import chain, checkpoints, ending, notes, segments
 from scopebound_engine.log.checkpoints import Checkpoint, node_of
 from scopebound_engine.log.journal import Head
 from scopebound_engine.log.notes import SignerKey
@@ -96,6 +96,22 @@ class Checkpointer:
         if self._last is not None:
             found["size"] = self._last.size
         self._status.write(found)
+
+
+def last_line(folder: Path) -> Head:
+    """The last whole line of the journal in this folder, read beside those who write.
+
+    What they append meanwhile is for the next time; they take no whole line back. Raises OSError.
+    """
+    for first in reversed(segments.listing(folder)):
+        descriptor = os.open(segments.path(folder, first), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            found = ending.read(descriptor, 0, os.fstat(descriptor).st_size)
+        finally:
+            os.close(descriptor)
+        if found.seq:
+            return Head(found.seq, found.hash)
+    return Head(0, chain.GENESIS)
 
 
 def _sync(path: Path) -> None:

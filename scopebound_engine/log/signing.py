@@ -10,8 +10,7 @@ from sqlalchemy import Engine
 
 from scopebound_engine.housekeeping import Job
 from scopebound_engine.log import log_keys
-from scopebound_engine.log.checkpointing import Checkpointer
-from scopebound_engine.log.journal import Head
+from scopebound_engine.log.checkpointing import Checkpointer, last_line
 from scopebound_engine.log.notes import VerifierKey
 from scopebound_engine.log.pushing import Pusher
 from scopebound_engine.log.rounds import Rounds
@@ -25,18 +24,17 @@ def jobs(
     engine: Engine,
     data_dir: Path,
     node: str,
-    head: Callable[[], Head],
     *,
     url: str | None = None,
     clock: Callable[[], float] = time.time,
 ) -> tuple[Job, ...]:
     """Jobs for one process of the node. A push may take seconds, so it is one of its own.
 
-    `head` is the journal's. Raises ConfigError for a key or a URL that will not do.
+    Raises ConfigError for a key or a URL that will not do.
     """
     folder = data_dir / "log"
     keys = _Keys(engine, node)
-    signer = Checkpointer(folder, log_keys.read(data_dir, node), head, clock)
+    signer = Checkpointer(folder, log_keys.read(data_dir, node), lambda: last_line(folder), clock)
     rounds = Rounds(folder, node, lambda: keys.known, clock)
     found = [
         Job("checkpoints", _SIGN_SECONDS, signer.run),

@@ -11,9 +11,10 @@ import pytest
 
 from scopebound_engine.errors import ConfigError, InputError, JournalError
 from scopebound_engine.log import checkpoints, pushing, segments
-from scopebound_engine.log.checkpointing import Checkpointer
+from scopebound_engine.log.chain import GENESIS
+from scopebound_engine.log.checkpointing import Checkpointer, last_line
 from scopebound_engine.log.checkpoints import Checkpoint
-from scopebound_engine.log.journal import Journal
+from scopebound_engine.log.journal import Head, Journal
 from scopebound_engine.log.pushing import Pusher
 from scopebound_engine.log.status import PUSH, Status, problems
 from tests.log.tampering import KEY, NODE, OTHER_NODE, chained, record, sealed, signer
@@ -139,6 +140,17 @@ def test_one_is_signed_at_a_thousand_records_or_after_ten_seconds(
     signing.run()
     assert sizes(tmp_path) == [1, 1_001, 1_002]
     assert problems(tmp_path) == []
+
+
+def test_the_last_line_is_read_beside_those_who_write(tmp_path: Path, journal: Journal) -> None:
+    assert last_line(tmp_path) == Head(0, GENESIS)
+    for _ in range(8):
+        write(journal, 50)
+        assert last_line(tmp_path) == journal.head()
+    newest = segments.path(tmp_path, segments.listing(tmp_path)[-1])
+    with newest.open("ab") as file:
+        file.write(b'{"chain":{"node":"half a li')
+    assert last_line(tmp_path).seq == 400
 
 
 def test_it_goes_on_after_a_restart(tmp_path: Path, journal: Journal, clock: Clock) -> None:
