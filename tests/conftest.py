@@ -1,5 +1,6 @@
 """Databases for tests: everything that touches one runs on SQLite and on a real PostgreSQL."""
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from scopebound_engine.database.engine import migrate, open_database
+from scopebound_engine.database.sqlite import FILE_NAME
 from scopebound_engine.logs import configure
 from scopebound_engine.session.state.postgres import PostgresState
 from scopebound_engine.session.state.seam import SessionState
@@ -88,11 +90,24 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
     return url
 
 
-@pytest.fixture
-def database(database_url: str | None, tmp_path: Path) -> Iterator[Engine]:
-    """A new, migrated database; SQLite's lies in tmp_path."""
-    engine = open_database(database_url, tmp_path)
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated embedded database, to be copied: that is ten times as fast as to migrate one."""
+    folder = tmp_path_factory.mktemp("migrated")
+    engine = open_database(None, folder)
     migrate(engine)
+    engine.dispose()
+    return folder / FILE_NAME
+
+
+@pytest.fixture
+def database(
+    database_url: str | None, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Engine]:
+    """A new, migrated database; SQLite's lies in tmp_path."""
+    if database_url is None:
+        shutil.copy(request.getfixturevalue("migrated_file"), tmp_path)
+    engine = open_database(database_url, tmp_path)
     yield engine
     engine.dispose()
 
