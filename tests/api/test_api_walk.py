@@ -1,9 +1,11 @@
 """The API walked by Schemathesis as it is described, and held to its description.
 
 Bodies, parameters, headers and methods are made from the description, fit and unfit ones; each
-answer must have a documented status, media type, headers and schema.
+answer must have a documented status, media type, headers and schema. SCOPEBOUND_TEST_WALKS=500
+makes it long.
 """
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -34,8 +36,9 @@ from scopebound_engine.wiring import build_services
 from tests.description import DOCUMENT
 from tests.servers import API_KEY, make_prepared
 
+WALKS = int(os.environ.get("SCOPEBOUND_TEST_WALKS", "20"))
 BOUNDED = settings(
-    max_examples=50,
+    max_examples=WALKS,
     stateful_step_count=18,
     derandomize=True,
     deadline=None,

@@ -30,7 +30,7 @@ from scopebound_engine.wiring import Services, build_services
 from tests.differential.oracle import PRECEDENCE, Habit, Situation, codes
 from tests.servers import API_KEY, make_prepared
 
-EXAMPLES = int(os.environ.get("SCOPEBOUND_TEST_EXAMPLES", "2000"))
+EXAMPLES = int(os.environ.get("SCOPEBOUND_TEST_EXAMPLES", "1000"))
 SESSION_START = 1_800_000_000
 
 words = st.sampled_from(["read", "send", "a.b", "Read", 'x","allow":true,"z":"y', "é", "写"])

@@ -18,7 +18,7 @@ from scopebound_engine.wiring import build_services
 from tests.differential.oracle import same
 from tests.servers import API_KEY, make_prepared
 
-EXAMPLES = int(os.environ.get("SCOPEBOUND_TEST_EXAMPLES", "2000")) // 5
+EXAMPLES = int(os.environ.get("SCOPEBOUND_TEST_EXAMPLES", "1000")) // 5
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 odd = st.sampled_from(
