@@ -148,6 +148,35 @@ def test_a_real_limit_on_the_size_of_files(tmp_path, faults):
     assert whats(tmp_path) == [*written, "after"]
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 64 KiB; giving it more room is `mount -o remount`."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = mount("-t", "tmpfs", "-o", "size=64k", "tmpfs", folder)
+    if mounted.returncode:
+        pytest.skip(f"mounting takes a privilege: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True, timeout=10)
+
+
+def mount(*arguments):
+    command = ["mount", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=10)
+
+
+def test_a_real_disk_that_is_full(small_disk, faults):
+    with Appender(small_disk, faults, segment_bytes=10_000) as appender:
+        error = appender.until("make room on its disk", "x" * 1_500)
+        assert "No space left on device" in error
+        written = whats(small_disk)
+        assert len(written) > 20
+        assert mount("-o", "remount,size=1m", small_disk).returncode == 0
+        appender.until(int, "after")
+    assert whats(small_disk) == [*written, "after"]
+    assert not list(small_disk.glob("torn-*"))
+
+
 def test_a_folder_that_cannot_be_written_refuses_the_first_record_and_the_next_segment(
     tmp_path, faults
 ):
