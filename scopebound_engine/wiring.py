@@ -26,7 +26,7 @@ from scopebound_engine.decision.pdp import DecisionPoint, Judge
 from scopebound_engine.decision.provision import Provisioner
 from scopebound_engine.errors import ConfigError
 from scopebound_engine.housekeeping import Housekeeper, Job
-from scopebound_engine.log import signing
+from scopebound_engine.log import log_keys, signing
 from scopebound_engine.log import upkeep as log_upkeep
 from scopebound_engine.log.journal import Journal
 from scopebound_engine.log.latches import RecordedLatches
@@ -70,7 +70,13 @@ class Services:
     recorder: Recorder
     provisioner: Provisioner
     housekeeper: Housekeeper
+    log_keys: Callable[[], list[log_keys.PublishedLogKey]]
     started: float
+
+    @property
+    def log_dir(self) -> Path:
+        """The folder of the decision log."""
+        return self.config.data_dir / LOG_FOLDER
 
     def close(self) -> None:
         """End the threads and the evaluators, leave the fleet, let go of the session state."""
@@ -168,6 +174,7 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
             clock=clock,
         ),
         housekeeper=housekeeper,
+        log_keys=lambda: log_keys.published(engine),
         started=time.monotonic(),
     )
 

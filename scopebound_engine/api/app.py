@@ -11,6 +11,7 @@ from scopebound_engine.api import body, departure, problems
 from scopebound_engine.api.api_keys import ApiKeyCollection, ApiKeyItem
 from scopebound_engine.api.baselines import BaselineItem
 from scopebound_engine.api.bundles import BundleCollection, BundleItem
+from scopebound_engine.api.checkpoints import Checkpoints
 from scopebound_engine.api.docs import PAGE_HEADERS, page
 from scopebound_engine.api.enforce import Enforce
 from scopebound_engine.api.health import Health, Jwks
@@ -23,6 +24,7 @@ from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.api.seats import Seats
 from scopebound_engine.api.sessions import SessionItem
 from scopebound_engine.config import from_env
+from scopebound_engine.log import checkpoints
 from scopebound_engine.logs import configure
 from scopebound_engine.preparation import prepare
 from scopebound_engine.wiring import Services, build_services
@@ -50,6 +52,9 @@ def create_app(services: Services) -> App:
     app.add_route("/mgmt/v1/roles/{role_id}/baseline", baseline)
     _route_sessions(app, services)
     _route_bundles(app, services)
+    signed = Checkpoints(services.log_dir / checkpoints.FILE, services.log_keys)
+    app.add_route("/mgmt/v1/audit/checkpoint", signed)
+    app.add_route("/mgmt/v1/audit/keys", signed, suffix="keys")
     app.add_route("/mgmt/v1/api-keys", ApiKeyCollection(services.api_keys))
     app.add_route("/mgmt/v1/api-keys/{key_id}", ApiKeyItem(services.api_keys, services.sessions))
     app.add_route(
@@ -61,6 +66,7 @@ def create_app(services: Services) -> App:
             config.evaluators,
             services.started,
             services.clock,
+            services.log_dir,
         ),
     )
     app.add_route("/.well-known/jwks.json", Jwks(services.keys))

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
 import falcon
@@ -14,6 +15,7 @@ from scopebound_engine.decision.active import ActiveBundle
 from scopebound_engine.decision.follower import Follower
 from scopebound_engine.decision.reports import REPORT_SECONDS
 from scopebound_engine.errors import DatabaseUnavailableError
+from scopebound_engine.log import status as log_status
 from scopebound_engine.session.keys.signing import SigningKeys
 from scopebound_engine.times import moment, timestamp
 
@@ -33,6 +35,7 @@ class Health:
     evaluators: int
     started: float
     clock: Callable[[], float]
+    log_dir: Path
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """The node's health; no API key is needed."""
@@ -42,7 +45,11 @@ class Health:
             database = True
         except DatabaseUnavailableError:
             others, database = [], False
-        problems = [*self.follower.problems, *self._problems_of(others, own)]
+        problems = [
+            *self.follower.problems,
+            *self._problems_of(others, own),
+            *log_status.problems(self.log_dir),
+        ]
         status = "degraded" if problems or ready != self.evaluators else "ok"
         if not (self.follower.is_sound and ready and database):
             status = "down"
@@ -59,10 +66,16 @@ class Health:
                 "bundle_checksum": own.checksum,
                 "node_id": own.node_id,
                 "workers": [self._worker(one) for one in (own, *others)],
+                "last_chain_verified_at": self._last_chain_verified_at(),
                 "problems": problems,
             },
             HTTPStatus.SERVICE_UNAVAILABLE if status == "down" else HTTPStatus.OK,
         )
+
+    def _last_chain_verified_at(self) -> str | None:
+        found = log_status.Status(self.log_dir, log_status.VERIFICATION).read()
+        at = found.get("last_chain_verified_at")
+        return None if at is None else timestamp(moment(at))
 
     def _worker(self, report: WorkerReport) -> dict[str, Any]:
         age = None

@@ -23,6 +23,7 @@ HEALTH: Final = {
             "last_error": None,
         }
     ],
+    "last_chain_verified_at": "2026-04-29T12:00:00Z",
     "problems": [],
 }
 KEY_SET: Final = {

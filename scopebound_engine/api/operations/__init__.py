@@ -9,6 +9,7 @@ from scopebound_engine.api.operations import (
     api_keys,
     baselines,
     bundles,
+    checkpoints,
     enforcement,
     node,
     roles,
@@ -20,6 +21,7 @@ TAGS: Final = {
     "sessions": "What agents are doing, and how they are stopped.",
     "roles": "What agents of a kind may do.",
     "bundles": "The policies in force, those that were, and how they change.",
+    "audit": "The decision log, and what it is verified by.",
     "api-keys": "Who may call this API, and for what.",
     "node": "What anyone may know of this node.",
 }
@@ -29,6 +31,7 @@ OPERATIONS: Final = (
     *baselines.OPERATIONS,
     *roles.OPERATIONS,
     *bundles.OPERATIONS,
+    *checkpoints.OPERATIONS,
     *api_keys.OPERATIONS,
     *node.OPERATIONS,
 )

@@ -29,7 +29,8 @@ class NodeHealth(TypedDict):
     """Can this node decide? `down` when not, `degraded` when something is missing or amiss.
 
     `bundle_last_synced_at` is when the worker that answers last saw which bundle is in force. Where
-    the database is down it speaks for itself alone.
+    the database is down it speaks for itself alone. `last_chain_verified_at` is when the decision
+    log on its disk was last found sound up to its end, null before that.
     """
 
     status: Literal["ok", "degraded", "down"]
@@ -42,6 +43,7 @@ class NodeHealth(TypedDict):
     bundle_checksum: str | None
     node_id: str
     workers: list[NodeWorker]
+    last_chain_verified_at: Timestamp | None
     problems: list[str]
 
 
