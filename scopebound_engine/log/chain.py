@@ -69,8 +69,12 @@ def split(line: bytes) -> Link:
     if found is None:
         raise LineError(f"this is no line of a decision log: {line[:80]!r}")
     node, prev, seq, record = found.groups()
+    return Link(_text(node), prev.decode(), int(seq), record)
+
+
+@lru_cache(maxsize=16)  # all lines of a journal name one node
+def _text(node: bytes) -> str:
     try:
-        name = strict_json.loads(node)
+        return str(strict_json.loads(node))
     except InputError as error:
         raise LineError(f"the node of this line is no text: {error}") from error
-    return Link(name, prev.decode(), int(seq), record)
