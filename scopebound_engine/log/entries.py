@@ -77,7 +77,8 @@ def column(value: object) -> str | None:
     """A text as it stands in its column, null for what is no text that can; see `log_tables`."""
     if not isinstance(value, str) or "\0" in value:
         return None
-    return value[:TEXT_LENGTH].encode("utf-8", "replace").decode()
+    start = value[:TEXT_LENGTH]
+    return start if start.isascii() else start.encode("utf-8", "replace").decode()
 
 
 def _row(link: chain.Link, at_us: int, event: str, record: dict[str, Any], line: str) -> Row:
