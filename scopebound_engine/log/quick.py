@@ -20,7 +20,6 @@ _LIBC.lseek.argtypes = (ctypes.c_int, _OFFSET, ctypes.c_int)
 _LIBC.lseek.restype = _OFFSET
 _LIBC.pread.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, _OFFSET)
 _LIBC.pread.restype = ctypes.c_ssize_t
-_BUFFER: Final = ctypes.create_string_buffer(READ_BYTES)
 
 
 def flock(descriptor: int) -> bool:
@@ -48,10 +47,11 @@ def size(descriptor: int) -> int:
 
 def read(descriptor: int, length: int, offset: int) -> bytes:
     """At most READ_BYTES that were just written, so that they are still in memory."""
-    found = _LIBC.pread(descriptor, _BUFFER, min(length, READ_BYTES), offset)
+    buffer = ctypes.create_string_buffer(min(length, READ_BYTES))
+    found = _LIBC.pread(descriptor, buffer, len(buffer), offset)
     if found < 0:
         raise _error()
-    return ctypes.string_at(_BUFFER, found)
+    return buffer.raw[:found]
 
 
 def _error() -> OSError:

@@ -20,6 +20,9 @@ _fdatasync: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)  #
 _MANY_BYTES: Final = 8 << 20
 MOST_BYTES: Final = 64 << 20
 
+# How soon is tried again what failed.
+_AGAIN_SECONDS: Final = 0.2
+
 _Writes = dict[int, list[tuple[int, bytes]]]
 
 
@@ -80,12 +83,14 @@ class Syncer:
         while not self._ended:
             with self._changed:
                 self._changed.wait_for(self._has_work)
-                self._changed.wait_for(self._is_urgent, self._seconds)
+                fine = self.problem is None and not self._again
+                pause = self._seconds if fine else min(self._seconds, _AGAIN_SECONDS)
+                self._changed.wait_for(self._is_urgent, pause)
             self.sync()
             self._again = after()
 
     def wake(self) -> None:
-        """Have `run` call its function."""
+        """Have `run` call its function soon."""
         with self._changed:
             self._again = True
             self._changed.notify_all()
@@ -125,7 +130,7 @@ class Syncer:
         return self._written > self._synced or self._again or self._ended
 
     def _is_urgent(self) -> bool:
-        # With a problem it is tried again at the pace of the timer, whoever waits.
+        # With a problem it is tried again at its own pace, whoever waits.
         urgent = self._waited or self._bytes > _MANY_BYTES
         return self._ended or (urgent and self.problem is None)
 

@@ -36,7 +36,6 @@ class Tail:
         self._folder, self._node, self._most = folder, node, segment_bytes
         self._note, self._syncer = note, syncer
         self.seq, self.hash = 0, chain.GENESIS
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         known = segments.listing(folder)
         self._enter(known[-1] if known else 1)
         if known and not quick.size(self._descriptor):
@@ -109,6 +108,7 @@ class Tail:
         self._syncer.leave(old)
 
     def _enter(self, first: int) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         self._descriptor = os.open(segments.path(self._folder, first), flags, 0o600)
         self._segment, self._size = first, 0

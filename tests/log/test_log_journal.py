@@ -1,5 +1,6 @@
 import os
 import random
+import shutil
 import threading
 import time
 
@@ -163,6 +164,15 @@ def test_a_removed_segment_is_noticed_and_the_chain_goes_on_in_a_new_one(folder)
     assert [link.seq for link in links] == [3, 4]
     assert links[0].prev != head.hash
     assert b"taken out of its folder" in links[0].record
+
+
+def test_a_removed_folder_is_made_again(folder):
+    with opened(folder, sync_seconds=0.05) as journal:
+        journal.append(record(1))
+        shutil.rmtree(folder)
+        journal.append(record(2))
+        wait_for(lambda: segments.listing(folder) and not journal.problem())
+        assert journal.append(record(3)) == 4
 
 
 @pytest.mark.parametrize("sync", ["timer", "each"])

@@ -225,6 +225,17 @@ def test_with_a_sync_before_each_answer_a_failed_one_is_told_and_the_record_name
     assert resumed["unrecorded"] >= 1
 
 
+def test_it_recovers_soon_although_it_syncs_seldom(tmp_path, faults):
+    with Appender(tmp_path, faults, sync="each", sync_seconds=10) as appender:
+        appender.append("before")
+        faults.begin(fdatasync=errno.EIO)
+        appender.until("Input/output error")
+        faults.end()
+        begun = time.monotonic()
+        appender.until(int, "after")
+        assert time.monotonic() - begun < 3
+
+
 def test_what_the_disk_lost_in_a_failed_sync_is_written_anew(tmp_path, faults):
     with Appender(tmp_path, faults) as appender:
         appender.append("before")

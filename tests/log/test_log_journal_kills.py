@@ -10,7 +10,7 @@ import pytest
 from scopebound_engine.log.journal import Journal
 from tests.chains import whole_chain
 
-KILLS = int(os.environ.get("SCOPEBOUND_TEST_JOURNAL_KILLS", "12"))
+KILLS = int(os.environ.get("SCOPEBOUND_TEST_JOURNAL_KILLS", "8"))
 SEED = int(os.environ.get("SCOPEBOUND_TEST_SEED", "6"))
 
 
