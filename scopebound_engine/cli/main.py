@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "trust": "scopebound_engine.cli.trust:trust",
     "policy": "scopebound_engine.cli.policy:policy",
     "role": "scopebound_engine.cli.role:role",
+    "log": "scopebound_engine.cli.log:log",
     "drift": "scopebound_engine.cli.drift:drift",
     "demo": "scopebound_engine.cli.demo:demo",
 }

@@ -8,7 +8,7 @@ import pytest
 
 from tests.servers import environment
 
-COMMANDS = ["serve", "keys", "role", "drift", "bundle", "trust", "policy", "demo"]
+COMMANDS = ["serve", "keys", "role", "log", "drift", "bundle", "trust", "policy", "demo"]
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
