@@ -39,7 +39,10 @@ def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT."""
     from gunicorn.app.base import BaseApplication
 
+    # Before workers are forked, which then share what was imported, and sooner replace one another.
+    from scopebound_engine.api.app import create_app
     from scopebound_engine.cli.worker import Worker
+    from scopebound_engine.wiring import build_services
 
     class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         """gunicorn with settings from Config alone: no file, no command line."""
@@ -49,9 +52,6 @@ def run(config: Config) -> None:
                 self.cfg.set(name, value)
 
         def load(self) -> Any:
-            from scopebound_engine.api.app import create_app
-            from scopebound_engine.wiring import build_services
-
             return create_app(build_services(config))
 
     Server().run()

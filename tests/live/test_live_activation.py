@@ -32,9 +32,9 @@ from tests.postgres import Databases
 from tests.processes import descendants
 from tests.servers import RunningServer, serving
 
-ACTIVATIONS = int(os.environ.get("SCOPEBOUND_TEST_ACTIVATIONS", "20"))
+ACTIVATIONS = int(os.environ.get("SCOPEBOUND_TEST_ACTIVATIONS", "8"))
 RATE = 200.0
-CALM_SECONDS = 3.0
+CALM_SECONDS = 2.0
 STOPPED_SECONDS = 5.0
 # Where tests share few processors the default of 250 ms may pass while an evaluator waits for one.
 EVALUATION_MS = 900

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from tests.servers import API_KEY, RunningServer, serving
+from tests.servers import API_KEY, PLAIN, RunningServer, serving
 
 
 @pytest.fixture(scope="module")
@@ -218,4 +218,4 @@ def test_many_requests_reuse_a_connection(server: RunningServer, token: str) -> 
     with server.client() as http:
         answers = [http.post("/v1/enforce", json=document).json() for _ in range(50)]
     assert {answer["decision"] for answer in answers} == {"allow"}
-    assert httpx.get(f"{server.url}/healthz").json()["status"] == "ok"
+    assert httpx.get(f"{server.url}/healthz", **PLAIN).json()["status"] == "ok"

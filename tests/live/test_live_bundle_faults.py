@@ -28,9 +28,9 @@ from scopebound_engine.bundle.trust.keys import TrustedKeys
 from tests.bundles import MARKED, make_bundle, quick_policies, server_key
 from tests.postgres import PostgresServer
 from tests.processes import children, command, descendants, wait_until_gone
-from tests.servers import API_KEY, RunningServer, serving
+from tests.servers import API_KEY, PLAIN, RunningServer, serving
 
-ROUNDS = int(os.environ.get("SCOPEBOUND_TEST_FAULTS", "30"))
+ROUNDS = int(os.environ.get("SCOPEBOUND_TEST_FAULTS", "18"))
 SEED = int(os.environ.get("SCOPEBOUND_TEST_SEED") or secrets.randbelow(1 << 32))
 WORKERS = 2
 RECOVERY_SECONDS = 30.0
@@ -203,9 +203,10 @@ class Campaign:
         """Every worker is there, runs what is in force, and can decide."""
         deadline = time.monotonic() + RECOVERY_SECONDS
         health: dict[str, Any] = {}
+        url = f"{self.node.server.url}/healthz"
         while time.monotonic() < deadline:
             with suppress(httpx.HTTPError):
-                health = httpx.get(f"{self.node.server.url}/healthz", timeout=1).json()
+                health = httpx.get(url, timeout=1, **PLAIN).json()
                 alive = {
                     worker["pid"]
                     for worker in health["workers"]
@@ -235,7 +236,7 @@ class Campaign:
         headers = {"X-Scopebound-API-Key": API_KEY}
         for _ in range(6):
             url = f"{self.node.server.url}/v1/enforce"
-            yield httpx.post(url, json=body, headers=headers).json()
+            yield httpx.post(url, json=body, headers=headers, **PLAIN).json()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

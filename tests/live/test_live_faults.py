@@ -16,7 +16,7 @@ import pytest
 from scopebound_engine.config import SHIPPED
 from tests.policies import with_rule
 from tests.processes import children, descendants, wait_until_gone
-from tests.servers import RunningServer, serving
+from tests.servers import PLAIN, RunningServer, serving
 
 EVALUATION_SECONDS = 0.25
 TOTAL_SECONDS = 1.0
@@ -66,7 +66,7 @@ class Subject:
     def wait_for_full_strength(self) -> None:
         deadline = time.monotonic() + 3
         while time.monotonic() < deadline:
-            if httpx.get(f"{self.server.url}/healthz").json()["status"] == "ok":
+            if httpx.get(f"{self.server.url}/healthz", **PLAIN).json()["status"] == "ok":
                 return
             time.sleep(0.02)
         pytest.fail("the engine did not return to full strength")

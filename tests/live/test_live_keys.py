@@ -19,7 +19,7 @@ import pytest
 from scopebound_engine.session.keys.signing import LOOK_SECONDS
 from tests.postgres import Databases
 from tests.processes import children, command
-from tests.servers import RunningServer, environment, serving
+from tests.servers import PLAIN, RunningServer, environment, serving
 
 
 @contextmanager
@@ -76,7 +76,8 @@ class Caller:
     answers: list[tuple[float, int]] = field(default_factory=list)
 
     def __call__(self, over: threading.Event) -> None:
-        with httpx.Client(base_url=self.url, headers={"X-Scopebound-API-Key": self.secret}) as http:
+        key = {"X-Scopebound-API-Key": self.secret}
+        with httpx.Client(base_url=self.url, headers=key, **PLAIN) as http:
             while not over.is_set():
                 sent = time.monotonic()
                 self.answers.append((sent, http.get("/mgmt/v1/roles?name=nobody").status_code))
@@ -127,7 +128,8 @@ class Installation:
 
     def published(self) -> list[set[str]]:
         """The ids of the keys in each server's key set."""
-        sets = [httpx.get(f"{at.url}/.well-known/jwks.json").json() for at in self.servers]
+        addresses = [f"{at.url}/.well-known/jwks.json" for at in self.servers]
+        sets = [httpx.get(address, **PLAIN).json() for address in addresses]
         return [{key["kid"] for key in found["keys"]} for found in sets]
 
 

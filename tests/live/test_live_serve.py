@@ -15,6 +15,7 @@ import pytest
 
 from tests.processes import descendants, wait_until_gone
 from tests.servers import (
+    PLAIN,
     RunningServer,
     environment,
     free_port,
@@ -109,7 +110,7 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline:
             try:
-                if httpx.get(f"{server.url}/healthz", timeout=1).json()["status"] == "ok":
+                if httpx.get(f"{server.url}/healthz", timeout=1, **PLAIN).json()["status"] == "ok":
                     return
             except httpx.HTTPError:
                 time.sleep(0.1)
