@@ -8,7 +8,7 @@ from typing import Any
 
 from scopebound_engine.log import chain, segments
 from scopebound_engine.log.journal import Journal
-from scopebound_engine.log.recorder import Recorder
+from scopebound_engine.log.recorder import Recorder, noting
 from scopebound_engine.masking import Masks, pointers
 
 NODE = "00000000-0000-4000-8000-00000000000a"
@@ -20,7 +20,7 @@ Record = dict[str, Any]
 def make_recorder(folder: Path, mask: str = "", clock: Callable[[], float] = time.time) -> Recorder:
     """One that writes to the folder `log` below a data folder."""
     masks = Masks(MASK_KEY, pointers(mask))
-    journal = Journal(folder / "log", NODE)
+    journal = Journal(folder / "log", NODE, note=noting(NODE, clock))
     return Recorder(journal, masks, node=NODE, clock=clock, skew_ms=lambda: None)
 
 

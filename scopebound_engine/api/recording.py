@@ -47,8 +47,9 @@ class Recording:
         action: Action = "mcp_tool_call" if req.path == MCP_ENFORCE else "tool_call"
         try:
             record_id = self.recorder.decision(decision, _asked(req, decision, action), deadline)
-        except Exception as error:  # a bug of our own too: an error here would be no denial
-            log.critical("a decision was not recorded", exc_info=error)
+        except Exception as error:  # a bug of our own, too, must end in a denial
+            is_bug = not isinstance(error, JournalError)
+            log.critical("a decision was not recorded", reason=str(error), exc_info=is_bug)
             return self.decisions.withdrawn(decision, undecided(error), deadline), ""
         departure.then(req, lambda is_out: self._note_late(req, decision, record_id, is_out))
         return decision, record_id
