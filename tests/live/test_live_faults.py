@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scopebound_engine.config import SHIPPED
+from tests.bundles import quick_policies
 from tests.policies import with_rule
 from tests.processes import children, descendants, wait_until_gone
 from tests.servers import PLAIN, RunningServer, serving
@@ -72,10 +72,15 @@ class Subject:
         pytest.fail("the engine did not return to full strength")
 
 
+def slow_policies(folder: Path) -> Path:
+    shipped = quick_policies(folder / "shipped").parent
+    return with_rule(shipped, folder / "source", "SLOW_RULE", SLOW_RULE)
+
+
 @pytest.fixture(scope="module")
 def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     folder = tmp_path_factory.mktemp("faults")
-    policies = with_rule(SHIPPED, folder / "source", "SLOW_RULE", SLOW_RULE)
+    policies = slow_policies(folder)
     with serving(folder / "data", workers=1, policies=policies) as server, server.client() as http:
         http.post("/mgmt/v1/roles", json={"name": "r", "allowed_tools": ["read", "slow"]})
         token = http.post("/v1/provision", json={"role_id": "r"}).json()["jwt"]
@@ -166,7 +171,7 @@ def test_a_flood_of_looping_calls_is_shed_in_time(subject: Subject) -> None:
 def test_a_worker_killed_with_looping_evaluators_leaves_none_behind(
     tmp_path: Path,
 ) -> None:
-    policies = with_rule(SHIPPED, tmp_path / "source", "SLOW_RULE", SLOW_RULE)
+    policies = slow_policies(tmp_path)
     with serving(tmp_path / "data", workers=1, policies=policies) as server:
         with server.client() as http:
             http.post("/mgmt/v1/roles", json={"name": "r", "allowed_tools": ["slow"]})
