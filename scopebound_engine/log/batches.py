@@ -78,13 +78,12 @@ def _lines(folder: Path, cursor: Cursor, batch: Batch) -> Iterator[tuple[bytes, 
             f"journal is read again; {_VERIFY}"
         )
         batch.cursor, position = Cursor(seq=first.seq - 1), first
-    later = [first for first in listed if first > position.segment]
-    is_empty = True
-    for found in segments.lines(folder, position):
-        is_empty = False
-        yield found
-    if is_empty and later:
-        yield from segments.lines(folder, _beginning_of(later[0]))
+    for start in (position, *(_beginning_of(one) for one in listed if one > position.segment)):
+        for line, after in segments.lines(folder, start):
+            # What follows is told by the listing, not by numbers of lines that may be forged.
+            if after.segment != start.segment:
+                break
+            yield line, after
 
 
 def _beginning_of(segment: int) -> Position:

@@ -57,7 +57,8 @@ def lines(folder: Path, position: Position) -> Iterator[tuple[bytes, Position]]:
                 break
             position = after
             yield line, after
-        if over:
+        # No segment is over before its first line, but whoever meddles with one can write so.
+        if over := over and position.seq > position.segment:
             position = Position(position.seq, 0, position.seq)
 
 

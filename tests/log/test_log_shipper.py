@@ -345,6 +345,37 @@ def test_a_missing_segment_is_named_and_the_next_one_is_shipped(
     assert any("line 3 stands where line 2 was due" in problem for problem in shipper.problems)
 
 
+@pytest.mark.parametrize("forged", [1, 2, 4, 5, 10**17])
+def test_forged_numbers_lead_nowhere_else(
+    database: Engine, journal: Written, shipper: Shipper, forged: int
+) -> None:
+    for number in (1, 3, 5):
+        journal.append(record(number), record(number + 1))
+        journal.rotate()
+    other = f'"seq":{forged}}}'.encode()
+    file = segments.path(journal.folder, 3)
+    file.write_bytes(file.read_bytes().replace(b'"seq":4}', other))
+    journal.lines[3] = journal.lines[3].replace(b'"seq":4}', other)
+    for _ in range(8):
+        Shipper(database, journal.folder, NODE).ship()
+        journal.append(record(journal.seq + 1))
+    shipper.run()
+    assert sorted(stored(database)) == sorted(journal.texts())
+    assert not shipper.ship()
+    assert shipper.lag() == Lag(0, 0.0)
+
+
+def test_a_segment_that_is_over_before_its_first_line_holds_up_nothing(
+    database: Engine, journal: Written, shipper: Shipper
+) -> None:
+    journal.append(record(1))
+    journal.rotate()
+    journal.write(b"\n")
+    shipper.run()
+    assert stored(database) == journal.texts()
+    assert not shipper.ship()
+
+
 def test_a_journal_that_was_put_back_is_read_again_and_only_what_is_new_is_stored(
     database: Engine, journal: Written, shipper: Shipper
 ) -> None:
