@@ -38,8 +38,6 @@ class Tail:
         self.seq, self.hash = 0, chain.GENESIS
         known = segments.listing(folder)
         self._enter(known[-1] if known else 1)
-        if known and not quick.size(self._descriptor):
-            self._remember(known[:-1])
 
     def lock(self, deadline: float) -> None:
         """Be the one who may append. Raises TimeoutError at the deadline (monotonic)."""
@@ -113,17 +111,23 @@ class Tail:
         self._descriptor = os.open(segments.path(self._folder, first), flags, 0o600)
         self._segment, self._size = first, 0
 
-    def _remember(self, older: Sequence[int]) -> None:
-        """The newest segment is empty: its first line follows the last one before."""
-        for first in reversed(older):
+    def _look_back(self) -> None:
+        """Learn the last line before a segment in which there is none yet."""
+        for first in reversed(segments.listing(self._folder)):
+            if first >= self._segment:
+                continue
             descriptor = os.open(segments.path(self._folder, first), os.O_RDONLY | os.O_CLOEXEC)
             try:
                 found = ending.read(descriptor, 0, quick.size(descriptor))
             finally:
                 os.close(descriptor)
             if found.seq:
-                self.seq, self.hash = found.seq, found.hash
+                self._learn(found)
                 return
+
+    def _learn(self, found: ending.Ending) -> None:
+        if found.seq > self.seq:
+            self.seq, self.hash = found.seq, found.hash
 
     def _wait(self, deadline: float) -> None:
         pause = 0.0
@@ -135,18 +139,21 @@ class Tail:
 
     def _catch_up(self) -> bool:
         """Learn what others wrote, repair what one of them tore; whether the segment is over."""
-        size = quick.size(self._descriptor)
-        if size != self._size:
-            found = ending.read(self._descriptor, self._size if size > self._size else 0, size)
-            self._size, seq = found.size, self.seq
-            if found.seq > seq:
-                self.seq, self.hash = found.seq, found.hash
-            if found.over:
-                return True
-            if size > found.size:
-                self._repair(size)
-            elif found.seq < seq:
-                self._tell("log.repaired", {"missing": [max(found.seq + 1, self._segment), seq]})
+        size, known, mine = quick.size(self._descriptor), self._size, self.seq
+        found = ending.Ending(size)
+        if size != known:
+            found = ending.read(self._descriptor, known if size > known else 0, size)
+            self._size = found.size
+            self._learn(found)
+        if not self._size and self.seq + 1 != self._segment:
+            self._look_back()
+        if found.over:
+            return True
+        if size > self._size:
+            self._repair(size)
+        elif found.seq < mine and (found.seq or size < known):
+            last = max(found.seq, self._segment - 1)
+            self._tell("log.repaired", {"missing": [last + 1, mine]})
         return self._size >= self._most and os.pwrite(self._descriptor, b"\n", self._size) == 1
 
     def _repair(self, size: int) -> None:

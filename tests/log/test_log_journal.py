@@ -104,6 +104,21 @@ def test_a_segment_with_nothing_in_it_yet_continues_the_one_before(folder):
     assert numbers(folder) == [1, 2]
 
 
+@pytest.mark.parametrize("begun", [b"", b'{"chain":'])
+def test_who_is_segments_behind_goes_on_behind_the_last_line_of_all(folder, begun):
+    with opened(folder, segment_bytes=1 << 16) as one, opened(folder) as two:
+        two.append(record(0))
+        for number in range(1, 40):
+            one.append(record(number, 5_000))
+        last = segments.path(folder, one.head().seq + 1)
+        tear(folder, b"\n")
+        last.write_bytes(begun)
+        assert len(segments.listing(folder)) > 3
+        two.append(record(40))
+        one.append(record(41))
+    assert numbers(folder) == list(range(42))
+
+
 @pytest.mark.parametrize(
     "data", [b"x" * 300_000, b"\0" * 10, b"\0" * 70_000 + b"\n", b"{}\n{}\n", b"no line\n\n"]
 )
@@ -150,6 +165,15 @@ def test_lines_cut_off_while_it_is_open_stay_missing(folder):
     seqs = [chain.split(line).seq for line, _ in segments.lines(folder, segments.START)]
     assert seqs == [1, 2, 3, 6, 7]
     assert b'"missing":[4,5]' in file.read_bytes()
+
+
+def test_a_segment_that_was_emptied_says_what_is_missing(folder):
+    with opened(folder) as journal:
+        for number in range(3):
+            journal.append(record(number))
+        os.truncate(segments.path(folder, 1), 0)
+        assert journal.append(record(4)) == 5
+    assert b'"missing":[1,3]' in segments.path(folder, 1).read_bytes()
 
 
 def test_a_removed_segment_is_noticed_and_the_chain_goes_on_in_a_new_one(folder):
