@@ -17,6 +17,7 @@ ScopeboundError
 ├── TokenError                 a session token whose claims may not be believed
 ├── DatabaseUnavailableError   the database does not answer
 ├── JournalError               the decision log cannot be written, so nothing may be done
+│   └── UnrecordedChangeError  it could not when something was done already
 ├── LineError                  bytes that are no line of a decision log
 ├── SigningKeyError            this node has no key to sign sessions with
 ├── StateUnavailableError      session state is out of reach
@@ -151,6 +152,10 @@ class DatabaseUnavailableError(ScopeboundError):
 
 class JournalError(ScopeboundError):
     """The decision log cannot be written."""
+
+
+class UnrecordedChangeError(JournalError):
+    """Something was changed, and could then not be recorded."""
 
 
 class LineError(ScopeboundError):

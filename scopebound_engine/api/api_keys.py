@@ -15,6 +15,7 @@ from pydantic.config import JsonDict
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.model import ADMIN, SCOPES, ApiKey
 from scopebound_engine.api.answers import answer_json
+from scopebound_engine.api.audit_trail import audit, subject
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.body import read_json
 from scopebound_engine.errors import NotFoundError
@@ -58,6 +59,8 @@ class ApiKeyCollection:
         wish = parse(NewApiKey, read_json(req))
         roles = tuple(dict.fromkeys(wish.roles))
         key, secret = self.api_keys.create(wish.name, frozenset(wish.scopes), roles)
+        granted = {"scopes": sorted(key.scopes), "roles": list(key.roles), "hint": key.hint}
+        audit(req, "api_key.created", _subject(key), granted, HTTPStatus.CREATED)
         answer_json(resp, {**_answer(key), "api_key": secret}, HTTPStatus.CREATED)
         resp.set_header("Location", f"/mgmt/v1/api-keys/{key.id}")
         resp.set_header("Cache-Control", "no-store")
@@ -80,8 +83,13 @@ class ApiKeyItem:
         require(req, ADMIN)
         key = self.api_keys.revoke(_id(key_id))
         # Again, too: the first time may have ended between the two.
-        self.sessions.revoke_of_key(key.id)
+        ended = self.sessions.revoke_of_key(key.id)
+        audit(req, "api_key.revoked", _subject(key), {"sessions_ended": ended})
         answer_json(resp, _answer(key))
+
+
+def _subject(key: ApiKey) -> dict[str, str]:
+    return subject("api_key", key.id, key.name)
 
 
 def _answer(key: ApiKey) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from scopebound_engine import strict_json
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import body, departure, problems
 from scopebound_engine.api.api_keys import ApiKeyCollection, ApiKeyItem
+from scopebound_engine.api.audit_trail import PROVISION, Trail
 from scopebound_engine.api.baselines import BaselineItem
 from scopebound_engine.api.bundles import BundleCollection, BundleItem
 from scopebound_engine.api.checkpoints import Checkpoints
@@ -36,10 +37,11 @@ def create_app(services: Services) -> App:
     """The WSGI app over built services."""
     config = services.config
     recording = Recording(services.recorder, services.decisions, config.total_deadline_ms / 1000)
-    app: App = falcon.App(middleware=[_Context(services.doorkeeper, recording)])
+    context = _Context(services.doorkeeper, recording, Trail(services.recorder))
+    app: App = falcon.App(middleware=[context])
     app.req_options.strip_url_path_trailing_slash = False
     problems.install(app)
-    app.add_route("/v1/provision", Provision(services.provisioner, config))
+    app.add_route(PROVISION, Provision(services.provisioner, config))
     app.add_route(ENFORCE, Enforce(services.decisions, config, "tool_call"))
     app.add_route(MCP_ENFORCE, Enforce(services.decisions, config, "mcp_tool_call"))
     app.add_route("/mgmt/v1/roles", RoleCollection(services.roles, services.provisioner))
@@ -112,8 +114,8 @@ def get_app() -> App:
 class _Context:
     """Gives each request what its answer needs, whatever goes wrong on the way."""
 
-    def __init__(self, doorkeeper: Doorkeeper, recording: Recording) -> None:
-        self._doorkeeper, self._recording = doorkeeper, recording
+    def __init__(self, doorkeeper: Doorkeeper, recording: Recording, trail: Trail) -> None:
+        self._doorkeeper, self._recording, self._trail = doorkeeper, recording, trail
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         req.context.request_id = str(uuid.uuid4())
@@ -121,6 +123,7 @@ class _Context:
         req.context.call_id = ""
         req.context.doorkeeper = self._doorkeeper
         req.context.recording = self._recording
+        req.context.trail = self._trail
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, _resource: Any, _succeeded: bool

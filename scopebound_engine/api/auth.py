@@ -4,6 +4,7 @@ import falcon
 
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.access.model import ApiKey
+from scopebound_engine.api import audit_trail
 from scopebound_engine.errors import AuthenticationError, ForbiddenError
 
 HEADER = "X-Scopebound-API-Key"
@@ -13,7 +14,7 @@ def require(req: falcon.Request, *scopes: str) -> ApiKey:
     """The request's API key, which must carry one of the scopes (`admin` carries all).
 
     Raises AuthenticationError (as TooManyAttemptsError when it happens too often), ForbiddenError,
-    DatabaseUnavailableError.
+    DatabaseUnavailableError, and JournalError before a change that could not be recorded.
     """
     secret = req.get_header(HEADER)
     if not secret:
@@ -28,4 +29,6 @@ def require(req: falcon.Request, *scopes: str) -> ApiKey:
             f"this API key lacks the scope {' or '.join(scopes)}; it has "
             f"{', '.join(sorted(key.scopes)) or 'none'}"
         )
+    if audit_trail.changes_something(req):
+        audit_trail.of(req).require_writable()
     return key

@@ -13,8 +13,8 @@ import falcon
 from pydantic import BaseModel, ConfigDict, Field
 
 from scopebound_engine import strict_json
-from scopebound_engine.access.model import ADMIN, AUDIT, BUNDLES, ROLLBACK, ApiKey
-from scopebound_engine.api import body, bundle_answers, queries
+from scopebound_engine.access.model import ADMIN, AUDIT, BUNDLES, ROLLBACK
+from scopebound_engine.api import body, bundle_answers, bundle_trail, queries
 from scopebound_engine.api.answers import answer_json, answer_tagged
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.seats import Seats
@@ -109,15 +109,17 @@ class BundleCollection:
         """
         # Answered before the body is read, a refusal would be lost in a reset connection.
         req.context.body_unread = True
-        key, wish = require(req, BUNDLES), _Wish.of(req)
+        require(req, BUNDLES)
+        wish = _Wish.of(req)
         # A body that dawdles holds no seat of those that wait for the gate.
         with self.receiving_seats.take():
             deadline = time.monotonic() + UPLOAD_SECONDS
             data = body.read(req, MOST_BYTES, deadline, to_the_end=False)
         req.context.body_unread = False
         with self.seats.take():
+            actor = bundle_trail.actor(req)
             answer_json(
-                resp, self._tried(data, wish) if wish.dry_run else self._done(data, wish, key)
+                resp, self._tried(data, wish) if wish.dry_run else self._done(data, wish, actor)
             )
 
     def _tried(self, data: bytes, wish: "_Wish") -> dict[str, Any]:
@@ -127,12 +129,12 @@ class BundleCollection:
             )
         )
 
-    def _done(self, data: bytes, wish: "_Wish", key: ApiKey) -> dict[str, Any]:
+    def _done(self, data: bytes, wish: "_Wish", actor: Actor) -> dict[str, Any]:
         return bundle_answers.upload(
             self.bundles.upload(
                 data,
                 description=wish.description,
-                actor=_actor(key),
+                actor=actor,
                 activate=wish.activate,
                 acknowledge_floor=wish.acknowledge_floor,
             )
@@ -178,17 +180,18 @@ class BundleItem:
 
     def on_post_activate(self, req: falcon.Request, resp: falcon.Response, bundle_id: str) -> None:
         """Put a version in force that was stored and never activated."""
-        key = require(req, BUNDLES)
+        require(req, BUNDLES)
         queries.only(req)
         with self.seats.take():
-            outcome = self.bundles.activate(_uuid(bundle_id), actor=_actor(key))
+            outcome = self.bundles.activate(_uuid(bundle_id), actor=bundle_trail.actor(req))
         answer_json(resp, bundle_answers.upload(outcome))
 
     def on_post_rollback(self, req: falcon.Request, resp: falcon.Response, bundle_id: str) -> None:
         """Put a version in force again that was before; it is verified like an upload."""
-        key, reason = require(req, ROLLBACK), _reason(req)
+        require(req, ROLLBACK)
+        actor, reason = bundle_trail.actor(req), _reason(req)
         with self.rollback_seats.take():
-            outcome = self.bundles.rollback(_uuid(bundle_id), actor=_actor(key), reason=reason)
+            outcome = self.bundles.rollback(_uuid(bundle_id), actor=actor, reason=reason)
         answer_json(resp, bundle_answers.rollback(outcome))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, bundle_id: str) -> None:
@@ -198,14 +201,11 @@ class BundleItem:
         """
         key = require(req, BUNDLES)
         queries.only(req)
+        actor, may_take_way_back = bundle_trail.actor(req), key.may(ROLLBACK)
         version = self.bundles.remove(
-            _uuid(bundle_id), actor=_actor(key), may_take_way_back=key.may(ROLLBACK)
+            _uuid(bundle_id), actor=actor, may_take_way_back=may_take_way_back
         )
         answer_json(resp, {"deleted": True, "id": version.id, "version": version.version})
-
-
-def _actor(key: ApiKey) -> Actor:
-    return Actor(key.name, key.id)
 
 
 def _uuid(bundle_id: str) -> str:

@@ -13,6 +13,7 @@ import falcon
 import structlog
 
 from scopebound_engine import strict_json
+from scopebound_engine.api import audit_trail
 from scopebound_engine.api.answers import answer_decision, decision_fields
 from scopebound_engine.api.recording import ENFORCE, MCP_ENFORCE, Recording
 from scopebound_engine.decision.pdp import Decision, undecided
@@ -40,6 +41,7 @@ from scopebound_engine.errors import (
     TooLargeError,
     TooManyAttemptsError,
     TooOftenError,
+    UnrecordedChangeError,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -79,6 +81,10 @@ _KINDS: tuple[tuple[type[ScopeboundError], Kind], ...] = (
     (BundleError, Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bundle-refused", "Bundle refused")),
     (CompileError, Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bundle-refused", "Bundle refused")),
     (DatabaseUnavailableError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
+    (
+        UnrecordedChangeError,
+        Kind(HTTPStatus.SERVICE_UNAVAILABLE, "done-unrecorded", "Done, but not recorded"),
+    ),
     (JournalError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unrecorded", "Cannot be recorded")),
     (SigningKeyError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
     (StateUnavailableError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
@@ -127,6 +133,8 @@ def _handle(
         resp.set_header("Retry-After", str(error.retry_after_seconds))
     detail = _detail(error) if kind is not _INTERNAL else _internal_detail()
     _problem(req, resp, kind, detail, **_extra(error))
+    if not isinstance(error, JournalError):
+        audit_trail.of(req).refused(req, kind.status, kind.type, detail)
 
 
 def _handle_http(
@@ -136,7 +144,9 @@ def _handle_http(
     kind = Kind(status, status.phrase.lower().replace(" ", "-"), status.phrase)
     if error.headers:
         resp.set_headers(error.headers)
-    _problem(req, resp, kind, error.description or _http_detail(req, status))
+    detail = error.description or _http_detail(req, status)
+    _problem(req, resp, kind, detail)
+    audit_trail.of(req).refused(req, status, kind.type, detail)
 
 
 def _problem(

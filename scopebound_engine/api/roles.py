@@ -7,15 +7,16 @@ the published client looks names up with it.
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import falcon
 import structlog
 
 from scopebound_engine import strict_json
 from scopebound_engine.access.model import ENFORCE, ROLES, ApiKey
-from scopebound_engine.api import body, queries
+from scopebound_engine.api import body, queries, role_trail
 from scopebound_engine.api.answers import answer_json
+from scopebound_engine.api.audit_trail import audit
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.body import read_json
 from scopebound_engine.decision.provision import Provisioner
@@ -32,6 +33,8 @@ from scopebound_engine.role.model import (
 )
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.store import Sessions
+
+_CREATED: Final = HTTPStatus.CREATED
 
 log = structlog.get_logger()
 
@@ -58,7 +61,9 @@ class RoleCollection:
         require(req, ROLES)
         queries.only(req)
         role = self.roles.create(parse(RoleFields, read_json(req)), self.provisioner.check)
-        answer_json(resp, _answer_change(self.roles, role), HTTPStatus.CREATED)
+        given = {"fields": role_trail.fields_of(role)}
+        audit(req, "role.created", **role_trail.about(role), details=given, status=_CREATED)
+        answer_json(resp, _answer_change(self.roles, role), _CREATED)
         resp.set_header("Location", f"/mgmt/v1/roles/{role.id}")
 
 
@@ -84,7 +89,9 @@ class RoleItem:
         require(req, ROLES)
         queries.only(req)
         changes = parse(RoleChanges, read_json(req))
-        role = self.roles.update(role_uuid(role_id), changes, self.provisioner.check)
+        before, role = self.roles.update(role_uuid(role_id), changes, self.provisioner.check)
+        changed = {"changes": role_trail.changes(before, role)}
+        audit(req, "role.updated", **role_trail.about(role), details=changed)
         concerned = (role.id, *self.roles.below(role.id))
         former = self.sessions.count_former(concerned, role.updated_at)
         answer_json(
@@ -97,6 +104,8 @@ class RoleItem:
         queries.only(req)
         role = self.roles.delete(role_uuid(role_id))
         log.warning("role deleted", role_id=role.id, role=role.name, api_key=key.id)
+        fields = {"fields": role_trail.fields_of(role)}
+        audit(req, "role.deleted", **role_trail.about(role), details=fields)
         answer_json(resp, {"deleted": True, "id": role.id, "name": role.name})
 
     def on_post_suspend(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
@@ -106,6 +115,7 @@ class RoleItem:
         log.warning(
             "role suspended", role_id=role.id, role=role.name, api_key=key.id, reason=reason
         )
+        audit(req, "role.suspended", **role_trail.about(role), details={"reason": reason})
         answer_json(resp, role_response(role))
 
     def on_post_resume(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
@@ -113,6 +123,7 @@ class RoleItem:
         key, reason = require(req, ROLES), _reason(req)
         role = self.roles.resume(role_uuid(role_id))
         log.warning("role resumed", role_id=role.id, role=role.name, api_key=key.id, reason=reason)
+        audit(req, "role.resumed", **role_trail.about(role), details={"reason": reason})
         answer_json(resp, role_response(role))
 
     def on_post_revoke_sessions(
@@ -130,6 +141,8 @@ class RoleItem:
             reason=reason,
             ended=ended,
         )
+        details = {"reason": reason, "sessions_ended": ended}
+        audit(req, "role.sessions_revoked", **role_trail.about(role), details=details)
         answer_json(resp, {"id": role.id, "name": role.name, "sessions_ended": ended})
 
 

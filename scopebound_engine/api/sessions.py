@@ -13,10 +13,11 @@ import falcon
 import structlog
 
 from scopebound_engine.access.model import AUDIT, ENFORCE, ROLES, ApiKey
-from scopebound_engine.api import queries
+from scopebound_engine.api import audit_trail, queries
 from scopebound_engine.api.answers import answer_json
 from scopebound_engine.api.auth import require
 from scopebound_engine.errors import NotFoundError
+from scopebound_engine.log.record import role_of, session_of
 from scopebound_engine.role.model import is_uuid
 from scopebound_engine.session.drift.baselines import Baselines
 from scopebound_engine.session.drift.evidence import judge
@@ -60,6 +61,7 @@ class SessionItem:
         log.warning(
             "session revoked", session_id=session.id, api_key=key.id, reason=reason, ended=ended
         )
+        _audit(req, "session.revoked", session, {"reason": reason, "sessions_ended": ended})
         answer_json(
             resp,
             {"revoked": True, "session_id": session.id, "reason": reason, "sessions_ended": ended},
@@ -76,6 +78,7 @@ class SessionItem:
         self.state.forget_counts(session.id)
         self.sessions.clear_latch(session.id)
         log.warning("drift cleared", session_id=session.id, api_key=key.id, reason=reason)
+        _audit(req, "session.drift_cleared", session, {"reason": reason})
         answer_json(resp, self._shown(self.sessions.get(session.id), moment(self.clock())))
 
     def _of(self, key: ApiKey, session_id: str) -> SessionRecord:
@@ -112,6 +115,21 @@ class SessionItem:
             "calls": counts,
             "drift": asdict(drift),
         }
+
+
+def _audit(
+    req: falcon.Request, event: str, session: SessionRecord, details: dict[str, Any]
+) -> None:
+    claims = session.claims
+    audit_trail.audit(
+        req,
+        event,
+        audit_trail.subject("session", session.id),
+        details,
+        agent=claims["sub"],
+        role=role_of(claims),
+        session=session_of(claims),
+    )
 
 
 def _child(session: SessionRecord, now: datetime) -> dict[str, Any]:

@@ -56,6 +56,10 @@ class Recorder:
         """Record something else that happened; `fields` are the record's own. The record's id."""
         return self._write(name, fields, deadline)
 
+    def check(self, deadline: float | None = None) -> None:
+        """Raises JournalError when a record could not be written now."""
+        self._journal.check(deadline)
+
     def close(self) -> None:
         """Let go of the journal."""
         self._journal.close()

@@ -54,8 +54,8 @@ class RoleStore:
                 "change it with PUT, or choose another name"
             ) from error
 
-    def update(self, role_id: str, changes: RoleChanges, check: Check = _any) -> Role:
-        """The role after the change, one revision on; `check` as in `create`.
+    def update(self, role_id: str, changes: RoleChanges, check: Check = _any) -> tuple[Role, Role]:
+        """The role before the change and after it, one revision on; `check` as in `create`.
 
         Raises NotFoundError, InputError when the change or a new parent will not do.
         """
@@ -64,7 +64,7 @@ class RoleStore:
             changed = _columns(connection, role.id, changes.applied_to(role))
             changed |= {"revision": role.revision + 1, "updated_at": moment(self._clock())}
             connection.execute(update(roles).where(roles.c.id == role.id).values(changed))
-            return _checked(connection, role.id, check)
+            return role, _checked(connection, role.id, check)
 
     def suspend(self, role_id: str, reason: str) -> Role:
         """The role, out of force from now on; again, with another reason. Raises NotFoundError.

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy import Engine
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import problems
+from scopebound_engine.api.audit_trail import Trail
 from scopebound_engine.api.baselines import BaselineItem
 from scopebound_engine.api.examples import baselines as examples
 from scopebound_engine.role.store import RoleStore
@@ -21,6 +23,7 @@ from scopebound_engine.session.drift.evidence import Baseline
 from scopebound_engine.session.drift.words import notices, waiting
 from tests.description import assert_valid, schema_of
 from tests.ended import store_ended
+from tests.recording import make_recorder
 from tests.roles import ROLE_ID, store_role
 
 PATH = f"/mgmt/v1/roles/{ROLE_ID}/baseline"
@@ -30,8 +33,8 @@ TOOLS = ("read", "mail")
 class Service:
     """The route in an app of its own, and a role."""
 
-    def __init__(self, database: Engine) -> None:
-        self.database = database
+    def __init__(self, database: Engine, folder: Path) -> None:
+        self.database, self.trail = database, Trail(make_recorder(folder))
         self.keys = ApiKeyStore(database, time.time)
         self.baselines = Baselines(database, time.time)
         self.doorkeeper = Doorkeeper(self.keys, time.time)
@@ -43,7 +46,9 @@ class Service:
         store_role(database, allowed_tools=list(TOOLS))
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
-        req.context = SimpleNamespace(request_id="r-1", doorkeeper=self.doorkeeper)
+        req.context = SimpleNamespace(
+            request_id="r-1", doorkeeper=self.doorkeeper, trail=self.trail
+        )
 
     def get(self, path: str = PATH, scope: str = "roles", query: str = "") -> Any:
         _, secret = self.keys.create(f"key-{time.monotonic_ns()}", frozenset({scope}))
@@ -52,8 +57,8 @@ class Service:
 
 
 @pytest.fixture
-def service(database: Engine) -> Iterator[Service]:
-    made = Service(database)
+def service(database: Engine, tmp_path: Path) -> Iterator[Service]:
+    made = Service(database, tmp_path)
     yield made
     made.doorkeeper.close()
 

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import problems
+from scopebound_engine.api.audit_trail import Trail
 from scopebound_engine.api.provision import Provision
 from scopebound_engine.api.recording import Recording
 from scopebound_engine.config import Config
@@ -46,6 +47,7 @@ class Context:
     def __init__(self, doorkeeper: Doorkeeper, recorder: Recorder) -> None:
         self._doorkeeper = doorkeeper
         self._recording = Recording(recorder, cast(DecisionPoint, None), seconds=1.0)
+        self._trail = Trail(recorder)
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         req.context = SimpleNamespace(
@@ -53,6 +55,7 @@ class Context:
             arrived=time.monotonic(),
             doorkeeper=self._doorkeeper,
             recording=self._recording,
+            trail=self._trail,
         )
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import problems
+from scopebound_engine.api.audit_trail import Trail
 from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.role.model import RoleFields, parse
@@ -24,6 +25,7 @@ from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.state.sqlite import SqliteState
 from scopebound_engine.session.store import Sessions
 from tests.provisioning import make_provisioner
+from tests.recording import make_recorder
 
 NOON = 1_777_464_000  # 2026-04-29T12:00:00Z
 NOWHERE = "00000000-0000-4000-8000-000000000000"
@@ -66,11 +68,13 @@ def keys(engine: Engine) -> ApiKeyStore:
 class Context:
     """Gives requests what `create_app` gives them."""
 
-    def __init__(self, doorkeeper: Doorkeeper) -> None:
-        self._doorkeeper = doorkeeper
+    def __init__(self, doorkeeper: Doorkeeper, trail: Trail) -> None:
+        self._doorkeeper, self._trail = doorkeeper, trail
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
-        req.context = SimpleNamespace(request_id="r-1", doorkeeper=self._doorkeeper)
+        req.context = SimpleNamespace(
+            request_id="r-1", doorkeeper=self._doorkeeper, trail=self._trail
+        )
 
 
 @pytest.fixture
@@ -82,7 +86,7 @@ def app(engine: Engine, keys: ApiKeyStore, tmp_path: Path) -> Iterator[Any]:
     provisioner = make_provisioner(engine, state, lambda: NOON, roles=store)
     item = RoleItem(store, provisioner, sessions)
     doorkeeper = Doorkeeper(keys, lambda: NOON)
-    app = falcon.App(middleware=[Context(doorkeeper)])
+    app = falcon.App(middleware=[Context(doorkeeper, Trail(make_recorder(tmp_path)))])
     problems.install(app)
     app.add_route(PATH, RoleCollection(store, provisioner))
     app.add_route(PATH + "/{role_id}", item)

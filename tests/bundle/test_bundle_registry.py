@@ -22,7 +22,13 @@ from scopebound_engine.bundle.registry.registry import (
 from scopebound_engine.bundle.signature import VerifiedBundle, verify
 from scopebound_engine.database.engine import open_database, reading, transaction
 from scopebound_engine.database.schema import activations, bundle_uses, bundles
-from scopebound_engine.errors import ConflictError, Finding, ForbiddenError, NotFoundError
+from scopebound_engine.errors import (
+    ConflictError,
+    Finding,
+    ForbiddenError,
+    JournalError,
+    NotFoundError,
+)
 from scopebound_engine.times import moment
 
 NOON = 1_777_483_420.5  # 2026-04-29 17:23:40.5 UTC
@@ -42,8 +48,10 @@ def registry(database: Engine) -> Registry:
     return Registry(database, lambda: NOON)
 
 
-def store(registry: Registry, version: str = "1.0.0", rule: str = "") -> BundleVersion:
-    return registry.store(*bundle(version, rule), description="", actor=ALICE)
+def store(
+    registry: Registry, version: str = "1.0.0", rule: str = "", actor: Actor = ALICE
+) -> BundleVersion:
+    return registry.store(*bundle(version, rule), description="", actor=actor)
 
 
 def activate(registry: Registry, version: str = "1.0.0", rule: str = "") -> BundleVersion:
@@ -494,6 +502,36 @@ def test_an_acknowledgement_is_an_event_of_its_own(registry: Registry) -> None:
         "bundle.acknowledged", actor=ALICE, reason="it allows", bundle_id=version.id
     )
     assert registry.events(bundle_id=version.id)[0] == noted
+
+
+def test_a_witness_is_told_of_each_event_once_it_is_in_the_database(registry: Registry) -> None:
+    told: list[tuple[Event, bool]] = []
+    alice = replace(ALICE, witness=lambda event: told.append((event, event in registry.events())))
+    store(registry, "1.0.0")
+    version = store(registry, "1.1.0", actor=alice)
+    registry.activate(version.id, actor=alice)
+    registry.activate(version.id, actor=alice)
+    registry.refused(actor=alice, reason="no")
+    with pytest.raises(ConflictError):
+        registry.remove(version.id, actor=alice)
+    assert [event for event, _ in told] == registry.events(limit=3)[::-1]
+    assert [event.kind for event, _ in told] == [
+        "bundle.uploaded",
+        "bundle.activated",
+        "bundle.refused",
+    ]
+    assert all(is_there for _, is_there in told)
+
+
+def test_what_a_witness_raises_ends_the_change_and_undoes_nothing(registry: Registry) -> None:
+    def gone(_event: Event) -> None:
+        raise JournalError("the disk is full")
+
+    version = store(registry)
+    with pytest.raises(JournalError):
+        registry.activate(version.id, actor=replace(ALICE, witness=gone))
+    assert registry.active() == registry.get(version.id)
+    registry.remove(store(registry, "1.1.0").id, actor=BOB)  # nobody is kept waiting
 
 
 def test_events_are_read_in_pages_newest_first(registry: Registry) -> None:

@@ -58,7 +58,7 @@ class Desk:
         return self.roles.create(parse(RoleFields, {"name": name, **fields}))
 
     def change(self, role: Role, **changes: Any) -> Role:
-        return self.roles.update(role.id, parse(RoleChanges, changes))
+        return self.roles.update(role.id, parse(RoleChanges, changes))[1]
 
     def claims(self, reference: str = "agent", requested_ttl: int = 0) -> dict[str, Any]:
         """What a token of the role says, read by a JWT library alone."""

@@ -95,7 +95,8 @@ def test_what_is_not_there_is_said_so(store: RoleStore) -> None:
 
 def test_an_update_replaces_what_it_names_and_leaves_the_rest(store: RoleStore) -> None:
     before = store.create(fields(**FULL))
-    after = store.update(before.id, changes(allowed_tools=[], data_scope={"max_rows": 5}))
+    found, after = store.update(before.id, changes(allowed_tools=[], data_scope={"max_rows": 5}))
+    assert found == before
     expected = FULL | {
         "allowed_tools": [],
         "data_scope": {"allowed_envs": ["staging"], "max_rows": 5},
@@ -121,7 +122,7 @@ def test_a_parent_is_named_by_id_or_name(store: RoleStore, key: Callable[[Role],
     child = store.create(fields("child", parent_role_id=key(parent)))
     assert child.parent_role_id == parent.id
     assert store.chain(child) == (child, parent)
-    assert store.update(child.id, changes(parent_role_id="")).parent_role_id == ""
+    assert store.update(child.id, changes(parent_role_id=""))[1].parent_role_id == ""
 
 
 def test_a_chain_has_three_roles(store: RoleStore) -> None:
@@ -172,7 +173,7 @@ def test_a_role_is_suspended_and_resumed_and_stays_what_it_is(store: RoleStore) 
 def test_a_suspended_role_is_changed_and_stays_suspended(store: RoleStore) -> None:
     role = store.create(fields())
     store.suspend(role.id, "why")
-    assert store.update(role.id, changes(allowed_tools=["read"])).suspended_reason == "why"
+    assert store.update(role.id, changes(allowed_tools=["read"]))[1].suspended_reason == "why"
 
 
 def test_a_suspension_is_the_roles_own(store: RoleStore) -> None:

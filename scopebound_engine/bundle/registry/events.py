@@ -4,12 +4,12 @@ But for refusals: whoever may upload can be refused many times a second, so thes
 the eldest of each actor go.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from scopebound_engine.database.schema import bundle_events
 from scopebound_engine.errors import Finding
@@ -31,14 +31,6 @@ LONGEST_TEXT: Final = 1_000
 
 # Fields of an event by name, as far as they are known.
 About = dict[str, str | int | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who does something to a bundle; without an API key it is the engine or its operator."""
-
-    name: str
-    api_key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +56,23 @@ class Event:
     checksum: str | None
     reason: str
     findings: tuple[Finding, ...]
+
+
+def _look_away(_event: Event) -> None:
+    """Is told of events, and does nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something to a bundle; without an API key it is the engine or its operator.
+
+    `witness` is told of each event that the actor brings about, once it is in the database. What it
+    raises ends what the actor does, and does not undo what was done.
+    """
+
+    name: str
+    api_key_id: str | None = None
+    witness: Callable[[Event], None] = field(default=_look_away, repr=False, compare=False)
 
 
 def add(
@@ -123,6 +132,17 @@ def latest(
         query = query.where(bundle_events.c.id < before)
     if bundle_id is not None:
         query = query.where(bundle_events.c.bundle_id == bundle_id.lower())
+    return [_event(row) for row in connection.execute(query)]
+
+
+def last_id(connection: Connection) -> int:
+    """The id of the last event; 0 before the first."""
+    return connection.execute(select(func.max(bundle_events.c.id))).scalar_one() or 0
+
+
+def after(connection: Connection, event_id: int) -> list[Event]:
+    """The events since, in their order."""
+    query = select(bundle_events).where(bundle_events.c.id > event_id).order_by(bundle_events.c.id)
     return [_event(row) for row in connection.execute(query)]
 
 

@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 RETAINED: Final = 10
+_ENGINE: Final = Actor("engine")
 
 
 class Registry:
@@ -120,7 +121,7 @@ class Registry:
         Versions beyond RETAINED are pruned, see `changes.prune`. Raises ConflictError as `admit`
         does.
         """
-        with self._alone() as (connection, now):
+        with self._alone(actor) as (connection, now):
             _, same = admission.admit(connection, verified)
             if same is not None:
                 return same
@@ -143,7 +144,7 @@ class Registry:
         With `if_none` whichever is in force stays so and is answered. Raises NotFoundError, and
         ConflictError for a version lower than one that was in force, unless it is rolled back to.
         """
-        with self._alone() as (connection, now):
+        with self._alone(actor) as (connection, now):
             former = stored.active(connection)
             if former is not None and (if_none or former.id == bundle_id.lower()):
                 return former
@@ -160,7 +161,7 @@ class Registry:
         Raises NotFoundError, ConflictError for the one in force, and ForbiddenError for the one
         that was in force last before it, unless that may be taken.
         """
-        with self._alone() as (connection, now):
+        with self._alone(actor) as (connection, now):
             version = stored.require(connection, bundle_id)
             if version.is_active:
                 raise ConflictError(
@@ -195,7 +196,7 @@ class Registry:
         `bundle_id` is of a version that is or was kept; `digests` are what else is known of it:
         version, checksum, key_id.
         """
-        with self._alone() as (connection, now):
+        with self._alone(actor) as (connection, now):
             about = _about(connection, reason, bundle_id, **digests)
             return events.add(connection, kind, actor, now, about, findings)
 
@@ -203,16 +204,20 @@ class Registry:
         self, *, actor: Actor, reason: str, findings: Sequence[Finding] = (), **bundle: str | None
     ) -> Event:
         """Record that a bundle was refused, see `events.add_refusal`; `bundle` as for `note`."""
-        with self._alone() as (connection, now):
+        with self._alone(actor) as (connection, now):
             about = _about(connection, reason, **bundle)
             return events.add_refusal(connection, actor, now, about, findings)
 
     @contextmanager
-    def _alone(self) -> Iterator[tuple[Connection, datetime]]:
-        """The one transaction that writes, and when it does."""
+    def _alone(self, actor: Actor = _ENGINE) -> Iterator[tuple[Connection, datetime]]:
+        """The one transaction that writes, and when it does; the actor's witness learns of it."""
         # The threads of a process wait here, where none takes a connection from the others.
         with self._writing, transaction(self._engine, lock="bundles") as connection:
+            last = events.last_id(connection)
             yield connection, moment(self._clock())
+            happened = events.after(connection, last)
+        for event in happened:
+            actor.witness(event)
 
 
 def _about(
