@@ -82,7 +82,7 @@ def column(value: object) -> str | None:
 
 
 def _row(link: chain.Link, at_us: int, event: str, record: dict[str, Any], line: str) -> Row:
-    role, request = _part(record, "role"), _part(record, "request")
+    role, request = _concerned(record, "role"), _part(record, "request")
     return Row(
         at_us=at_us,
         node=link.node,
@@ -95,13 +95,19 @@ def _row(link: chain.Link, at_us: int, event: str, record: dict[str, Any], line:
         tool_name=column(record.get("tool_name")),
         role_id=column(role.get("id")),
         role_name=column(role.get("name")),
-        session_id=column(_part(record, "session").get("id")),
+        session_id=column(_concerned(record, "session").get("id")),
         call_id=column(record.get("call_id")),
         request_id=column(request.get("id")),
         api_key_id=column(request.get("api_key_id")),
         bundle_checksum=column(_part(record, "bundle").get("checksum")),
         line=line,
     )
+
+
+def _concerned(record: dict[str, Any], kind: str) -> Mapping[str, Any]:
+    """The role or session of a call, or the one that an event is about."""
+    subject = _part(record, "subject")
+    return _part(record, kind) or (subject if subject.get("type") == kind else {})
 
 
 def _part(record: dict[str, Any], name: str) -> Mapping[str, Any]:

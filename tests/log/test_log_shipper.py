@@ -90,6 +90,24 @@ def test_columns_repeat_what_the_line_says(
     }
 
 
+def test_an_event_is_found_by_the_role_or_session_it_is_about(
+    database: Engine, journal: Written, shipper: Shipper
+) -> None:
+    subjects = [
+        {"type": "role", "id": "r", "name": "clerk"},
+        {"type": "session", "id": "s"},
+        {"type": "bundle", "id": "b"},
+    ]
+    for number, subject in enumerate(subjects):
+        about = {"id": f"{number}", "at_us": NOW_US, "event": "x.changed", "subject": subject}
+        journal.append(about)
+    shipper.run()
+    found = select(decisions.c.role_id, decisions.c.role_name, decisions.c.session_id)
+    with reading(database) as connection:
+        rows = [tuple(row) for row in connection.execute(found.order_by(decisions.c.seq))]
+    assert rows == [("r", "clerk", None), (None, None, "s"), (None, None, None)]
+
+
 ODD_TEXTS: list[tuple[object, str | None]] = [
     ("x" * 100_000, "x" * TEXT_LENGTH),
     ("\U0001f600" * 300, "\U0001f600" * TEXT_LENGTH),
