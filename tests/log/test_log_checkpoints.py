@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from scopebound_engine.errors import ConfigError, InputError, JournalError
-from scopebound_engine.log import checkpoints, pushing, segments
+from scopebound_engine.log import checkpoints, notes, pushing, segments
 from scopebound_engine.log.chain import GENESIS
 from scopebound_engine.log.checkpointing import Checkpointer, last_line
 from scopebound_engine.log.checkpoints import Checkpoint
 from scopebound_engine.log.journal import Head, Journal
+from scopebound_engine.log.notes import SignerKey
 from scopebound_engine.log.pushing import Pusher
 from scopebound_engine.log.status import PUSH, Status, problems
 from tests.log.tampering import KEY, NODE, OTHER_NODE, chained, record, sealed, signer
@@ -54,10 +55,10 @@ def sizes(folder: Path) -> list[int]:
 
 
 def test_a_checkpoint_is_three_lines_signed_under_its_origin() -> None:
-    note = checkpoints.signed(Checkpoint(NODE, 42, HASH), KEY).decode().split("\n")
+    lines = checkpoints.signed(Checkpoint(NODE, 42, HASH), KEY).decode().split("\n")
     origin = f"scopebound-engine/{NODE}"
-    assert note[:4] == [origin, "42", "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=", ""]
-    assert note[4].startswith(f"— {origin} ")
+    assert lines[:4] == [origin, "42", "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=", ""]
+    assert lines[4].startswith(f"— {origin} ")
 
 
 @pytest.mark.parametrize(
@@ -101,6 +102,16 @@ def test_what_is_not_half_a_checkpoint_stays(tmp_path: Path) -> None:
     checkpoints.append(file, [sealed(LINES, 1)])
     assert file.read_bytes().startswith(b"a remark\n\n")
     assert checkpoints.newest(file) == sealed(LINES, 1)
+
+
+def test_a_witness_may_have_signed_too(tmp_path: Path) -> None:
+    witness = SignerKey("witness.example", signer().private)
+    note = sealed(LINES, 1)
+    signature = notes.sign(Checkpoint(NODE, 1, HASH).text(), witness).rpartition(b"\n\n")[2]
+    both = [note + signature, sealed(LINES, 2)]
+    data = b"".join(one + b"\n" for one in both)
+    assert [one for _, one in checkpoints.split(data.splitlines(keepends=True))] == both
+    assert checkpoints.opened(both[0], [KEY.verifier]).size == 1
 
 
 def test_checkpoints_behind_a_size_are_found_without_reading_all(tmp_path: Path) -> None:
@@ -180,6 +191,17 @@ def test_a_journal_that_was_cut_is_not_signed_again(
     assert sizes(tmp_path) == [5]
     [problem] = problems(tmp_path)
     assert "ends with record 3" in problem
+
+
+def test_a_journal_whose_last_record_is_another_one_is_not_signed_again(
+    tmp_path: Path, journal: Journal, clock: Clock
+) -> None:
+    write(journal, 5)
+    Checkpointer(tmp_path, KEY, journal.head, clock).run()
+    file = segments.path(tmp_path, 1)
+    file.write_bytes(file.read_bytes().replace(b'"number":4', b'"number":9'))
+    with pytest.raises(JournalError, match="is not the one whose 5 records were signed"):
+        Checkpointer(tmp_path, KEY, lambda: last_line(tmp_path), clock).run()
 
 
 def test_a_disk_that_takes_no_checkpoint_is_told_of(

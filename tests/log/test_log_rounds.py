@@ -155,3 +155,16 @@ def test_removed_segments_are_not_missed(node: Node) -> None:
     assert problems(node.folder) == []
     node.started().run()
     assert (node.verified_at, problems(node.folder)) == (node.now, [])
+
+
+def test_a_round_goes_on_where_segments_were_removed_under_it(node: Node) -> None:
+    node.write(300)
+    node.rounds.run()
+    node.now += 3_600
+    node.started(run_seconds=0).run()
+    for first in segments.listing(node.folder)[:3]:
+        segments.path(node.folder, first).unlink()
+    node.now += 10
+    node.started().run()
+    assert (node.verified_at, problems(node.folder)) == (node.now, [])
+    assert Status(node.folder, VERIFICATION).read()["round_at"] == node.now

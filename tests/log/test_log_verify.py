@@ -220,3 +220,45 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert report.checked[0].last == 10_000
     assert most < 8 << 20
+
+
+def test_a_line_that_was_copied_from_further_behind_was_put_in(
+    tmp_path: Path, journal: Sample
+) -> None:
+    journal.lines.insert(4, journal.lines[21])
+    journal.places.insert(4, 1)
+    journal.write(tmp_path)
+    [flaw] = verified(tmp_path).flaws
+    assert (flaw.kind, flaw.seq, flaw.place.line) == ("inserted", 5, 5)
+
+
+def test_what_is_signed_is_not_suspected(tmp_path: Path, journal: Sample) -> None:
+    """Record 11 is wholly another one, its link too; 10 is as it was signed."""
+    journal.lines[10] = compose(NODE, "ab" * 32, 11, record(random.Random(9)))[:-1]
+    journal.write(tmp_path)
+    [flaw] = verified(tmp_path).flaws
+    assert (flaw.kind, flaw.seq, flaw.until) == ("altered", 11, 11)
+
+
+def test_nothing_comes_before_the_first_record(tmp_path: Path) -> None:
+    first = compose(NODE, "ab" * 32, 1, record(random.Random(0)))
+    second = compose(NODE, digest(first), 2, record(random.Random(1)))
+    [flaw] = verify(sources([export(tmp_path, first[:-1], second[:-1])]), []).flaws
+    assert (flaw.kind, flaw.seq) == ("altered", 1)
+
+
+def test_a_segment_begins_with_the_record_that_it_is_named_after(
+    tmp_path: Path, journal: Sample
+) -> None:
+    segments.path(tmp_path, 1).unlink()
+    second = segments.path(tmp_path, 15)
+    second.write_bytes(second.read_bytes().partition(b"\n")[2])
+    [flaw] = verified(tmp_path).flaws
+    assert (flaw.kind, flaw.seq, flaw.until) == ("missing", 15, 15)
+
+
+def test_a_wrong_number_of_the_last_record_is_one(tmp_path: Path) -> None:
+    lines = chained([record(random.Random(n)) for n in range(4)])
+    lines[3] = lines[3].replace(b'"seq":4', b'"seq":7')
+    [flaw] = verify(sources([export(tmp_path, *lines)]), []).flaws
+    assert (flaw.kind, flaw.seq, flaw.until) == ("altered", 4, 4)
