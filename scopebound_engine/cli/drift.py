@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from scopebound_engine.cli.node_log import Record, recorded
 from scopebound_engine.cli.terminal import columns, json_document, printable
-from scopebound_engine.config import from_env
+from scopebound_engine.config import Config, from_env
 from scopebound_engine.errors import ConfigError
 from scopebound_engine.role.model import Role, is_uuid
 
@@ -46,11 +47,14 @@ def fit(roles: tuple[str, ...], of_all: bool, as_json: bool) -> None:
 
     if bool(roles) == of_all:
         raise click.UsageError("name the roles, or say --all")
-    store, baselines = _stores()
-    if of_all:
-        fitted = fitting.fit_all(baselines, store)
-    else:
-        fitted = [fitting.fit(baselines, store, _find(store, name)) for name in roles]
+    config = from_env()
+    store, baselines = _stores(config)
+    found = store.list() if of_all else [_find(store, name) for name in roles]
+    with recorded(config) as record:
+        fitted = []
+        for role in found:
+            fitted.append(fitting.fit(baselines, store, role))
+            _record(record, fitted[-1])
     if as_json:
         json_document([_document(each) for each in fitted])
         return
@@ -68,7 +72,7 @@ def show(role: str, as_json: bool) -> None:
     """
     from scopebound_engine.session.drift import fitting
 
-    store, baselines = _stores()
+    store, baselines = _stores(from_env())
     found = fitting.newest(baselines, _find(store, role))
     if as_json:
         json_document(_document(found))
@@ -159,10 +163,16 @@ def _find(roles: "RoleStore", reference: str) -> Role:
     return roles.get(reference) if is_uuid(reference) else roles.by_name(reference)
 
 
-def _stores() -> "tuple[RoleStore, Baselines]":
+def _record(record: Record, fitted: "RoleBaseline") -> None:
+    if fitted.stored is not None:
+        role = {"type": "role", "id": fitted.role.id, "name": fitted.role.name}
+        record("role.baseline_fitted", role, {"baseline_id": fitted.stored.id})
+
+
+def _stores(config: Config) -> "tuple[RoleStore, Baselines]":
     from scopebound_engine.preparation import open_migrated
     from scopebound_engine.role.store import RoleStore
     from scopebound_engine.session.drift.baselines import Baselines
 
-    engine = open_migrated(from_env())
+    engine = open_migrated(config)
     return RoleStore(engine, time.time), Baselines(engine, time.time)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from scopebound_engine.access.model import ENFORCE, SCOPES
-from scopebound_engine.config import from_env
+from scopebound_engine.cli.node_log import recorded
+from scopebound_engine.config import Config, from_env
 from scopebound_engine.times import timestamp
 
 if TYPE_CHECKING:
-    from scopebound_engine.access.api_keys import ApiKeyStore
+    from scopebound_engine.access.api_keys import ApiKey, ApiKeyStore
     from scopebound_engine.session.keys.node import NodeKeys
     from scopebound_engine.session.keys.published import PublishedKey
 
@@ -41,7 +42,12 @@ def create(name: str, scopes: tuple[str, ...], roles: tuple[str, ...]) -> None:
 
     Example: scopebound-engine keys create invoices --scope enforce --role invoice-processor
     """
-    _, secret = _api_keys().create(name, frozenset(scopes or (ENFORCE,)), roles)
+    config = from_env()
+    store = _api_keys(config)
+    with recorded(config) as record:
+        key, secret = store.create(name, frozenset(scopes or (ENFORCE,)), roles)
+        granted = {"scopes": sorted(key.scopes), "roles": list(key.roles), "hint": key.hint}
+        record("api_key.created", _subject(key), granted)
     click.echo("The key is shown now and never again; only its hash is stored.", err=True)
     click.echo(secret)
 
@@ -49,7 +55,7 @@ def create(name: str, scopes: tuple[str, ...], roles: tuple[str, ...]) -> None:
 @keys.command("list")
 def list_() -> None:
     """List the API keys, revoked ones too."""
-    for key in _api_keys().list():
+    for key in _api_keys(from_env()).list():
         state = f"revoked {timestamp(key.revoked_at)}" if key.revoked_at else "active"
         roles = f" roles={','.join(key.roles)}" if key.roles else ""
         used = f"used {timestamp(key.last_used_at)}" if key.last_used_at else "never used"
@@ -71,9 +77,12 @@ def revoke(key: str) -> None:
     from scopebound_engine.preparation import open_migrated
     from scopebound_engine.session.store import Sessions
 
-    engine = open_migrated(from_env())
-    revoked = ApiKeyStore(engine, time.time).revoke(key)
-    ended = Sessions(engine, time.time).revoke_of_key(revoked.id)
+    config = from_env()
+    engine = open_migrated(config)
+    with recorded(config) as record:
+        revoked = ApiKeyStore(engine, time.time).revoke(key)
+        ended = Sessions(engine, time.time).revoke_of_key(revoked.id)
+        record("api_key.revoked", _subject(revoked), {"sessions_ended": ended})
     click.echo(f"revoked {revoked.name} ({revoked.id}); live sessions ended: {ended}")
 
 
@@ -87,14 +96,18 @@ def rotate_jwt() -> None:
     """
     from scopebound_engine.session.keys.signing import LOOK_SECONDS
 
-    made = _node_keys().rotate()
+    config = from_env()
+    keys = _node_keys(config)
+    with recorded(config) as record:
+        made = keys.rotate()
+        record("signing_key.rotated", {"type": "signing_key", "id": made.kid}, {})
     click.echo(f"made {made.kid}; this node signs with it within {LOOK_SECONDS:.0f} s")
 
 
 @keys.command("list-jwt")
 def list_jwt() -> None:
     """List the keys that sign session tokens, those of all nodes, eldest first."""
-    for key, own in _node_keys().list():
+    for key, own in _node_keys(from_env()).list():
         click.echo(f"{key.kid}  made {timestamp(key.not_before)}  {_use(key, own)}")
 
 
@@ -105,17 +118,20 @@ def _use(key: "PublishedKey", own: bool) -> str:
     return f"{state} {timestamp(key.expires_at)}"
 
 
-def _api_keys() -> "ApiKeyStore":
+def _subject(key: "ApiKey") -> dict[str, str]:
+    return {"type": "api_key", "id": key.id, "name": key.name}
+
+
+def _api_keys(config: Config) -> "ApiKeyStore":
     from scopebound_engine.access.api_keys import ApiKeyStore
     from scopebound_engine.preparation import open_migrated
 
-    return ApiKeyStore(open_migrated(from_env()), time.time)
+    return ApiKeyStore(open_migrated(config), time.time)
 
 
-def _node_keys() -> "NodeKeys":
+def _node_keys(config: Config) -> "NodeKeys":
     from scopebound_engine.preparation import open_migrated
     from scopebound_engine.session.keys.folder import KeyFolder
     from scopebound_engine.session.keys.node import NodeKeys
 
-    config = from_env()
     return NodeKeys(open_migrated(config), KeyFolder(config.data_dir), time.time)

@@ -1,6 +1,8 @@
 """`trust`: whose bundles a server believes. The folder of public keys that it reads."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import click
 from scopebound_engine.bundle.trust import folder as trust_folder
 from scopebound_engine.bundle.trust.keys import TrustedKey, TrustedKeys
 from scopebound_engine.bundle.trust.trusted_key import TIME_UNKNOWN
+from scopebound_engine.cli.node_log import Record, recorded
 from scopebound_engine.cli.terminal import printable
 from scopebound_engine.config import from_env
 from scopebound_engine.times import timestamp
@@ -58,12 +61,14 @@ def add(pem: Path, folder: Path | None, name: str | None, not_after: datetime | 
     \b
     Example: scopebound-engine trust add release-2027.pem --not-after 2028-02-01
     """
-    key = trust_folder.add(
-        folder or from_env().trusted_keys_dir,
-        pem,
-        name=name,
-        not_after=not_after.replace(tzinfo=UTC) if not_after else None,
-    )
+    with _changing(folder) as (trusted, record):
+        key = trust_folder.add(
+            trusted,
+            pem,
+            name=name,
+            not_after=not_after.replace(tzinfo=UTC) if not_after else None,
+        )
+        record("bundle_key.trusted", _subject(key), {"not_after": _time(key.not_after)})
     click.echo(_line(key, datetime.now(UTC)))
 
 
@@ -81,8 +86,25 @@ def revoke(key: str, folder: Path | None, reason: str) -> None:
     Example: scopebound-engine trust revoke release-2026 --reason "the laptop was stolen"
     """
     now = datetime.now(UTC)
-    folder = folder or from_env().trusted_keys_dir
-    click.echo(_line(trust_folder.revoke(folder, key, reason=reason, at=now), now))
+    with _changing(folder) as (trusted, record):
+        revoked = trust_folder.revoke(trusted, key, reason=reason, at=now)
+        record("bundle_key.revoked", _subject(revoked), {"reason": revoked.revoked_reason})
+    click.echo(_line(revoked, now))
+
+
+@contextmanager
+def _changing(folder: Path | None) -> Iterator[tuple[Path, Record]]:
+    """The folder, and who records a change of it: of the node whose folder it is."""
+    config = from_env()
+    if folder is not None and folder.resolve() != config.trusted_keys_dir:
+        yield folder, lambda *_: None
+        return
+    with recorded(config) as record:
+        yield config.trusted_keys_dir, record
+
+
+def _subject(key: TrustedKey) -> dict[str, str]:
+    return {"type": "bundle_key", "id": key.key_id, "name": key.name}
 
 
 def _line(key: TrustedKey, now: datetime) -> str:

@@ -27,7 +27,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     runner = CliRunner(env=environment(tmp_path / "data"))
 
     def run(*arguments: str) -> list[str]:
-        return runner.invoke(trust, arguments, catch_exceptions=False).output.splitlines()
+        return runner.invoke(trust, arguments, catch_exceptions=False).stdout.splitlines()
 
     return run
 
