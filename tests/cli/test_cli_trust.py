@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from scopebound_engine.bundle.trust.keys import SigningKey
 from scopebound_engine.cli.trust import trust
 from scopebound_engine.errors import ConfigError, NotFoundError
+from tests.recording import NODE
 from tests.servers import environment
 
 KEY = SigningKey.generate("es256")
@@ -24,10 +25,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "release.pem").write_text(KEY.public_pem())
     (tmp_path / "next.ps256.pem").write_text(PS256.public_pem())
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/node-id").write_text(f"{NODE}\n")
     runner = CliRunner(env=environment(tmp_path / "data"))
 
     def run(*arguments: str) -> list[str]:
-        return runner.invoke(trust, arguments, catch_exceptions=False).stdout.splitlines()
+        return runner.invoke(trust, arguments, catch_exceptions=False).output.splitlines()
 
     return run
 
