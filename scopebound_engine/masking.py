@@ -128,39 +128,49 @@ class _Mask(str):
 
 
 class _Hidden:
-    """The values of one document that were masked, and all that is in them."""
+    """The values of one document that were masked, to be found again where they come again."""
 
     def __init__(self, key: bytes) -> None:
-        self._key, self._masks = key, dict[bytes, _Mask]()
+        # By identity: many constraints can look at one argument, which may have a megabyte.
+        self._key, self._values, self._seen = key, dict[int, Any](), dict[int, Any]()
+        self._scalars: set[tuple[type, Any]] | None = None
         self.count = 0
 
     def mask(self, value: Any) -> _Mask:
         """What stands for the value from now on."""
         self.count += 1
-        for part in _parts(value):
-            self._note(part)
-        return self._masks[dumps(value)]
+        self._values[id(value)] = value
+        return self._mask(value)
 
     def out_of(self, constraint: Mapping[str, Any]) -> dict[str, Any]:
         """The facts of a constraint without the values that were masked."""
         told = constraint.keys() & {"actual", "value"}
         return {**constraint, **{name: self._again(constraint[name]) for name in told}}
 
-    def _note(self, value: Any) -> None:
-        spelled = dumps(value)
-        digest = hmac.digest(self._key, spelled, hashlib.sha256)
-        self._masks[spelled] = _Mask(f"hmac-sha256:{digest.hex()}")
-
     def _again(self, value: Any) -> Any:
         """The value with what is masked replaced, wherever in it that comes again."""
-        mask = self._masks.get(dumps(value))
-        if mask is not None:
-            return mask
+        if id(value) not in self._seen:
+            self._seen[id(value)] = self._looked_through(value)
+        return self._seen[id(value)]
+
+    def _looked_through(self, value: Any) -> Any:
+        if id(value) in self._values:
+            return self._mask(value)
         if isinstance(value, dict):
             return {key: self._again(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self._again(item) for item in value]
-        return value
+        return self._mask(value) if (type(value), value) in self._all_scalars() else value
+
+    def _all_scalars(self) -> set[tuple[type, Any]]:
+        if self._scalars is None:
+            whole = self._values.values()
+            self._scalars = {(type(one), one) for value in whole for one in _scalars(value)}
+        return self._scalars
+
+    def _mask(self, value: Any) -> _Mask:
+        digest = hmac.digest(self._key, dumps(value), hashlib.sha256)
+        return _Mask(f"hmac-sha256:{digest.hex()}")
 
 
 def _without(value: Any, steps: Sequence[str], hidden: _Hidden) -> Any:
@@ -181,9 +191,10 @@ def _without(value: Any, steps: Sequence[str], hidden: _Hidden) -> Any:
     return value
 
 
-def _parts(value: Any) -> Iterator[Any]:
-    """The value and everything in it."""
-    yield value
-    below = value.values() if isinstance(value, dict) else value if type(value) is list else ()
-    for item in below:
-        yield from _parts(item)
+def _scalars(value: Any) -> Iterator[Any]:
+    """The value, or all in it, that is neither an object nor an array."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _scalars(item)
+    else:
+        yield value

@@ -1,6 +1,7 @@
 """Masking: which pointers there are, what they find, and where a masked value comes again."""
 
 import hmac
+import time
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,19 @@ def test_a_key_that_will_not_do_is_named(tmp_path: Path, content: bytes | None) 
         (tmp_path / KEY_FILE).write_bytes(content)
     with pytest.raises(ConfigError, match=KEY_FILE):
         read_key(tmp_path)
+
+
+def test_a_large_call_is_masked_in_the_time_of_an_answer() -> None:
+    nested: Any = "x" * 1_000
+    for _ in range(12):
+        nested = [nested, {"k": "y" * 5_000}]
+    wide = {f"k{n}": n for n in range(250)}
+    call_args = {"doc": {"a": nested, "b": [wide] * 7}, "l": [{"iban": str(n)} for n in range(900)]}
+    looked_at = [constraint("doc", actual=call_args["doc"])] * 32
+    looked_at += [constraint("l", actual=call_args["l"])] * 32
+    pointers_ = [f"/call_args/l/{n}/iban" for n in range(64)]
+    started = time.process_time()
+    found = masked(call_args, "/call_args/doc/*", *pointers_, constraints=looked_at)
+    assert time.process_time() - started < 0.5
+    assert len(found.pointers) == 65
+    assert found.document["constraints"][0]["actual"] == found.document["call_args"]["doc"]

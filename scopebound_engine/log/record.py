@@ -17,7 +17,7 @@ from scopebound_engine.decision.facts import Call
 from scopebound_engine.decision.pdp import Decision
 from scopebound_engine.errors import InputError
 from scopebound_engine.masking import ARGUMENTS, Masked, Masks
-from scopebound_engine.verdict import Violation
+from scopebound_engine.verdict import Verdict, Violation
 
 Action = Literal["tool_call", "mcp_tool_call", "delegate"]
 
@@ -88,17 +88,12 @@ def of_decision(decision: Decision, asked: Asked, masks: Masks) -> dict[str, Any
         "latency_ms": _latency(decision, asked.arrived),
     }
     fields.update(_who(decision))
-    if not decision.verdict.allow:
-        fields["deny_code"] = decision.verdict.violations[0].code
-        fields["violations"] = [_violation(one, hides) for one in decision.verdict.violations]
+    fields.update(_why(decision.verdict, hides))
     if decision.session is not None and decision.session.replayed:
         return fields | {"replayed": decision.session.replayed}
     if masked is not None:
         fields.update(_what(decision, masked))
-    elif asked.body is not None:
-        fields["body"] = asked.body
-    if decision.claims is None and asked.token:
-        fields["claims_unverified"] = _unverified(asked.token)
+    fields.update(_unbelieved(decision, asked))
     return fields
 
 
@@ -125,6 +120,20 @@ def _what(decision: Decision, masked: Masked) -> Iterator[tuple[str, Any]]:
         yield "masked", masked.pointers
     elif decision.facts is not None and decision.bundle is not None:
         yield "reproducible", True
+
+
+def _unbelieved(decision: Decision, asked: Asked) -> Iterator[tuple[str, Any]]:
+    """Of a request without a call its body, and what a token claims that was not believed."""
+    if decision.call is None and asked.body is not None:
+        yield "body", asked.body
+    if decision.claims is None and asked.token:
+        yield "claims_unverified", _unverified(asked.token)
+
+
+def _why(verdict: Verdict, hides: bool) -> Iterator[tuple[str, Any]]:
+    if not verdict.allow:
+        yield "deny_code", verdict.violations[0].code
+        yield "violations", [_violation(one, hides) for one in verdict.violations]
 
 
 def _who(decision: Decision) -> Iterator[tuple[str, Any]]:
