@@ -26,6 +26,11 @@ from scopebound_engine.database.log_tables import (
     denied_tools,
     log_cursors,
 )
+from scopebound_engine.database.webhook_tables import (
+    webhook_lanes,
+    webhook_outbox,
+    webhook_repeats,
+)
 
 __all__ = [
     "Timestamp",
@@ -45,6 +50,9 @@ __all__ = [
     "roles",
     "sessions",
     "signing_keys",
+    "webhook_lanes",
+    "webhook_outbox",
+    "webhook_repeats",
     "workers",
 ]
 
