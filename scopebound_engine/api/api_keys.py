@@ -82,10 +82,19 @@ class ApiKeyItem:
         """Revoke the key, within a second on every node, and all sessions that it made."""
         require(req, ADMIN)
         key = self.api_keys.revoke(_id(key_id))
-        # Again, too: the first time may have ended between the two.
-        ended = self.sessions.revoke_of_key(key.id)
-        audit(req, "api_key.revoked", _subject(key), {"sessions_ended": ended})
+        ended = None
+        try:
+            # Again, too: the first time may have ended between the two.
+            ended = self.sessions.revoke_of_key(key.id)
+        finally:
+            audit(req, "api_key.revoked", _subject(key), _end(key, ended))
         answer_json(resp, _answer(key))
+
+
+def _end(key: ApiKey, sessions_ended: int | None) -> dict[str, Any]:
+    """When it was revoked, which may be long ago, and how many sessions ended now if all did."""
+    revoked_at = timestamp(key.revoked_at) if key.revoked_at else None
+    return {"revoked_at": revoked_at, "sessions_ended": sessions_ended}
 
 
 def _subject(key: ApiKey) -> dict[str, str]:
