@@ -1,8 +1,9 @@
 """Where the parts meet: build_services(config), called by gunicorn's workers and by the tests."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,8 +27,10 @@ from scopebound_engine.decision.pdp import DecisionPoint, Judge
 from scopebound_engine.decision.provision import Provisioner
 from scopebound_engine.errors import ConfigError
 from scopebound_engine.housekeeping import Housekeeper, Job
-from scopebound_engine.log import log_keys, signing
+from scopebound_engine.log import export, log_keys, signing
 from scopebound_engine.log import upkeep as log_upkeep
+from scopebound_engine.log.analytics import Analytics
+from scopebound_engine.log.decisions import DecisionLog
 from scopebound_engine.log.journal import Journal
 from scopebound_engine.log.latches import RecordedLatches
 from scopebound_engine.log.recorder import Recorder, noting
@@ -71,6 +74,9 @@ class Services:
     provisioner: Provisioner
     housekeeper: Housekeeper
     log_keys: Callable[[], list[log_keys.PublishedLogKey]]
+    decision_log: DecisionLog
+    analytics: Analytics
+    export: Callable[[int, int], Iterator[str]]
     started: float
 
     @property
@@ -175,6 +181,9 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
         ),
         housekeeper=housekeeper,
         log_keys=lambda: log_keys.published(engine),
+        decision_log=DecisionLog(engine),
+        analytics=Analytics(engine, clock),
+        export=partial(export.lines, engine),
         started=time.monotonic(),
     )
 

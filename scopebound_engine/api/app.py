@@ -8,13 +8,16 @@ import falcon
 from scopebound_engine import strict_json
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import body, departure, problems
+from scopebound_engine.api.analytics import UsageItem
 from scopebound_engine.api.api_keys import ApiKeyCollection, ApiKeyItem
 from scopebound_engine.api.audit_trail import PROVISION, Trail
 from scopebound_engine.api.baselines import BaselineItem
 from scopebound_engine.api.bundles import BundleCollection, BundleItem
 from scopebound_engine.api.checkpoints import Checkpoints
+from scopebound_engine.api.decisions import DecisionCollection, DecisionItem
 from scopebound_engine.api.docs import PAGE_HEADERS, page
 from scopebound_engine.api.enforce import Enforce
+from scopebound_engine.api.export import Export
 from scopebound_engine.api.health import Health, Jwks
 from scopebound_engine.api.openapi import HTML, JSON, document
 from scopebound_engine.api.operations import OPERATIONS, TAGS
@@ -54,9 +57,7 @@ def create_app(services: Services) -> App:
     app.add_route("/mgmt/v1/roles/{role_id}/baseline", baseline)
     _route_sessions(app, services)
     _route_bundles(app, services)
-    signed = Checkpoints(services.log_dir / checkpoints.FILE, services.log_keys)
-    app.add_route("/mgmt/v1/audit/checkpoint", signed)
-    app.add_route("/mgmt/v1/audit/keys", signed, suffix="keys")
+    _route_log(app, services)
     app.add_route("/mgmt/v1/api-keys", ApiKeyCollection(services.api_keys))
     app.add_route("/mgmt/v1/api-keys/{key_id}", ApiKeyItem(services.api_keys, services.sessions))
     app.add_route(
@@ -98,6 +99,17 @@ def _route_bundles(app: App, services: Services) -> None:
     app.add_route(f"{root}/{{bundle_id}}/activate", version, suffix="activate")
     app.add_route(f"{root}/{{bundle_id}}/download", version, suffix="download")
     app.add_route(f"{root}/{{bundle_id}}/diff/{{other_id}}", version, suffix="diff")
+
+
+def _route_log(app: App, services: Services) -> None:
+    app.add_route("/mgmt/v1/analytics", UsageItem(services.analytics))
+    app.add_route("/mgmt/v1/decisions", DecisionCollection(services.decision_log))
+    app.add_route("/mgmt/v1/decisions/{decision_id}", DecisionItem(services.decision_log))
+    seats = Seats(max(1, services.config.threads // 16))
+    app.add_route("/mgmt/v1/audit/export", Export(services.export, seats, services.clock))
+    signed = Checkpoints(services.log_dir / checkpoints.FILE, services.log_keys)
+    app.add_route("/mgmt/v1/audit/checkpoint", signed)
+    app.add_route("/mgmt/v1/audit/keys", signed, suffix="keys")
 
 
 def get_app() -> App:

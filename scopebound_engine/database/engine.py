@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import sqlalchemy
@@ -105,12 +105,19 @@ def transaction(
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """One consistent snapshot to read from. Raises DatabaseUnavailableError."""
+def reading(engine: Engine, seconds: float = READ_SECONDS) -> Iterator[Connection]:
+    """One consistent snapshot to read from; `seconds` bounds each wait for PostgreSQL.
+
+    Raises DatabaseUnavailableError.
+    """
     options: dict[str, Any] = {sqlite.READING: True}
     if engine.dialect.name == "postgresql":
         options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    with errors_named(engine), engine.connect() as connection:
+    with (
+        errors_named(engine),
+        engine.connect() as connection,
+        _patience(connection, seconds),
+    ):
         yield connection.execution_options(**options)
 
 
@@ -145,18 +152,25 @@ def _connect_postgres(
 
 @contextmanager
 def _writing_postgres(engine: Engine, lock: str, seconds: float) -> Iterator[Connection]:
-    with engine.connect() as connection:
-        driver = cast(postgres.PatientConnection, connection.connection.dbapi_connection)
-        driver.patience_seconds = seconds
-        try:
-            with connection.begin():
-                if seconds != WRITE_SECONDS:
-                    postgres.bound_statements(connection, seconds)
-                if lock:
-                    postgres.lock(connection, lock)
-                yield connection
-        finally:
-            driver.patience_seconds = READ_SECONDS
+    with engine.connect() as connection, _patience(connection, seconds), connection.begin():
+        if seconds != WRITE_SECONDS:
+            postgres.bound_statements(connection, seconds)
+        if lock:
+            postgres.lock(connection, lock)
+        yield connection
+
+
+@contextmanager
+def _patience(connection: Connection, seconds: float) -> Iterator[None]:
+    driver = connection.connection.dbapi_connection
+    if not isinstance(driver, postgres.PatientConnection):
+        yield
+        return
+    driver.patience_seconds = seconds
+    try:
+        yield
+    finally:
+        driver.patience_seconds = READ_SECONDS
 
 
 @contextmanager

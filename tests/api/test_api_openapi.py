@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.api.app import create_app
-from scopebound_engine.api.examples import bundles
+from scopebound_engine.api.examples import bundles, decisions
 from scopebound_engine.api.examples.api_keys import API_KEY_ID
 from scopebound_engine.api.examples.roles import ROLE, ROLE_ID
 from scopebound_engine.api.examples.sessions import SESSION_ID
@@ -27,12 +27,14 @@ from scopebound_engine.bundle.signature import verify
 from scopebound_engine.bundle.trust.keys import TrustedKeys
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import open_database
+from scopebound_engine.log.shipper import Shipper
 from scopebound_engine.parsing import parse
 from scopebound_engine.role.model import RoleFields
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.wiring import Services, build_services
 from tests.bundles import packed, server_key
 from tests.description import DESCRIBED, DOCUMENT, NAMES, assert_valid
+from tests.journals import NODE, Written
 from tests.servers import API_KEY, make_prepared
 
 
@@ -129,6 +131,12 @@ def store_bundles_of_the_examples(services: Services, engine: Engine) -> None:
         registry.activate(bundle_id, actor=actor)
 
 
+def ship_record_of_the_examples(engine: Engine, folder: Path) -> None:
+    journal = Written(folder)
+    journal.append(decisions.DECISION["record"])
+    Shipper(engine, folder, NODE).run()
+
+
 def small_bundle(services: Services, note: str) -> bytes:
     """A bundle that differs from others by its note."""
     files = small_files("1.0.0") | {"note/data.json": json.dumps({"note": note}).encode()}
@@ -152,6 +160,7 @@ def test_examples_are_answered_as_documented(tmp_path: Path) -> None:
     services = build_services(Config.model_validate(settings))
     engine = open_database(None, tmp_path / "data")
     store_bundles_of_the_examples(services, engine)
+    ship_record_of_the_examples(engine, tmp_path / "log")
     http = falcon.testing.TestClient(create_app(with_ids_of_the_examples(services, engine)))
     files = {bundles.FILE: small_bundle(services, "uploaded")}
     for path, method, operation in sorted(DESCRIBED, key=turn):

@@ -1,0 +1,131 @@
+"""/mgmt/v1/decisions: the decision log in the database, all nodes' records, newest first.
+
+What is answered of a record is the line of its node's journal: the record, and its place in the
+chain.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import falcon
+
+from scopebound_engine import base64url, strict_json
+from scopebound_engine.access.model import AUDIT
+from scopebound_engine.api import queries
+from scopebound_engine.api.auth import require
+from scopebound_engine.errors import InputError
+from scopebound_engine.log.decisions import FILTERS, DecisionLog, Page, Search
+from scopebound_engine.log.entries import Key
+from scopebound_engine.role.model import is_uuid
+
+PAGE: Final = 100
+MOST: Final = 1_000
+LONGEST_FILTER: Final = 300
+LONGEST_CURSOR: Final = 400
+_TIMES: Final = ("since", "until")
+# `role` is a role's id or its name.
+PARAMETERS: Final = frozenset(FILTERS) - {"role_id", "role_name"} | {"role", "limit", "cursor"}
+_CURSOR: Final = re.compile(r"([0-9]{1,18})/([0-9]{1,18})/(.{1,200})", re.DOTALL)
+_MICROSECONDS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionCollection:
+    """All records, by what they say."""
+
+    log: DecisionLog
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Records that fit all of the filters, newest first; `next` is the cursor of the next page.
+
+        A page may end before `limit` where its records are large.
+        """
+        require(req, AUDIT)
+        queries.only(req, PARAMETERS | set(_TIMES))
+        limit = queries.number(req, "limit", PAGE, MOST)
+        page = self.log.page(_search(req), limit, _after(req))
+        resp.content_type, resp.data = falcon.MEDIA_JSON, _answer(page)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionItem:
+    """One record, by its id: what an enforce answer calls `decision_id`."""
+
+    log: DecisionLog
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, decision_id: str) -> None:
+        """The record, and its place in its node's chain."""
+        require(req, AUDIT)
+        queries.only(req)
+        resp.content_type, resp.data = falcon.MEDIA_JSON, self.log.get(decision_id).encode()
+
+
+def _answer(page: Page) -> bytes:
+    """Put together from lines as they are, which are canonical JSON."""
+    following = None if page.next is None else _cursor(page.next)
+    head = b'{"count":%d,"decisions":[' % len(page.lines)
+    tail = b'],"next":' + strict_json.dumps(following) + b"}"
+    return head + ",".join(page.lines).encode() + tail
+
+
+def _search(req: falcon.Request) -> Search:
+    equal = {name: text for name in PARAMETERS & set(FILTERS) if (text := _text(req, name))}
+    if role := _text(req, "role"):
+        equal["role_id" if is_uuid(role) else "role_name"] = role
+    return Search(equal, *(_time(req, name) for name in _TIMES))
+
+
+def _text(req: falcon.Request, name: str) -> str:
+    return queries.text(req, name, LONGEST_FILTER)
+
+
+def _time(req: falcon.Request, name: str) -> int | None:
+    text = _text(req, name)
+    if not text:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+        return int(when.timestamp() * _MICROSECONDS) if when.tzinfo else _fail(name)
+    except (ValueError, OverflowError):
+        return _fail(name)
+
+
+def _fail(name: str) -> int:
+    raise InputError(name, "must be a time with its zone, such as 2026-04-29T12:00:00Z")
+
+
+def _cursor(key: Key) -> str:
+    at_us, node, seq = key
+    return base64url.encode(f"{at_us}/{seq}/{node}".encode())
+
+
+def _after(req: falcon.Request) -> Key | None:
+    text = queries.text(req, "cursor", LONGEST_CURSOR)
+    if not text:
+        return None
+    try:
+        found = _CURSOR.fullmatch(base64url.decode(text).decode())
+    except ValueError:
+        found = None
+    if found is None:
+        raise InputError("cursor", "is none that was answered as `next`; begin without one")
+    return int(found[1]), found[3], int(found[2])
+
+
+def filters() -> Mapping[str, str]:
+    """What each filter is compared with, for the description of the API."""
+    return {
+        "event": "What happened, such as `tool_call.deny`.",
+        "decision": "`allow` or `deny`, of whatever kind.",
+        "deny_code": "The code of the primary violation.",
+        "tool_name": "The tool.",
+        "role": "The role, by its id or its name.",
+        "session_id": "The session.",
+        "call_id": "The call id.",
+        "request_id": "What `X-Request-Id` answered.",
+        "api_key_id": "The API key that was used.",
+        "node": "The node whose record it is.",
+    }

@@ -1,0 +1,114 @@
+"""The decision log: one record, a search, a file of them, and usage in numbers."""
+
+from typing import Any, Final
+
+from scopebound_engine.api import analytics, decisions, export
+from scopebound_engine.api.examples import decisions as examples
+from scopebound_engine.api.openapi import Answer, Operation
+from scopebound_engine.api.operations.statuses import ASKED, NOT_FOUND, OK
+from scopebound_engine.api.schemas import decisions as schemas
+from scopebound_engine.log.export import FORMATS
+
+_NOTE: Final = "For the scope `audit`. Records get here some moments after their answers."
+
+
+def _query(name: str, meaning: str, **schema: Any) -> Any:
+    return {"name": name, "in": "query", "description": meaning, "schema": schema}
+
+
+def _hours(default: int, most: int) -> Any:
+    meaning = "How many hours before now."
+    return _query("window_hours", meaning, type="integer", minimum=1, maximum=most, default=default)
+
+
+def _filters() -> tuple[Any, ...]:
+    longest = decisions.LONGEST_FILTER
+    return tuple(
+        _query(name, meaning, type="string", maxLength=longest)
+        for name, meaning in decisions.filters().items()
+    )
+
+
+OPERATIONS: Final = (
+    Operation(
+        id="usage",
+        method="get",
+        path="/mgmt/v1/analytics",
+        tag="audit",
+        responder=analytics.UsageItem.on_get,
+        parameters=(_hours(analytics.WINDOW_HOURS, analytics.MOST_HOURS),),
+        answers={OK: Answer("The usage.", schemas.UsageAnswer, {"day": examples.USAGE})},
+        problems=ASKED,
+        note=_NOTE,
+    ),
+    Operation(
+        id="listDecisions",
+        method="get",
+        path="/mgmt/v1/decisions",
+        tag="audit",
+        responder=decisions.DecisionCollection.on_get,
+        parameters=(
+            *_filters(),
+            _query("since", "From this time on.", type="string", format="date-time"),
+            _query("until", "Before this time.", type="string", format="date-time"),
+            _query(
+                "limit",
+                "At most so many.",
+                type="integer",
+                minimum=1,
+                maximum=decisions.MOST,
+                default=decisions.PAGE,
+            ),
+            _query("cursor", "What the page before answered as `next`.", type="string"),
+        ),
+        answers={OK: Answer("The records.", schemas.DecisionPage, {"page": examples.PAGE})},
+        problems=ASKED,
+        links={
+            "getDecision": {
+                "operationId": "getDecision",
+                "parameters": {"decision_id": "$response.body#/decisions/0/record/id"},
+            }
+        },
+        note=_NOTE,
+    ),
+    Operation(
+        id="getDecision",
+        method="get",
+        path="/mgmt/v1/decisions/{decision_id}",
+        tag="audit",
+        responder=decisions.DecisionItem.on_get,
+        parameters=(
+            {
+                "name": "decision_id",
+                "in": "path",
+                "required": True,
+                "description": "The record's id.",
+                "schema": {"type": "string", "format": "uuid"},
+                "example": examples.RECORD_ID,
+            },
+        ),
+        answers={OK: Answer("The record.", schemas.DecisionLine, {"denial": examples.DECISION})},
+        problems=(*ASKED, NOT_FOUND),
+        note=_NOTE,
+    ),
+    Operation(
+        id="exportDecisions",
+        method="get",
+        path="/mgmt/v1/audit/export",
+        tag="audit",
+        responder=export.Export.on_get,
+        parameters=(
+            _query("format", "Of the file.", type="string", enum=list(FORMATS), default="json"),
+            _hours(export.WINDOW_HOURS, export.MOST_HOURS),
+        ),
+        answers={
+            OK: Answer(
+                "The file.",
+                list[schemas.DecisionLine],
+                headers={"Content-Disposition": "A name for the file."},
+            )
+        },
+        problems=ASKED,
+        note=_NOTE,
+    ),
+)
