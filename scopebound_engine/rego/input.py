@@ -5,11 +5,15 @@ six decimals and stores strings unescaped. Two ways are exact. Tree calls, with 
 JSON-escaped UTF-8, carry what fits them; the text of a Rego term carries every JSON value and
 takes three times as long. Values are what `strict_json.loads` returns: str, int, float, bool,
 None, list, dict.
+
+The engine goes through an object in the order in which it was handed over, where OPA goes by keys.
+So keys are handed over in order: what is equal as JSON gets one verdict, reasons included.
 """
 
 from collections.abc import Callable
 from json.encoder import encode_basestring
 from math import isfinite
+from operator import itemgetter
 from typing import Any, Final
 
 from scopebound_engine.errors import InputError
@@ -19,6 +23,7 @@ from scopebound_engine.rego import native
 MAX_DEPTH: Final = 96
 _INT64: Final = 1 << 63
 _REMEMBERED_KEYS: Final = 4_096
+_by_key: Final = itemgetter(0)
 _keys: dict[str, bytes] = {}
 
 
@@ -81,7 +86,7 @@ def _push(stack: int, value: Any, depth: int) -> None:
 
 
 def _push_object(stack: int, value: dict[str, Any], depth: int) -> None:
-    for key, item in value.items():
+    for key, item in _in_order(value):
         native.push_string(stack, _keys.get(key) or _key(key))
         _push(stack, item, depth)
         native.push_item(stack)
@@ -97,6 +102,13 @@ def _push_number(stack: int, value: Any) -> None:
         native.push_float(stack, value)
     else:
         raise _Inexact
+
+
+def _in_order(value: dict[str, Any]) -> list[tuple[str, Any]]:
+    try:
+        return sorted(value.items(), key=_by_key)
+    except TypeError as error:
+        raise InputError("", "an object has keys that are no strings") from error
 
 
 def _key(key: Any) -> bytes:
@@ -131,7 +143,7 @@ def _term(value: Any, depth: int) -> str:
     kind = type(value)
     if kind is dict:
         depth = _deeper(depth)
-        items = (f"{_quoted_key(key)}:{_term(item, depth)}" for key, item in value.items())
+        items = (f"{_quoted_key(key)}:{_term(item, depth)}" for key, item in _in_order(value))
         return "{" + ",".join(items) + "}"
     if kind is list:
         depth = _deeper(depth)

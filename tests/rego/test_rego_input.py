@@ -165,6 +165,26 @@ def test_what_is_not_json_is_refused(echo: Echo, setter: Any, value: Any, says: 
         setter(echo.handle, value)
 
 
+@pytest.mark.parametrize("wide", [0, 2**64], ids=["by tree", "by text"])
+def test_the_order_of_keys_is_none_of_a_policys_business(wide: int) -> None:
+    source = (
+        "package t\nimport rego.v1\nkeys := [key | input.v[key]]\n"
+        'decision := {"allow": false, "violations": [{"keys": keys, "v": input.v}]}\n'
+    )
+    compiled = compile_program(Program((("t.rego", source),), {}, "t/decision"))
+    # As OPA, which goes by the bytes of keys.
+    keys = ["", "B", "a", "aa", "b", "é", "\uffff", "😀"]
+    for order in (keys, keys[::-1]):
+        [told] = compiled.evaluate({"v": dict.fromkeys(order, 1), "wide": wide}).violations
+        assert told["keys"] == list(told["v"]) == keys
+
+
+@pytest.mark.parametrize("setter", SETTERS)
+def test_keys_that_have_no_order_are_refused(echo: Echo, setter: Any) -> None:
+    with pytest.raises(InputError, match="key"):
+        setter(echo.handle, {1: 2, "a": 3})
+
+
 def test_the_quick_way_declines_what_it_would_round_or_wrap(echo: Echo) -> None:
     set_input(echo.handle, "before")
     for value in (2**63, -(2**63) - 1, 1 / 3, 1e-07):
