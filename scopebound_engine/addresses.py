@@ -50,6 +50,15 @@ def networks(text: str) -> tuple[Network, ...]:
     return tuple(map(ipaddress.ip_network, re.findall(r"[^\s,]+", text)))
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address rather than a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_allowed(text: str, listed: Sequence[Network] = ()) -> bool:
     """Whether an IP address is public, or in a listed network.
 

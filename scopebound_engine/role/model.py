@@ -7,7 +7,6 @@ types are strict ("5" is not 5, true is not a number) and unknown fields are mis
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +21,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from scopebound_engine import masking
+from scopebound_engine.addresses import web_address
 from scopebound_engine.errors import InputError
 from scopebound_engine.matching.patterns import compile_pattern
 from scopebound_engine.parsing import parse
@@ -85,11 +85,8 @@ def _each_day_once(days: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _web_address(url: str) -> str:
-    if not url:
-        return url
-    parts = urlsplit(url) if re.fullmatch("[!-~]+", url) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an http:// or https:// URL, or empty")
+    if url:
+        web_address(url)
     return url
 
 

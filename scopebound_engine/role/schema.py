@@ -17,7 +17,7 @@ INTO_ARGUMENTS: Final[JsonDict] = {
 EACH_ONCE: Final[JsonDict] = {"uniqueItems": True}
 WEB_ADDRESS: Final[JsonDict] = {
     "anyOf": [{"const": ""}, {"pattern": "^https?://", "format": "uri"}],
-    "not": {"pattern": "[^!-~]"},
+    "not": {"pattern": "[^!-~]|^https?://[^/?#]*@"},
 }
 LONG_ENOUGH: Final[JsonDict] = {"anyOf": [{"const": ""}, {"minLength": 16}]}
 

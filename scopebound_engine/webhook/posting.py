@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from scopebound_engine.addresses import Network, WebAddress, is_allowed, web_address
+from scopebound_engine.addresses import Network, WebAddress, is_address, is_allowed, web_address
 from scopebound_engine.errors import InputError
 
 _MOST_BYTES: Final = 16 << 10
@@ -51,11 +51,13 @@ class Poster:
         self._seconds, self._resolve, self._make_tls = seconds, resolve, tls
 
     def check(self, url: str) -> WebAddress:
-        """The parts of a URL that may be sent to by its form. Raises InputError."""
+        """The parts of a URL that may be sent to, as far as it says. Raises InputError."""
         try:
             address = web_address(url)
         except ValueError as error:
             raise InputError("webhook_url", str(error)) from error
+        if is_address(address.host):
+            self._require_allowed(address.host, address.host)
         if address.scheme != "https" and not self._allow_http:
             raise InputError(
                 "webhook_url",
@@ -107,13 +109,16 @@ class Poster:
             raise InputError("webhook_url", f"{url.host} is no name of a host") from error
         places = [(family, address) for family, _, _, _, address in found]
         for _, address in places:
-            if not is_allowed(address[0], self._networks):
-                raise InputError(
-                    "webhook_url",
-                    f"{url.host} leads to {address[0]}, which is not public; "
-                    "SCOPEBOUND_WEBHOOK_NETWORKS can list it",
-                )
+            self._require_allowed(url.host, address[0])
         return places
+
+    def _require_allowed(self, host: str, address: str) -> None:
+        if not is_allowed(address, self._networks):
+            raise InputError(
+                "webhook_url",
+                f"{host} leads to {address}, which is not public; "
+                "SCOPEBOUND_WEBHOOK_NETWORKS can list it",
+            )
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
