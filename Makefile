@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-long faults-bundles faults-sessions lint format bench bench-sessions policy-test bundle clean
+.PHONY: help run demo test test-long faults-bundles faults-sessions faults-log lint format bench bench-sessions policy-test bundle clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ faults-bundles: $(VENV)/.dev ## 200 kills and 200 activations under load, while 
 faults-sessions: $(VENV)/.dev ## 10,000 sessions hammered, and their state away for 1, 10 and 60 s
 	SCOPEBOUND_TEST_SESSIONS=10000 $(BIN)/pytest -s tests/live/test_live_accounting.py
 	SCOPEBOUND_TEST_OUTAGES=1,10,60 $(BIN)/pytest -s tests/live/test_live_outages.py
+
+faults-log: $(VENV)/.dev ## 100 kills under load: what was answered is in the decision log once
+	SCOPEBOUND_TEST_FAULTS=100 $(BIN)/pytest -s tests/live/test_live_log_faults.py
 
 lint: $(VENV)/.dev ## ruff, mypy strict and the layers
 	$(BIN)/ruff check .

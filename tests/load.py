@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Self
@@ -80,11 +81,21 @@ class Load:
     """
 
     def __init__(
-        self, servers: Sequence[RunningServer], rate: float, *, sessions: int = 8, lines: int = 16
+        self,
+        servers: Sequence[RunningServer],
+        rate: float,
+        *,
+        sessions: int = 8,
+        lines: int = 16,
+        waiting: int = 0,
     ) -> None:
-        """`lines` connections to each server; `sessions` share the calls."""
+        """`lines` connections to each server; `sessions` share the calls.
+
+        Calls that are due while so many wait for a connection are left out; 0: none ever are. In
+        the place of a server in `servers` another one may be put.
+        """
         self.history: list[Answer] = []
-        self._servers, self._rate, self._lines = servers, rate, lines
+        self._servers, self._rate, self._lines, self._waiting = servers, rate, lines, waiting
         self._requests = {tool: _requests(servers[0], tool, sessions) for tool in (PLAIN, MARKED)}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
@@ -103,7 +114,7 @@ class Load:
 
     async def _run(self) -> None:
         queues: list[asyncio.Queue[tuple[float, int] | None]] = [
-            asyncio.Queue() for _ in self._servers
+            asyncio.Queue(self._waiting) for _ in self._servers
         ]
         lines = [
             asyncio.create_task(self._line(index, queue))
@@ -116,24 +127,23 @@ class Load:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             if self._stopping.is_set():
                 break
-            queues[number % len(queues)].put_nowait((due, number // len(queues)))
+            with suppress(asyncio.QueueFull):
+                queues[number % len(queues)].put_nowait((due, number // len(queues)))
         for queue in queues:
             for _ in range(self._lines):
-                queue.put_nowait(None)
+                await queue.put(None)
         await asyncio.gather(*lines)
 
     async def _line(self, index: int, queue: asyncio.Queue[tuple[float, int] | None]) -> None:
         """One call after another over one connection, which is made again when it broke."""
-        host, port = self._servers[index].url.removeprefix("http://").split(":")
         stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         while (item := await queue.get()) is not None:
             due, number = item
-            tool = (PLAIN, MARKED)[number % 2]
-            requests = self._requests[tool]
+            tool, request = self._request(number)
             begun = time.monotonic()
             try:
-                stream = stream or await asyncio.open_connection(host, int(port))
-                stream[1].write(requests[number // 2 % len(requests)])
+                stream = stream or await self._connected(index)
+                stream[1].write(request)
                 status, body = await answered(stream[0])
             except (OSError, asyncio.IncompleteReadError):
                 if stream is not None:
@@ -143,6 +153,16 @@ class Load:
             self.history.append(Answer(index, tool, due, begun, ended, status, body))
         if stream is not None:
             stream[1].close()
+
+    async def _connected(self, index: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = self._servers[index].url.removeprefix("http://").split(":")
+        return await asyncio.open_connection(host, int(port))
+
+    def _request(self, number: int) -> tuple[str, bytes]:
+        """A call's tool, and the bytes of its request."""
+        tool = (PLAIN, MARKED)[number % 2]
+        requests = self._requests[tool]
+        return tool, requests[number // 2 % len(requests)]
 
 
 def posted(path: str, document: Mapping[str, Any]) -> bytes:

@@ -13,11 +13,10 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from signal import SIGKILL
 from typing import Any
 
 import httpx
@@ -25,92 +24,13 @@ import pytest
 
 from scopebound_engine.bundle.signature import verify
 from scopebound_engine.bundle.trust.keys import TrustedKeys
-from tests.bundles import MARKED, make_bundle, quick_policies, server_key
-from tests.postgres import PostgresServer
-from tests.processes import children, command, descendants, wait_until_gone
-from tests.servers import API_KEY, PLAIN, RunningServer, serving
+from tests.bundles import MARKED, make_bundle, server_key
+from tests.servers import API_KEY, PLAIN, RunningServer
+from tests.victims import Node
 
 ROUNDS = int(os.environ.get("SCOPEBOUND_TEST_FAULTS", "18"))
 SEED = int(os.environ.get("SCOPEBOUND_TEST_SEED") or secrets.randbelow(1 << 32))
-WORKERS = 2
-RECOVERY_SECONDS = 30.0
 ACTIVATIONS = {"bundle.activated", "bundle.rolled_back"}
-
-
-@dataclass
-class Node:
-    """A server, on SQLite or on a PostgreSQL of its own, and all that can be killed of it."""
-
-    data_dir: Path
-    postgres: PostgresServer | None
-    stack: ExitStack = field(default_factory=ExitStack)
-
-    def victims(self) -> dict[str, Callable[[random.Random], None]]:
-        found: dict[str, Callable[[random.Random], None]] = {
-            "worker": self.kill_worker,
-            "evaluator": self.kill_evaluator,
-            "master": self.kill_master,
-            "node": self.kill_node,
-        }
-        if self.postgres is not None:
-            found |= {"postgres": self.kill_postgres, "connection": self.kill_connection}
-        return found
-
-    def start(self) -> None:
-        settings: dict[str, Any] = {}
-        if self.postgres is not None:
-            settings = {
-                "database_url": self.postgres.url(),
-                "policies": quick_policies(self.data_dir.parent / "source"),
-            }
-        running = serving(self.data_dir, workers=WORKERS, **settings)
-        self.server = self.stack.enter_context(running)
-
-    def stop(self) -> None:
-        self.stack.close()
-
-    def workers(self) -> list[int]:
-        return [pid for pid in children(self.server.process.pid) if "serve" in command(pid)]
-
-    def kill_worker(self, rng: random.Random) -> None:
-        if workers := self.workers():
-            os.kill(rng.choice(workers), SIGKILL)
-
-    def kill_evaluator(self, rng: random.Random) -> None:
-        """Or whatever else a worker started: a spawner, the gate's child."""
-        below = [pid for worker in self.workers() for pid in descendants(worker)]
-        if below:
-            with suppress(ProcessLookupError):
-                os.kill(rng.choice(below), SIGKILL)
-
-    def kill_master(self, _: random.Random) -> None:
-        family = set(descendants(self.server.process.pid))
-        self.server.process.kill()
-        self._start_again(family)
-
-    def kill_node(self, _: random.Random) -> None:
-        """All its processes at once, as when the machine's power fails."""
-        family = set(descendants(self.server.process.pid))
-        for pid in [self.server.process.pid, *family]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, SIGKILL)
-        self._start_again(family)
-
-    def _start_again(self, family: set[int]) -> None:
-        """A worker without its master ends when its change is made or refused."""
-        self.server.process.wait()
-        assert wait_until_gone(family, RECOVERY_SECONDS) == set()
-        self.stop()
-        self.start()
-
-    def kill_postgres(self, _: random.Random) -> None:
-        assert self.postgres is not None
-        self.postgres.kill()
-        self.postgres.start()
-
-    def kill_connection(self, rng: random.Random) -> None:
-        assert self.postgres is not None
-        self.postgres.kill_connection(rng.randrange(1000))
 
 
 @dataclass
@@ -199,32 +119,6 @@ class Campaign:
             assert (decision["decision"] == "deny") == denied, decision
         return "new" if active["checksum"] == attempt.checksum else "old"
 
-    def wait_until_recovered(self) -> None:
-        """Every worker is there, runs what is in force, and can decide."""
-        deadline = time.monotonic() + RECOVERY_SECONDS
-        health: dict[str, Any] = {}
-        url = f"{self.node.server.url}/healthz"
-        while time.monotonic() < deadline:
-            with suppress(httpx.HTTPError):
-                health = httpx.get(url, timeout=1, **PLAIN).json()
-                alive = {
-                    worker["pid"]
-                    for worker in health["workers"]
-                    if worker["silent_seconds"] < 1
-                    and worker["generation"] == health["bundle_generation"]
-                }
-                whole = len(alive) >= WORKERS and alive >= set(self.node.workers())
-                if whole and (health["status"] == "ok" or self._is_only_named(health)):
-                    return
-            time.sleep(0.05)
-        raise AssertionError(f"not recovered: {health}\n{self.node.server.log.read_text()[-4000:]}")
-
-    def _is_only_named(self, health: dict[str, Any]) -> bool:
-        """Whether all that is wrong is a refusal, which is named for a minute: a candidate's
-        evaluators were killed."""
-        problems = health["problems"]
-        return bool(problems) and all("SIGKILL" in problem for problem in problems)
-
     def _provision(self) -> str:
         with self.node.server.client() as http:
             http.post("/mgmt/v1/roles", json={"name": "caller", "allowed_tools": [MARKED]})
@@ -286,7 +180,7 @@ def test_after_any_kill_the_old_or_the_new_bundle_is_in_force_and_nothing_acknow
             assert not changing.is_alive()
             # A gate whose child was killed has a finding.
             assert attempt.status in {0, 200, 503} | ({422} if victim == "evaluator" else set())
-            campaign.wait_until_recovered()
+            node.wait_until_recovered()
             outcome = f"{attempt.status or 'lost'}, {campaign.check(attempt)}"
         except AssertionError as error:
             raise AssertionError(f"{line}: status {attempt.status}, {attempt.answer}") from error
