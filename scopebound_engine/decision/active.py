@@ -5,11 +5,12 @@ so that going back is a matter of one reference, and the candidate of an activat
 """
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from scopebound_engine.bundle.matchers import Matchers
 from scopebound_engine.bundle.signature import VerifiedBundle
 from scopebound_engine.rego.pool.evaluators import EvaluatorPool
+from scopebound_engine.rego.pool.teller import Origins
 from scopebound_engine.rego.program import Program
 
 # Compiling the largest bundle that the gate lets through (1,000 rules) takes some seconds.
@@ -21,12 +22,14 @@ class BundleRef:
     """Which bytes decided, and as which generation they were in force; every decision carries it.
 
     `id` and `version` are the stored version's, `checksum` is the SHA-256 of its archive in hex.
+    `origins` are the places of its rules by deny code, where it is loaded and they are known.
     """
 
     id: str
     version: str
     checksum: str
     generation: int
+    origins: Origins = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ class ActiveBundle:
                 self._candidate = None
             kept = (ready, *(one for one in self._kept if one is not ready))
             self._kept, surplus = kept[:2], kept[2:]
+            ref = replace(ref, origins=ready.pool.origins)
             self._current = Loaded(ref, ready.key_id, ready.pool, ready.matchers)
         _close(*surplus)
         return True

@@ -137,8 +137,13 @@ def _drift(
     drift = judge(counts, baseline, latched=session.latched)
     return {
         "ready": drift.ready,
-        "log_evidence": drift.log_evidence,
+        "log_evidence": _spelled(drift.log_evidence),
         "latched": drift.latched,
         "calls": drift.calls,
         "baseline_sessions": drift.baseline_sessions,
     }
+
+
+def _spelled(number: float) -> float:
+    """As JSON that is read here spells a number: what was recorded is what was asked, exactly."""
+    return int(number) if number.is_integer() else number

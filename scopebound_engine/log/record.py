@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Any, Final, Literal
 
 from scopebound_engine import base64url, strict_json
+from scopebound_engine.decision.active import BundleRef
 from scopebound_engine.decision.facts import Call
 from scopebound_engine.decision.pdp import Decision
 from scopebound_engine.errors import InputError
@@ -88,7 +89,7 @@ def of_decision(decision: Decision, asked: Asked, masks: Masks) -> dict[str, Any
         "latency_ms": _latency(decision, asked.arrived),
     }
     fields.update(_who(decision))
-    fields.update(_why(decision.verdict, hides))
+    fields.update(why(decision.verdict, hides, decision.bundle))
     if decision.session is not None and decision.session.replayed:
         return fields | {"replayed": decision.session.replayed}
     if masked is not None:
@@ -130,10 +131,13 @@ def _unbelieved(decision: Decision, asked: Asked) -> Iterator[tuple[str, Any]]:
         yield "claims_unverified", _unverified(asked.token)
 
 
-def _why(verdict: Verdict, hides: bool) -> Iterator[tuple[str, Any]]:
+def why(
+    verdict: Verdict, hides: bool = False, bundle: BundleRef | None = None
+) -> Iterator[tuple[str, Any]]:
+    """What a record says of a denial, beside that it is one; `hides`: its reasons are left out."""
     if not verdict.allow:
         yield "deny_code", verdict.violations[0].code
-        yield "violations", [_violation(one, hides) for one in verdict.violations]
+        yield "violations", [_violation(one, hides, bundle) for one in verdict.violations]
 
 
 def _who(decision: Decision) -> Iterator[tuple[str, Any]]:
@@ -186,7 +190,7 @@ def _latency(decision: Decision, arrived: float) -> dict[str, float]:
     }
 
 
-def _violation(violation: Violation, hides: bool) -> dict[str, Any]:
+def _violation(violation: Violation, hides: bool, bundle: BundleRef | None) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "code": violation.code,
         "severity": violation.severity,
@@ -195,6 +199,8 @@ def _violation(violation: Violation, hides: bool) -> dict[str, Any]:
     }
     if violation.retry_after_seconds is not None:
         fields["retry_after_seconds"] = violation.retry_after_seconds
+    if bundle is not None and violation.code in bundle.origins:
+        fields["rules"] = list(bundle.origins[violation.code])
     return fields
 
 

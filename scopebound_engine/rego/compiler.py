@@ -35,10 +35,19 @@ def compile_plan(modules: Mapping[str, str], entrypoints: Sequence[str]) -> dict
     says against them, which is not all that is wrong with them.
     """
     builder, bundle = _built(modules, entrypoints, {})
+    return saved_plan(builder, bundle, list(modules))
+
+
+def saved_plan(
+    builder: regopy.Interpreter, bundle: regopy.Bundle, paths: Sequence[str]
+) -> dict[str, Any]:
+    """The document plan.json of a bundle whose modules were added as numbers, from 0; their paths.
+
+    Raises OSError where there is no room for files.
+    """
     with tempfile.TemporaryDirectory() as folder:
         builder.save_bundle(folder, bundle, regopy.BundleFormat.JSON)
         plan: dict[str, Any] = json.loads((Path(folder) / "plan.json").read_bytes())
-    paths = list(modules)
     for file in plan["static"]["files"]:
         file["value"] = paths[int(file["value"])]
     return plan

@@ -14,6 +14,7 @@ from regopy.rego_shared import LogLevel
 
 from scopebound_engine.errors import CompileError, EvaluationError, Finding, InputError
 from scopebound_engine.rego import native
+from scopebound_engine.rego.compiler import saved_plan
 from scopebound_engine.rego.findings import build_findings, parse_findings
 from scopebound_engine.rego.input import set_input, term
 from scopebound_engine.rego.outcome import Outcome, read_outcome
@@ -27,10 +28,12 @@ _ENTRYPOINT: Final = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)+", re.ASCII)
 class Compiled:
     """A program ready to be asked. For one thread."""
 
-    def __init__(self, builder: regopy.Interpreter, bundle: regopy.Bundle, entrypoint: str) -> None:
+    def __init__(
+        self, builder: regopy.Interpreter, bundle: regopy.Bundle, program: Program
+    ) -> None:
         # The builder is kept because the bundle refers to what it owns.
-        self._builder, self._bundle = builder, bundle
-        self._entrypoint = entrypoint.encode("ascii")
+        self._builder, self._bundle, self._program = builder, bundle, program
+        self._entrypoint = program.entrypoint.encode("ascii")
         self._interpreter = _interpreter()
 
     def evaluate(self, facts: Mapping[str, Any]) -> Outcome:
@@ -44,6 +47,14 @@ class Compiled:
             # The interpreter may still hold this caller's input, or the one before.
             self._interpreter = _interpreter()
             raise
+
+    def origins(self) -> dict[str, list[str]]:
+        """Which rules deny with a code: `file:line`, by code. Raises OSError, see `saved_plan`."""
+        # What it takes is only loaded by the process that tells them.
+        from scopebound_engine.rego.origins import origins
+
+        paths = [path for path, _ in self._program.modules]
+        return origins(saved_plan(self._builder, self._bundle, paths), self._program)
 
     def _evaluate(self, facts: Mapping[str, Any]) -> Outcome:
         interpreter = self._interpreter._impl
@@ -75,7 +86,7 @@ def compile_program(program: Program) -> Compiled:
     # The build raises nothing, and to query a bundle that failed is a segmentation fault.
     if not bundle.ok():
         raise CompileError("the policy does not compile", build_findings(bundle._impl))
-    return Compiled(builder, bundle, program.entrypoint)
+    return Compiled(builder, bundle, program)
 
 
 def _interpreter() -> regopy.Interpreter:
@@ -112,9 +123,10 @@ def _add(builder: regopy.Interpreter, program: Program) -> list[Finding]:
         builder.add_data_json(term(dict(program.data)))
     except (InputError, regopy.RegoError) as error:
         findings.append(Finding("compile", f"the data cannot be loaded: {error}", "data.json"))
-    for file, source in program.modules:
+    # Numbers in place of paths, see `compiler`.
+    for number, (file, source) in enumerate(program.modules):
         try:
-            builder.add_module(file, source)
+            builder.add_module(str(number), source)
         except regopy.RegoError as error:
             findings.extend(parse_findings(file, source, str(error)))
     return findings

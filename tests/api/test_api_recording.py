@@ -67,7 +67,10 @@ def assert_of_one_piece(answer: Result, record: Record) -> None:
     assert said["decision_id"] == record["id"]
     for name in ("decision", "call_id", "deny_code"):
         assert said.get(name) == record.get(name)
-    assert said.get("violations") == record.get("violations")
+    assert said.get("violations", []) == [
+        {name: value for name, value in violation.items() if name != "rules"}
+        for violation in record.get("violations", [])
+    ]
     assert said.get("bundle_checksum") == record.get("bundle", {}).get("checksum")
     assert answer.headers["x-request-id"] == record["request"]["id"]
     assert record["event"].endswith(f".{said['decision']}")
@@ -97,6 +100,8 @@ def test_a_denial(service: Service, agent: Agent, path: str) -> None:
     assert_of_one_piece(answer, record)
     assert (record["event"], record["deny_code"]) == (f"{SUBJECTS[path]}.deny", "SCOPE_VIOLATION")
     assert record["reproducible"] is True
+    [rule] = record["violations"][0]["rules"]
+    assert rule.startswith("scopebound/deny/scope_violation.rego:")
 
 
 @ENDPOINTS

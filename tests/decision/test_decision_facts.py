@@ -464,4 +464,4 @@ def test_evidence_of_next_to_nothing_is_zero_in_its_one_spelling() -> None:
     session = SessionFacts(SESSION.minute, SESSION.hour, counts=(2, 0, 0))
     document = build(Call("tool_call", "pay", {}, "c"), CLAIMS, 0, session, baseline=baseline)
 
-    assert str(document["session"]["drift"]["log_evidence"]) == "0.0"
+    assert str(document["session"]["drift"]["log_evidence"]) == "0"

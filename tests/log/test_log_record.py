@@ -4,6 +4,7 @@ import base64
 import json
 import time
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -119,6 +120,12 @@ def test_a_denial_names_every_violation() -> None:
             "retry_after_seconds": 7,
         }
     ]
+
+
+def test_a_violation_says_which_rules_may_have_found_it() -> None:
+    origins = {"TOO_MUCH": ("a.rego:3", "b.rego:7"), "OTHER": ("c.rego:1",)}
+    fields = recorded(replace(plain(verdict=DENIED), bundle=replace(BUNDLE, origins=origins)))
+    assert fields["violations"][0]["rules"] == ["a.rego:3", "b.rego:7"]
 
 
 def test_the_roles_revision_and_the_mcp_server_are_named() -> None:

@@ -37,12 +37,9 @@ class Violation:
 def check(values: Values, entrypoint: str, codes: Mapping[str, str]) -> Iterator[Finding]:
     """All that is wrong with the violations; `codes` gives each declared code its severity."""
     found: set[str] = set()
-    calls = _Calls(values, entrypoint)
-    modules = {path: Module(source) for path, source in values.plan.sources.items()}
-    for statement, fields in objects(values.plan):
-        place = _written_at(statement, modules)
+    for place, fields, made in _literals(values, entrypoint):
         yield from _wrong_fields(place, fields)
-        for violation in calls.violations(statement, place, fields) if "code" in fields else ():
+        for violation in made:
             found |= violation.code
             yield from _wrong_values(violation, codes)
     yield from _strangers(values)
@@ -50,6 +47,24 @@ def check(values: Values, entrypoint: str, codes: Mapping[str, str]) -> Iterator
         message = f"{code} is declared, and no rule that {entrypoint} reaches denies with it"
         remedy = "write its rule in the package that is gathered, or take it out of the manifest"
         yield Finding(_STEP, message, "manifest.json", remedy=remedy)
+
+
+def violations(values: Values, entrypoint: str) -> Iterator[Violation]:
+    """All violations that the rules which the entrypoint reaches can make."""
+    for _, _, made in _literals(values, entrypoint):
+        yield from made
+
+
+def _literals(
+    values: Values, entrypoint: str
+) -> Iterator[tuple[Place, Mapping[str, Operand], Iterator[Violation]]]:
+    """Object literals that are meant to be a violation: place, fields, what they can be."""
+    calls = _Calls(values, entrypoint)
+    modules = {path: Module(source) for path, source in values.plan.sources.items()}
+    for statement, fields in objects(values.plan):
+        place = _written_at(statement, modules)
+        made = calls.violations(statement, place, fields) if "code" in fields else iter(())
+        yield place, fields, made
 
 
 def objects(plan: Plan) -> Iterator[tuple[Statement, Mapping[str, Operand]]]:

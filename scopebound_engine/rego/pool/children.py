@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from scopebound_engine import strict_json
 from scopebound_engine.errors import (
@@ -26,6 +26,9 @@ from scopebound_engine.errors import (
 from scopebound_engine.rego.pool import wire
 from scopebound_engine.rego.pool.wire import receive_exactly
 from scopebound_engine.rego.sandbox import decode_record
+
+if TYPE_CHECKING:
+    from scopebound_engine.rego.pool.teller import Teller
 
 # -I ignores PYTHON* variables, the user's site and the current folder; without a locale in the
 # environment UTF-8 has to be asked for.
@@ -183,17 +186,20 @@ class Spawner:
 
     def fork(self) -> Evaluator:
         """A new evaluator, not yet warm. Raises EngineError where the spawner cannot."""
+        return Evaluator(*self.forked(wire.FORK), self)
+
+    def forked(self, command: bytes) -> tuple[int, socket.socket]:
+        """The id of a new process and the socket it works for. Raises EngineError."""
         try:
             ours, theirs = socket.socketpair()
         except OSError as error:
             raise EngineError(f"no socket for an evaluator: {error}") from error
         with theirs:
-            pid = self._command(wire.FORK, 0, theirs)
-        return Evaluator(pid, ours, self)
+            return self._command(command, 0, theirs), ours
 
-    def end(self, evaluator: Evaluator) -> str:
-        """Kills and reaps an evaluator; how it ended. Raises EngineError."""
-        return _how(self._command(wire.END, evaluator.pid))
+    def end(self, forked: "Evaluator | Teller") -> str:
+        """Kills and reaps what was forked; how it ended. Raises EngineError."""
+        return _how(self._command(wire.END, forked.pid))
 
     def is_alive(self) -> bool:
         """Whether the process still runs."""

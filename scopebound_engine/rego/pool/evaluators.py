@@ -7,6 +7,7 @@ answers one request at a time on its own socket. One that is late is killed and 
     evaluators.py   the pool            keeper.py    replaces what is lost
     roster.py       who is free         children.py  handles of the processes
     replies.py      reply to verdict    spawner.py   what runs in the processes
+    teller.py       the rules' places
 """
 
 import threading
@@ -19,6 +20,7 @@ from scopebound_engine.rego.pool.children import Evaluator
 from scopebound_engine.rego.pool.keeper import Keeper
 from scopebound_engine.rego.pool.replies import read_verdict
 from scopebound_engine.rego.pool.roster import LEAST_SECONDS
+from scopebound_engine.rego.pool.teller import Origins
 from scopebound_engine.rego.pool.wire import encode_facts
 from scopebound_engine.rego.program import Program
 from scopebound_engine.verdict import Verdict
@@ -85,6 +87,11 @@ class EvaluatorPool:
 
     def _seconds_until(self, deadline: float) -> float:
         return min(self._seconds, max(deadline - time.monotonic(), LEAST_SECONDS))
+
+    @property
+    def origins(self) -> Origins:
+        """Which rules can deny with a code, as far as it is known; none before the start."""
+        return self._keeper.origins
 
     def alive(self) -> int:
         """How many evaluators are ready, busy ones included."""

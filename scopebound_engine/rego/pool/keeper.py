@@ -17,6 +17,7 @@ import structlog
 from scopebound_engine.errors import EngineError
 from scopebound_engine.rego.pool.children import Evaluator, Spawner
 from scopebound_engine.rego.pool.roster import Roster
+from scopebound_engine.rego.pool.teller import Origins, Teller
 
 # A first failure is mended at once, the next within the calm period later and later.
 _CALM_SECONDS: Final = 30.0
@@ -37,6 +38,7 @@ class Keeper:
         self._program, self._size, self._warm_up = program, size, warm_up
         self._seconds = 0.0
         self.roster = Roster(on_loss=self._wake)
+        self.origins: Origins = {}
         self._thread = threading.Thread(target=self._run, name="evaluator-keeper", daemon=True)
         self._watched: dict[int, Evaluator | Spawner] = {}
         self._poll = select.poll()
@@ -46,7 +48,7 @@ class Keeper:
         self._failures, self._failed_at, self._retry_at = 0, -_CALM_SECONDS, 0.0
 
     def start(self, seconds: float) -> None:
-        """Compiles within so many seconds, forks and warms up.
+        """Compiles within so many seconds, forks and warms up, and learns of the rules' places.
 
         Raises CompileError or EngineError; then no process is left.
         """
@@ -54,7 +56,9 @@ class Keeper:
         self._spawner = Spawner()
         try:
             self._load()
+            teller = Teller(self._spawner)
             self._fill()
+            self.origins = teller.told()
         except BaseException:
             self._end()
             raise

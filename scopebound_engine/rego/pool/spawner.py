@@ -14,6 +14,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final
@@ -48,9 +49,10 @@ def main() -> None:
         # What stands here is shared with every evaluator until somebody writes to it.
         gc.collect()
         gc.freeze()
-        connection = _fork_on_command(control)
-        if connection is not None:
-            _evaluate_on_request(connection, compiled)
+        forked = _fork_on_command(control)
+        if forked is not None:
+            work, connection = forked
+            work(connection, compiled)
 
 
 def _take_no_orders() -> None:
@@ -83,11 +85,11 @@ def _compile(control: socket.socket) -> Compiled | None:
     return compiled
 
 
-def _fork_on_command(control: socket.socket) -> socket.socket | None:
-    """Serves commands until the control socket ends; in an evaluator returns that one's socket.
+def _fork_on_command(control: socket.socket) -> "tuple[_Work, socket.socket] | None":
+    """Serves commands until the control socket ends; in a fork returns its work and its socket.
 
-    An evaluator is reaped here and only by the command that ends it, so its id cannot have passed
-    to another process before.
+    A fork is reaped here and only by the command that ends it, so its id cannot have passed to
+    another process before.
     """
     children: set[int] = set()
     while True:
@@ -97,11 +99,11 @@ def _fork_on_command(control: socket.socket) -> socket.socket | None:
                 _end(pid)
             return None
         command, pid = wire.COMMAND.unpack(message)
-        if command == wire.FORK:
+        if command in _WORK:
             pid = os.fork()
             if pid == 0:
                 control.close()
-                return socket.socket(fileno=sockets[0])
+                return _WORK[command], socket.socket(fileno=sockets[0])
             os.close(sockets[0])
             children.add(pid)
             control.sendall(wire.ANSWER.pack(pid))
@@ -129,6 +131,15 @@ def _evaluate_on_request(connection: socket.socket, compiled: Compiled) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         last = _peak_kib() > ceiling
         connection.sendall(wire.REPLY.pack(nonce, kind, last, len(answer)) + answer)
+
+
+def _tell_origins(connection: socket.socket, compiled: Compiled) -> None:
+    signal.setitimer(signal.ITIMER_REAL, wire.ORIGINS_SECONDS + _ALARM_MARGIN)
+    connection.sendall(_json(compiled.origins()))
+
+
+_Work = Callable[[socket.socket, Compiled], None]
+_WORK: Final[Mapping[bytes, _Work]] = {wire.FORK: _evaluate_on_request, wire.TELL: _tell_origins}
 
 
 def _peak_kib() -> int:

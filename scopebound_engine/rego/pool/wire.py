@@ -19,12 +19,16 @@ ALLOW: Final = b"A"  # nothing follows
 DENY: Final = b"D"  # the violations, a JSON array of objects
 FAILED: Final = b"E"  # why there is no verdict, a JSON string
 MAX_REPLY_BYTES: Final = 1 << 20
+MAX_ORIGINS_BYTES: Final = 4 << 20
+# About as long as it takes to compile the largest bundle that the gate lets through.
+ORIGINS_SECONDS: Final = 5.0
 
 # On the spawner's control socket: first the program, answered by findings, then commands.
 PROGRAM: Final = struct.Struct("<dI")  # seconds for the compilation, bytes that follow
 FINDINGS: Final = struct.Struct("<I")  # bytes of a JSON array that follow; 0: it compiled
 COMMAND: Final = struct.Struct("<cq")  # what to do, and a process id
 FORK: Final = b"F"  # an evaluator for the socket that rides along; answered by its process id
+TELL: Final = b"O"  # fork one that sends the rules' places, JSON, to the socket that rides along
 END: Final = b"K"  # of the evaluator with this id; answered by its exit code, negative: a signal
 ANSWER: Final = struct.Struct("<q")
 
