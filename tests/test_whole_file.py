@@ -53,3 +53,22 @@ def test_remains_of_a_crash_are_in_nobodys_way(tmp_path: Path) -> None:
     (tmp_path / f".a.{os.getpid()}.part").write_bytes(b"longer than the new")
     whole_file.write(tmp_path / "a", b"new", mode=0o600)
     assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_what_is_written_piece_by_piece_is_there_only_when_all_of_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_bytes(b"old")
+
+    def write(*pieces: bytes) -> None:
+        with whole_file.writing(file, mode=0o600) as opened:
+            for piece in pieces:
+                opened.write(piece)
+                assert file.read_bytes() == b"old"
+            if not pieces:
+                raise ValueError("nothing to write")
+
+    with pytest.raises(ValueError, match="nothing to write"):
+        write()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    write(b"n", b"ew")
+    assert file.read_bytes() == b"new"

@@ -17,12 +17,12 @@ from scopebound_engine.bundle.gate import gate
 from scopebound_engine.bundle.trust.keys import TrustedKeys
 from scopebound_engine.cli.bundle_files import FILE, THERE, read
 from scopebound_engine.cli.bundle_server import (
-    Connect,
     bundle_id,
     download,
     is_version,
     server_options,
 )
+from scopebound_engine.cli.connect import Connect
 from scopebound_engine.cli.ending import as_json, warn
 from scopebound_engine.cli.terminal import fields, json_document, table, waiting
 

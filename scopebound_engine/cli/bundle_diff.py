@@ -11,12 +11,12 @@ from scopebound_engine.bundle.diff import Diff, RuleChange, ValueChange, compare
 from scopebound_engine.bundle.format import archive
 from scopebound_engine.cli.bundle_files import built, read
 from scopebound_engine.cli.bundle_server import (
-    Connect,
     bundle_id,
     download,
     is_version,
     server_options,
 )
+from scopebound_engine.cli.connect import Connect
 from scopebound_engine.cli.ending import REFUSED, as_json
 from scopebound_engine.cli.terminal import json_document, printable
 

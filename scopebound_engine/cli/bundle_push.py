@@ -16,10 +16,10 @@ from scopebound_engine.cli.bundle_files import FILE, THERE, built, manifest_opti
 from scopebound_engine.cli.bundle_server import (
     BUNDLES,
     CHANGE_SECONDS,
-    Connect,
     server_options,
     tell_change,
 )
+from scopebound_engine.cli.connect import Connect
 from scopebound_engine.cli.ending import EXIT_CODES, as_json, warn
 from scopebound_engine.cli.remote import finding_of
 from scopebound_engine.cli.terminal import fields, json_document, waiting

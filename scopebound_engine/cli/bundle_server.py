@@ -1,17 +1,13 @@
-"""Bundles on a server, for the commands that manage them there.
+"""Bundles on a server, for the commands that manage them there."""
 
-A command gets a `Connect` and calls it when it needs the server: some need none for some arguments.
-"""
-
-import functools
 import hashlib
-from collections.abc import Callable
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final
 
 import click
 
+from scopebound_engine.cli.connect import connecting
 from scopebound_engine.cli.ending import LAGGING
-from scopebound_engine.cli.remote import RemoteError, Server, find_server
+from scopebound_engine.cli.remote import RemoteError, Server
 from scopebound_engine.cli.terminal import fields, json_document, printable
 
 BUNDLES: Final = "/mgmt/v1/bundles"
@@ -21,34 +17,7 @@ CHANGE_SECONDS: Final = 420.0
 ACTIVE: Final = "active"
 PREVIOUS: Final = "previous"
 
-Connect = Callable[[], Server]
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
-
-
-def server_options(command: Callable[..., _R]) -> Callable[..., _R]:
-    """Give a command --url and --api-key, and as its first argument a `Connect` made of them."""
-
-    @click.option(
-        "--url",
-        help="The server. Without: SCOPEBOUND_BASE_URL, or where `serve` would listen.",
-    )
-    @click.option(
-        "--api-key",
-        help="A key with the scope bundles, or rollback; other users of this machine see it here. "
-        "Without: SCOPEBOUND_API_KEY, or on the server's machine the key in its data folder.",
-    )
-    @functools.wraps(command)
-    def connected(*args: Any, url: str | None, api_key: str | None, **kwargs: Any) -> _R:
-        def connect() -> Server:
-            # Here, as who asks no server should not wait for the library of settings.
-            from scopebound_engine.config import from_env
-
-            return find_server(from_env(), url, api_key)
-
-        return command(connect, *args, **kwargs)
-
-    return connected
+server_options: Final = connecting("bundles, or rollback")
 
 
 def versions(server: Server) -> list[dict[str, Any]]:

@@ -10,13 +10,13 @@ from scopebound_engine.cli.bundle_files import ANY, write
 from scopebound_engine.cli.bundle_server import (
     BUNDLES,
     CHANGE_SECONDS,
-    Connect,
     bundle_id,
     download,
     server_options,
     tell_change,
     versions,
 )
+from scopebound_engine.cli.connect import Connect
 from scopebound_engine.cli.ending import as_json
 from scopebound_engine.cli.terminal import columns, fields, json_document, table, waiting
 

@@ -40,6 +40,9 @@ as_json = click.option(
 class EndingGroup(click.Group):
     """Turns what is known to go wrong in a command into sentences and an exit code."""
 
+    # What to say after "interrupted".
+    interrupted = "`bundle list` tells what a server did"
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
         try:
@@ -48,9 +51,7 @@ class EndingGroup(click.Group):
             ctx.exit(_told(error, as_json=ctx.meta.get(_JSON, False)))
         except KeyboardInterrupt:
             # click's own exit code for it would say that nothing was changed.
-            click.echo(
-                "\nscopebound-engine: interrupted; `bundle list` tells what a server did", err=True
-            )
+            click.echo(f"\nscopebound-engine: interrupted; {self.interrupted}", err=True)
             ctx.exit(FAILED)
 
 

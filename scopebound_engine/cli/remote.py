@@ -6,7 +6,8 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from scopebound_engine.config import Config
 
 TIMEOUT_SECONDS: Final = 5.0
+# Of a long answer: how long nothing of it may come.
+_SILENCE_SECONDS: Final = 60.0
+_PIECE_BYTES: Final = 1 << 16
 _BYTES: Final = "application/octet-stream"
 
 
@@ -60,7 +64,7 @@ class Server:
         """Status and JSON of an answer. Raises RemoteError when there is none."""
         body = None if document is None else json.dumps(document).encode()
         answer = self._ask(method, path, body, "application/json", TIMEOUT_SECONDS)
-        return answer.status, self._json(answer)
+        return answer.status, self._json(answer.body)
 
     def done(self, method: str, path: str, document: Any = None) -> Any:
         """The JSON of a 2xx answer. Raises RefusedError for another one, RemoteError for none."""
@@ -71,21 +75,58 @@ class Server:
 
     def change(self, method: str, path: str, data: bytes | None = None, *, seconds: float) -> Any:
         """Like `done`, for what takes its time: sends bytes, waits that long for the answer."""
-        return self._json(self._accepted(method, path, data, seconds))
+        return self._json(self._accepted(method, path, data, seconds).body)
 
     def fetch(self, path: str) -> Answer:
         """A 2xx answer that is no JSON. Raises RefusedError for another one, RemoteError."""
         return self._accepted("GET", path, None, TIMEOUT_SECONDS)
 
+    def stream(self, path: str) -> Iterator[bytes]:
+        """The pieces of a 2xx answer, however long it is.
+
+        Raises RefusedError for another answer, RemoteError for none, or where it is not whole.
+        """
+        with self._opened("GET", path, None, _BYTES, _SILENCE_SECONDS) as got:
+            if got.status >= 300:
+                raise RefusedError("GET", path, got.status, self._json(got.read()))
+            if got.length is None and not got.chunked:
+                raise RemoteError(
+                    f"what answers at {self.url} does not say where its answer ends, and a part "
+                    "would be taken for the whole; let proxies speak HTTP/1.1"
+                )
+            try:
+                while piece := got.read(_PIECE_BYTES):
+                    yield piece
+            except (OSError, http.client.HTTPException) as error:
+                raise self._broken_off(path) from error
+            # Of an announced length that does not come there is no exception.
+            if got.length:
+                raise self._broken_off(path)
+
+    def _broken_off(self, path: str) -> RemoteError:
+        return RemoteError(
+            f"the answer to GET {path} broke off before its end; the log of the server at {self.url} "
+            "may say why; ask again"
+        )
+
     def _accepted(self, method: str, path: str, data: bytes | None, seconds: float) -> Answer:
         answer = self._ask(method, path, data, _BYTES, seconds)
         if answer.status >= 300:
-            raise RefusedError(method, path, answer.status, self._json(answer))
+            raise RefusedError(method, path, answer.status, self._json(answer.body))
         return answer
 
     def _ask(
         self, method: str, path: str, body: bytes | None, media_type: str, seconds: float
     ) -> Answer:
+        with self._opened(method, path, body, media_type, seconds) as got:
+            headers = {name.lower(): value for name, value in got.headers.items()}
+            return Answer(got.status, headers, got.read())
+
+    @contextmanager
+    def _opened(
+        self, method: str, path: str, body: bytes | None, media_type: str, seconds: float
+    ) -> Iterator[http.client.HTTPResponse]:
+        """An answer that begins; each wait for it or for more of it takes `seconds` at most."""
         request = urllib.request.Request(  # noqa: S310  # the address is the operator's own
             self.url + path,
             method=method,
@@ -94,8 +135,12 @@ class Server:
         )
         try:
             with _OPENER.open(request, timeout=seconds) as got:
-                headers = {name.lower(): value for name, value in got.headers.items()}
-                answer = Answer(got.status, headers, got.read())
+                if 300 <= got.status < 400:
+                    raise RemoteError(
+                        f"{self.url} sends callers on to {got.headers.get('location')}; set "
+                        "SCOPEBOUND_BASE_URL to the address that answers"
+                    )
+                yield got
         except urllib.error.URLError as error:
             raise RemoteError(
                 f"no server answers at {self.url} ({error.reason}); start one with `make run`, "
@@ -106,16 +151,10 @@ class Server:
                 f"{self.url} took {method} {path} and did not answer ({error or 'it hung up'}), "
                 "so what became of it is not known; ask what is there, then try again"
             ) from error
-        if 300 <= answer.status < 400:
-            raise RemoteError(
-                f"{self.url} sends callers on to {answer.headers.get('location')}; set "
-                "SCOPEBOUND_BASE_URL to the address that answers"
-            )
-        return answer
 
-    def _json(self, answer: Answer) -> Any:
+    def _json(self, body: bytes) -> Any:
         try:
-            return json.loads(answer.body)
+            return json.loads(body)
         except ValueError as error:
             raise RemoteError(
                 f"what answers at {self.url} does not speak JSON; check SCOPEBOUND_BASE_URL"

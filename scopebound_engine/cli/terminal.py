@@ -4,7 +4,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -46,13 +46,13 @@ def json_document(value: Any) -> None:
 
 
 @contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """On a terminal say what the block waits for, and for how long by now; elsewhere nothing."""
+def waiting(what: str, progress: Callable[[], str] = str) -> Iterator[None]:
+    """On a terminal say what the block waits for, and how far and how long; elsewhere nothing."""
     if not sys.stderr.isatty():
         yield
         return
     over = threading.Event()
-    clock = threading.Thread(target=_tick, args=(what, over), daemon=True)
+    clock = threading.Thread(target=_tick, args=(what, progress, over), daemon=True)
     clock.start()
     try:
         yield
@@ -62,10 +62,10 @@ def waiting(what: str) -> Iterator[None]:
         click.echo(_ERASE_LINE, nl=False, err=True)
 
 
-def _tick(what: str, over: threading.Event) -> None:
+def _tick(what: str, progress: Callable[[], str], over: threading.Event) -> None:
     started = time.monotonic()
     while True:
         seconds = time.monotonic() - started
-        click.echo(f"{_ERASE_LINE}{what} … {seconds:.0f} s", nl=False, err=True)
+        click.echo(f"{_ERASE_LINE}{what} … {progress()}{seconds:.0f} s", nl=False, err=True)
         if over.wait(_TICK_SECONDS):
             return

@@ -1,5 +1,7 @@
 """A server is found where it is said to be, and gets the key that is meant for it."""
 
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -135,3 +137,61 @@ def test_bytes_are_fetched_as_they_are(remote: Answering) -> None:
     remote.answers["GET /a"] = (200, {"ETag": '"x"'}, b"\x00\xff")
     answer = Server(remote.url, OWN_KEY).fetch("/a")
     assert (answer.body, answer.headers["etag"]) == (b"\x00\xff", '"x"')
+
+
+# What comes piece by piece
+
+
+class Raw:
+    """Answers one request with these bytes, and hangs up."""
+
+    def __init__(self, head: bytes, body: bytes) -> None:
+        self._answer = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + body
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        connection, _ = self._socket.accept()
+        with connection, self._socket:
+            while b"\r\n\r\n" not in connection.recv(65536):
+                pass
+            connection.sendall(self._answer)
+
+    def streamed(self) -> bytes:
+        """What a client gets of it."""
+        try:
+            return b"".join(Server(self.url, OWN_KEY).stream("/a"))
+        finally:
+            self._thread.join()
+
+
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+
+
+def test_a_stream_comes_whole(remote: Answering) -> None:
+    assert Raw(CHUNKED, b"3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n").streamed() == b"abcd"
+    assert Raw(b"Content-Length: 4\r\n", b"abcd").streamed() == b"abcd"
+    remote.answer("GET /a", 403, {"detail": "not for you"})
+    with pytest.raises(RefusedError, match="answered 403: not for you"):
+        list(Server(remote.url, OWN_KEY).stream("/a"))
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (CHUNKED, b"3\r\nabc\r\n"),
+        (CHUNKED, b"3\r\nabc\r\n9\r\nde"),
+        (CHUNKED, b"3\r\nabc\r\nnonsense"),
+        (b"Content-Length: 9\r\n", b"abc"),
+    ],
+)
+def test_a_stream_that_breaks_off_is_never_taken_for_whole(head: bytes, body: bytes) -> None:
+    with pytest.raises(RemoteError, match="broke off before its end"):
+        Raw(head, body).streamed()
+
+
+def test_a_stream_whose_end_cannot_be_told_is_refused() -> None:
+    with pytest.raises(RemoteError, match="does not say where its answer ends"):
+        Raw(b"", b"abc").streamed()
