@@ -74,6 +74,17 @@ class Config(BaseModel):
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().resolve()
 
+    def environment(self) -> dict[str, str]:
+        """The variables that ask for this configuration, its secrets in clear."""
+        found: dict[str, str] = {}
+        for field in type(self).model_fields:
+            value = getattr(self, field)
+            if isinstance(value, SecretStr):
+                value = value.get_secret_value()
+            if value is not None:
+                found[PREFIX + field.upper()] = str(value)
+        return found
+
     @property
     def authority(self) -> str:
         """Host and port as a URL has them; an IPv6 address in brackets."""

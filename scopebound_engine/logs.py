@@ -21,8 +21,9 @@ _MOST_WAITING: Final = 1_000
 _DRAIN_SECONDS: Final = 1.0
 
 
-def configure() -> None:
+def configure() -> "PatientStream":
     """Let structlog write JSON lines to standard error, and quiet what is chatty below."""
+    stream = PatientStream(sys.stderr)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     structlog.configure(
         processors=[
@@ -31,9 +32,10 @@ def configure() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, PatientStream(sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, stream)),
         cache_logger_on_first_use=True,
     )
+    return stream
 
 
 class PatientStream:

@@ -25,9 +25,9 @@ from scopebound_engine.database.lockfile import alone
 from scopebound_engine.errors import ConfigError, ConflictError, SignatureError
 from scopebound_engine.log import checkpoints, log_keys
 from scopebound_engine.masking import make_key
+from scopebound_engine.node import NODE_ID_FILE, database_url, log_dir, node_id
 from scopebound_engine.session.keys.signing import SigningKeys
 from scopebound_engine.times import moment
-from scopebound_engine.wiring import NODE_ID_FILE, database_url, node_id
 
 BUNDLE_KEY_FILE: Final = "bundle-keys/signing.pem"
 
@@ -121,7 +121,7 @@ def _log_key(config: Config, engine: Engine) -> None:
     """The key of the log's checkpoints, and the first of these, of a log without records."""
     node = node_id(config.data_dir)
     key = log_keys.ensure(engine, config.data_dir, node, moment(time.time()))
-    file = config.data_dir / "log" / checkpoints.FILE
+    file = log_dir(config) / checkpoints.FILE
     try:
         file.parent.mkdir(mode=0o700, exist_ok=True)
         if not file.exists():

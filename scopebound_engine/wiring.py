@@ -5,9 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
-
-from sqlalchemy import Engine
 
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.doorkeeper import Doorkeeper
@@ -18,6 +15,7 @@ from scopebound_engine.bundle.registry.fleet import Fleet
 from scopebound_engine.bundle.registry.history import History
 from scopebound_engine.bundle.registry.registry import Registry
 from scopebound_engine.bundle.trust.keys import TrustedKeys
+from scopebound_engine.clerk.keeper import Keeper
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import open_database
 from scopebound_engine.decision.active import ActiveBundle
@@ -25,30 +23,20 @@ from scopebound_engine.decision.delegation import Delegations
 from scopebound_engine.decision.follower import Follower
 from scopebound_engine.decision.pdp import DecisionPoint, Judge
 from scopebound_engine.decision.provision import Provisioner
-from scopebound_engine.errors import ConfigError
-from scopebound_engine.housekeeping import Housekeeper, Job
-from scopebound_engine.log import export, log_keys, signing
-from scopebound_engine.log import upkeep as log_upkeep
+from scopebound_engine.log import export, log_keys
 from scopebound_engine.log.analytics import Analytics
 from scopebound_engine.log.decisions import DecisionLog
 from scopebound_engine.log.journal import Journal
 from scopebound_engine.log.latches import RecordedLatches
 from scopebound_engine.log.recorder import Recorder, noting
-from scopebound_engine.log.retention import Retention
-from scopebound_engine.log.shipper import Shipper
 from scopebound_engine.masking import Masks, pointers, read_key
+from scopebound_engine.node import database_url, log_dir, node_id, open_state
 from scopebound_engine.role.store import RoleStore
-from scopebound_engine.session import upkeep
 from scopebound_engine.session.drift.baselines import Baselines
 from scopebound_engine.session.keys.signing import SigningKeys
-from scopebound_engine.session.state.postgres import PostgresState
 from scopebound_engine.session.state.seam import SessionState
-from scopebound_engine.session.state.sqlite import SqliteState
 from scopebound_engine.session.store import Sessions
 from scopebound_engine.session.tokens import Tokens
-
-NODE_ID_FILE: Final = "node-id"
-LOG_FOLDER: Final = "log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +60,7 @@ class Services:
     decisions: DecisionPoint
     recorder: Recorder
     provisioner: Provisioner
-    housekeeper: Housekeeper
+    clerk: Keeper
     log_keys: Callable[[], list[log_keys.PublishedLogKey]]
     decision_log: DecisionLog
     analytics: Analytics
@@ -82,11 +70,11 @@ class Services:
     @property
     def log_dir(self) -> Path:
         """The folder of the decision log."""
-        return self.config.data_dir / LOG_FOLDER
+        return log_dir(self.config)
 
     def close(self) -> None:
         """End the threads and the evaluators, leave the fleet, let go of the session state."""
-        self.housekeeper.close()
+        self.clerk.close()
         self.doorkeeper.close()
         self.follower.close()
         self.active.close()
@@ -129,14 +117,6 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
     baselines = Baselines(engine, clock)
     judge = Judge(follower, baselines, clock)
     delegations = Delegations(roles, state, registry.generation, judge)
-    housekeeper = Housekeeper(
-        config.data_dir / "housekeeping.lock",
-        (
-            *log_jobs(config, engine, registry, clock),
-            *upkeep.jobs(baselines, roles, sessions, state, fit_seconds=config.drift_fit_seconds),
-        ),
-    )
-    housekeeper.start()
     return Services(
         config=config,
         clock=clock,
@@ -179,7 +159,7 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
             per_minute=config.provision_per_minute,
             clock=clock,
         ),
-        housekeeper=housekeeper,
+        clerk=Keeper(config),
         log_keys=lambda: log_keys.published(engine),
         decision_log=DecisionLog(engine),
         analytics=Analytics(engine, clock),
@@ -188,30 +168,13 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
     )
 
 
-def database_url(config: Config) -> str | None:
-    """The configured database, None for the embedded one."""
-    return config.database_url.get_secret_value() if config.database_url else None
-
-
-def node_id(data_dir: Path) -> str:
-    """What names this node among all of its database. Raises ConfigError where nothing does yet."""
-    file = data_dir / NODE_ID_FILE
-    try:
-        return file.read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise ConfigError(
-            f"{file} cannot be read: {error.strerror}. A start of `scopebound-engine serve` makes "
-            "it; the data folder has to be readable for this user."
-        ) from error
-
-
 def open_recorder(
     config: Config, clock: Callable[[], float], skew_ms: Callable[[], float | None]
 ) -> Recorder:
     """Who writes the decision log of this node. Raises ConfigError."""
     node = node_id(config.data_dir)
     journal = Journal(
-        config.data_dir / LOG_FOLDER,
+        log_dir(config),
         node,
         sync=config.log_sync,
         sync_seconds=config.log_sync_ms / 1000,
@@ -220,22 +183,3 @@ def open_recorder(
     )
     masks = Masks(read_key(config.data_dir), pointers(config.log_mask))
     return Recorder(journal, masks, node=node, clock=clock, skew_ms=skew_ms)
-
-
-def log_jobs(
-    config: Config, engine: Engine, registry: Registry, clock: Callable[[], float]
-) -> tuple[Job, ...]:
-    """What this node does for its decision log from time to time. Raises ConfigError."""
-    folder, node = config.data_dir / LOG_FOLDER, node_id(config.data_dir)
-    shipper = Shipper(engine, folder, node, clock=clock)
-    retention = Retention(engine, folder, node, days=config.log_retention_days, clock=clock)
-    return (
-        *signing.jobs(engine, config.data_dir, node, url=config.checkpoint_url, clock=clock),
-        *log_upkeep.jobs(shipper, retention, registry.let_go),
-    )
-
-
-def open_state(config: Config) -> SessionState:
-    """Session state where the database is: PostgreSQL, or a SQLite file of its own."""
-    url = database_url(config)
-    return PostgresState(url) if url else SqliteState(config.data_dir)

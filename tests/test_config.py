@@ -57,3 +57,16 @@ def test_secrets_are_not_printed() -> None:
 @pytest.mark.parametrize("field", Config.model_fields)
 def test_the_readme_lists_every_variable(field: str) -> None:
     assert f"| `SCOPEBOUND_{field.upper()}` |" in README
+
+
+def test_a_configuration_is_made_again_from_its_variables(tmp_path: Path) -> None:
+    config = Config.model_validate(
+        {
+            "data_dir": tmp_path,
+            "database_url": "postgresql://u:hunter2@h/d",
+            "webhook_allow_http": True,
+            "log_mask": "/call_args/iban",
+        }
+    )
+    assert from_env(config.environment()) == config
+    assert from_env(Config().environment()) == Config()

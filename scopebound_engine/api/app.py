@@ -27,7 +27,7 @@ from scopebound_engine.api.recording import ENFORCE, MCP_ENFORCE, Recording
 from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.api.seats import Seats
 from scopebound_engine.api.sessions import SessionItem
-from scopebound_engine.config import from_env
+from scopebound_engine.config import Config, from_env
 from scopebound_engine.log import checkpoints
 from scopebound_engine.logs import configure
 from scopebound_engine.preparation import prepare
@@ -70,6 +70,8 @@ def create_app(services: Services) -> App:
             services.started,
             services.clock,
             services.log_dir,
+            services.recorder,
+            services.clerk,
         ),
     )
     app.add_route("/.well-known/jwks.json", Jwks(services.keys))
@@ -112,6 +114,13 @@ def _route_log(app: App, services: Services) -> None:
     app.add_route("/mgmt/v1/audit/keys", signed, suffix="keys")
 
 
+def open_app(config: Config) -> App:
+    """The app of a worker: its own services, and a clerk beside it unless another one has it."""
+    services = build_services(config)
+    services.clerk.start()
+    return create_app(services)
+
+
 def get_app() -> App:
     """The app configured by the environment: `gunicorn 'scopebound_engine.api.app:get_app()'`.
 
@@ -120,7 +129,7 @@ def get_app() -> App:
     config = from_env()
     configure()
     prepare(config)
-    return create_app(build_services(config))
+    return open_app(config)
 
 
 class _Context:

@@ -11,11 +11,13 @@ import falcon
 
 from scopebound_engine.api.answers import answer_json
 from scopebound_engine.bundle.registry.fleet import Fleet, WorkerReport
+from scopebound_engine.clerk.keeper import Keeper
 from scopebound_engine.decision.active import ActiveBundle
 from scopebound_engine.decision.follower import Follower
 from scopebound_engine.decision.reports import REPORT_SECONDS
 from scopebound_engine.errors import DatabaseUnavailableError
 from scopebound_engine.log import status as log_status
+from scopebound_engine.log.recorder import Recorder
 from scopebound_engine.session.keys.signing import SigningKeys
 from scopebound_engine.times import moment, timestamp
 
@@ -36,6 +38,8 @@ class Health:
     started: float
     clock: Callable[[], float]
     log_dir: Path
+    recorder: Recorder
+    clerk: Keeper
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """The node's health; no API key is needed."""
@@ -45,13 +49,16 @@ class Health:
             database = True
         except DatabaseUnavailableError:
             others, database = [], False
+        unrecorded = self.recorder.problem()
         problems = [
+            *([f"the decision log cannot be written: {unrecorded}"] if unrecorded else []),
             *self.follower.problems,
             *self._problems_of(others, own),
             *log_status.problems(self.log_dir),
+            *self.clerk.problems(),
         ]
         status = "degraded" if problems or ready != self.evaluators else "ok"
-        if not (self.follower.is_sound and ready and database):
+        if unrecorded or not (self.follower.is_sound and ready and database):
             status = "down"
         answer_json(
             resp,

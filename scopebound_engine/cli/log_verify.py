@@ -137,15 +137,15 @@ def _keys(given: str) -> list["VerifierKey"]:
 
 def _own_log() -> Path:
     from scopebound_engine.config import from_env
-    from scopebound_engine.wiring import LOG_FOLDER
+    from scopebound_engine.node import log_dir
 
-    return from_env().data_dir / LOG_FOLDER
+    return log_dir(from_env())
 
 
 def _own_key() -> "VerifierKey":
     from scopebound_engine.config import from_env
     from scopebound_engine.log import log_keys
-    from scopebound_engine.wiring import node_id
+    from scopebound_engine.node import node_id
 
     data_dir = from_env().data_dir
     return log_keys.read(data_dir, node_id(data_dir)).verifier

@@ -26,7 +26,7 @@ def recorded(config: Config) -> Iterator[Record]:
     Where the data folder is no node's there is no log, which is said. Raises JournalError before
     the block where the log cannot be written, UnrecordedChangeError within it; ConfigError.
     """
-    from scopebound_engine.wiring import NODE_ID_FILE
+    from scopebound_engine.node import NODE_ID_FILE
 
     if not (config.data_dir / NODE_ID_FILE).exists():
         yield _say_unrecorded(config.data_dir)

@@ -40,9 +40,8 @@ def run(config: Config) -> None:
     from gunicorn.app.base import BaseApplication
 
     # Before workers are forked, which then share what was imported, and sooner replace one another.
-    from scopebound_engine.api.app import create_app
+    from scopebound_engine.api.app import open_app
     from scopebound_engine.cli.worker import Worker
-    from scopebound_engine.wiring import build_services
 
     class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         """gunicorn with settings from Config alone: no file, no command line."""
@@ -52,7 +51,7 @@ def run(config: Config) -> None:
                 self.cfg.set(name, value)
 
         def load(self) -> Any:
-            return create_app(build_services(config))
+            return open_app(config)
 
     Server().run()
 

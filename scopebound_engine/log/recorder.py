@@ -60,6 +60,10 @@ class Recorder:
         """Raises JournalError when a record could not be written now."""
         self._journal.check(deadline)
 
+    def problem(self) -> str:
+        """Why this process's last record could not be written; empty where it could."""
+        return self._journal.problem()
+
     def close(self) -> None:
         """Let go of the journal."""
         self._journal.close()

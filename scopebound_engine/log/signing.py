@@ -28,7 +28,7 @@ def jobs(
     url: str | None = None,
     clock: Callable[[], float] = time.time,
 ) -> tuple[Job, ...]:
-    """Jobs for one process of the node. A push may take seconds, so it is one of its own.
+    """Jobs for one process of the node, each in a lane of its own: a push may take seconds.
 
     Raises ConfigError for a key or a URL that will not do.
     """
@@ -37,11 +37,11 @@ def jobs(
     signer = Checkpointer(folder, log_keys.read(data_dir, node), lambda: last_line(folder), clock)
     rounds = Rounds(folder, node, lambda: keys.known, clock)
     found = [
-        Job("checkpoints", _SIGN_SECONDS, signer.run),
-        Job("verification", _VERIFY_SECONDS, rounds.run),
+        Job("sign checkpoints", _SIGN_SECONDS, signer.run, "sign"),
+        Job("verify the decision log", _VERIFY_SECONDS, rounds.run, "verify"),
     ]
     if url is not None:
-        found.append(Job("checkpoint push", _PUSH_SECONDS, Pusher(folder, url).run))
+        found.append(Job("push checkpoints", _PUSH_SECONDS, Pusher(folder, url).run, "push"))
     return tuple(found)
 
 

@@ -8,8 +8,10 @@ from scopebound_engine.housekeeping import Job
 from scopebound_engine.log.retention import Retention
 from scopebound_engine.log.shipper import Shipper
 
+SHIPPING: Final = "ship"
 _SHIP_SECONDS: Final = 1.0
 _FORGET_SECONDS: Final = 3_600.0
+_FORGETTING: Final = "forget"
 
 
 def jobs(
@@ -17,9 +19,9 @@ def jobs(
 ) -> tuple[Job, ...]:
     """The jobs of a node; `let_go` forgets bundles' bytes, see `Registry.let_go`."""
     return (
-        Job("ship the decision log", _SHIP_SECONDS, shipper.run),
-        Job("forget old records", _FORGET_SECONDS, retention.forget_records),
-        Job("forget old counts", _FORGET_SECONDS, retention.forget_counts),
-        Job("delete old segments", _FORGET_SECONDS, retention.delete_segments),
-        Job("let go of bundles", _FORGET_SECONDS, lambda: retention.let_go(let_go)),
+        Job("ship the decision log", _SHIP_SECONDS, shipper.run, SHIPPING),
+        Job("forget old records", _FORGET_SECONDS, retention.forget_records, _FORGETTING),
+        Job("forget old counts", _FORGET_SECONDS, retention.forget_counts, _FORGETTING),
+        Job("delete old segments", _FORGET_SECONDS, retention.delete_segments, _FORGETTING),
+        Job("let go of bundles", _FORGET_SECONDS, lambda: retention.let_go(let_go), _FORGETTING),
     )

@@ -27,7 +27,7 @@ def jobs(
         Job("take over ended sessions", _END_SECONDS, lambda: take_over(baselines, state)),
         Job("sweep session state", _SWEEP_SECONDS, state.sweep),
         Job("forget sessions", _FORGET_SECONDS, sessions.forget),
-        Job("fit baselines", fit_seconds, lambda: fit_all(baselines, roles)),
+        Job("fit baselines", fit_seconds, lambda: fit_all(baselines, roles), "fit"),
     )
 
 

@@ -30,7 +30,7 @@ from scopebound_engine.bundle.trust.keys import SigningKey
 from scopebound_engine.database.engine import open_database, transaction
 from scopebound_engine.database.schema import bundles
 from scopebound_engine.errors import DatabaseUnavailableError
-from scopebound_engine.wiring import database_url
+from scopebound_engine.node import database_url
 from tests.bundles import packed
 from tests.description import assert_valid, schema_of
 

@@ -19,7 +19,8 @@ from scopebound_engine.log.notes import VerifierKey
 from scopebound_engine.log.rounds import Rounds
 from scopebound_engine.log.sources import sources
 from scopebound_engine.log.verify import verify
-from scopebound_engine.wiring import Services, build_services, node_id
+from scopebound_engine.node import node_id
+from scopebound_engine.wiring import Services, build_services
 from tests.servers import make_prepared
 
 
@@ -27,7 +28,6 @@ from tests.servers import make_prepared
 def services(tmp_path: Path) -> Iterator[Services]:
     make_prepared(tmp_path / "data")
     built = build_services(Config.model_validate({"data_dir": tmp_path / "data"}))
-    built.housekeeper.close()
     yield built
     built.close()
 

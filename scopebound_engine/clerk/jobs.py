@@ -1,0 +1,50 @@
+"""The jobs of a node, made from its configuration, and how far its journal is shipped."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from scopebound_engine.bundle.registry.registry import Registry
+from scopebound_engine.clerk.status import Shipped
+from scopebound_engine.config import Config
+from scopebound_engine.database.engine import open_database
+from scopebound_engine.housekeeping import Job
+from scopebound_engine.log import signing
+from scopebound_engine.log import upkeep as log_upkeep
+from scopebound_engine.log.retention import Retention
+from scopebound_engine.log.shipper import Shipper
+from scopebound_engine.node import database_url, log_dir, node_id, open_state
+from scopebound_engine.role.store import RoleStore
+from scopebound_engine.session import upkeep
+from scopebound_engine.session.drift.baselines import Baselines
+from scopebound_engine.session.store import Sessions
+
+_MEASURE_SECONDS: Final = 1.0
+
+
+class Jobs:
+    """All that a clerk does. Raises ConfigError, DatabaseUnavailableError."""
+
+    def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
+        self._clock, self.shipped = clock, Shipped()
+        engine = open_database(database_url(config), config.data_dir)
+        folder, node = log_dir(config), node_id(config.data_dir)
+        self._shipper = Shipper(engine, folder, node, clock=clock)
+        retention = Retention(engine, folder, node, days=config.log_retention_days, clock=clock)
+        self.all: tuple[Job, ...] = (
+            *log_upkeep.jobs(self._shipper, retention, Registry(engine, clock).let_go),
+            Job("measure the lag", _MEASURE_SECONDS, self._measure, lane=log_upkeep.SHIPPING),
+            *signing.jobs(engine, config.data_dir, node, url=config.checkpoint_url, clock=clock),
+            *upkeep.jobs(
+                Baselines(engine, clock),
+                RoleStore(engine, clock),
+                Sessions(engine, clock),
+                open_state(config),
+                fit_seconds=config.drift_fit_seconds,
+            ),
+        )
+
+    def _measure(self) -> None:
+        lag = self._shipper.lag()
+        since = self._clock() - lag.seconds if lag.lines else None
+        self.shipped = Shipped(self._shipper.cursor().seq, since)
