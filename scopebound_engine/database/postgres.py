@@ -6,15 +6,17 @@ So both bounds are kept on this side.
 """
 
 import threading
+import time
 from collections.abc import Generator
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg.rows import TupleRow
-from sqlalchemy import URL, Connection, Dialect, make_url, text
+from sqlalchemy import URL, Connection, Dialect, text
 from sqlalchemy.exc import ArgumentError
 
+from scopebound_engine.database import hosts
 from scopebound_engine.errors import ConfigError
 
 CONNECT_SECONDS: Final = 0.5
@@ -66,13 +68,13 @@ def _impatient(gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
 
 
 def parse_url(url: str, *, statement_seconds: float) -> URL:
-    """The URL of a PostgreSQL database, on which a statement may take so long.
+    """The URL of a PostgreSQL database on one or more hosts, where a statement may take so long.
 
     The bound is the server's: it ends what a client that gave up has left behind. Raises
     ConfigError, which does not repeat the URL: it may hold a password.
     """
     try:
-        parsed = make_url(url)
+        parsed = hosts.read(url)
     except (ArgumentError, ValueError) as error:
         raise ConfigError(f"SCOPEBOUND_DATABASE_URL is not a URL; {_EXAMPLE}") from error
     if parsed.drivername not in SCHEMES:
@@ -116,22 +118,40 @@ def _timeout(seconds: float) -> str:
 def connect(patience_seconds: float | None, **arguments: Any) -> PatientConnection:
     """A new connection within CONNECT_SECONDS, whose server may be silent for `patience_seconds`.
 
-    `arguments` are psycopg's and libpq's. Raises psycopg.Error.
+    `arguments` are psycopg's and libpq's. Of several hosts each has an equal share of the time that
+    those before it left over, so one that hangs is passed over. Raises psycopg.Error.
     """
     arguments.setdefault("connect_timeout", _ABANDONED_CONNECT_SECONDS)
+    deadline = time.monotonic() + CONNECT_SECONDS
+    attempts = hosts.attempts(arguments)
+    failures: list[psycopg.OperationalError] = []
+    for left, attempt in zip(range(len(attempts), 0, -1), attempts, strict=True):
+        try:
+            connection = _connect_within(max(deadline - time.monotonic(), 0) / left, attempt)
+        except psycopg.OperationalError as error:
+            failures.append(error)
+        else:
+            connection.patience_seconds = patience_seconds
+            return connection
+    raise psycopg.OperationalError("; ".join(str(one).strip() for one in failures)) from failures[0]
+
+
+def _connect_within(seconds: float, arguments: dict[str, Any]) -> PatientConnection:
     outcome: SimpleQueue[PatientConnection | psycopg.Error] = SimpleQueue()
     abandoned = threading.Event()
     threading.Thread(
         target=_connect, args=(arguments, outcome, abandoned), name="connect", daemon=True
     ).start()
     try:
-        result = outcome.get(timeout=CONNECT_SECONDS)
+        result = outcome.get(timeout=seconds)
     except Empty as error:
         abandoned.set()
-        raise psycopg.OperationalError(f"no connection within {CONNECT_SECONDS} s") from error
+        named = (str(arguments[name]) for name in ("host", "port") if arguments.get(name))
+        raise psycopg.OperationalError(
+            f"no connection to {':'.join(named) or 'the server'} within {seconds:.2f} s"
+        ) from error
     if isinstance(result, psycopg.Error):
         raise result
-    result.patience_seconds = patience_seconds
     return result
 
 

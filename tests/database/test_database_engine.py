@@ -1,4 +1,6 @@
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import QueuePool
@@ -23,6 +27,7 @@ from scopebound_engine.database.engine import (
     reading,
     transaction,
 )
+from scopebound_engine.database.history import newest
 from scopebound_engine.database.schema import activations, metadata, signing_keys
 from scopebound_engine.errors import ConfigError, DatabaseUnavailableError
 from scopebound_engine.times import moment
@@ -57,6 +62,32 @@ def test_migrating_again_changes_nothing(database: Engine) -> None:
     add_key(database, "k")
     migrate(database)
     assert kids(database) == ["k"]
+
+
+def test_the_migrations_are_numbered_so_that_the_newest_is_known_without_alembic(
+    database: Engine,
+) -> None:
+    config = Config()
+    config.set_main_option("script_location", "scopebound_engine:database/migrations")
+    assert newest() == ScriptDirectory.from_config(config).get_current_head()
+    with reading(database) as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == newest()
+
+
+MIGRATE_AGAIN = """
+import sys
+from pathlib import Path
+from scopebound_engine.database.engine import migrate, open_database
+migrate(open_database(None, Path(sys.argv[1])))
+sys.exit("alembic" in sys.modules)
+"""
+
+
+def test_a_process_that_finds_its_database_up_to_date_does_without_alembic(
+    migrated_file: Path,
+) -> None:
+    again = [sys.executable, "-c", MIGRATE_AGAIN, str(migrated_file.parent)]
+    assert subprocess.run(again, timeout=30, check=False).returncode == 0
 
 
 def start_node(url: str | None, data_dir: Path) -> list[str]:
