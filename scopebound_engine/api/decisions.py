@@ -79,13 +79,17 @@ def _search(req: falcon.Request) -> Search:
 
 
 def _text(req: falcon.Request, name: str) -> str:
-    return queries.text(req, name, LONGEST_FILTER)
+    """Whatever a call may have for a tool or call id, control characters too."""
+    value = req.params.get(name, "")
+    if not isinstance(value, str) or len(value) > LONGEST_FILTER:
+        raise InputError(name, f"give one text of at most {LONGEST_FILTER} characters")
+    return value
 
 
 def _time(req: falcon.Request, name: str) -> int | None:
-    text = _text(req, name)
-    if not text:
+    if name not in req.params:
         return None
+    text = _text(req, name)
     try:
         when = datetime.fromisoformat(text)
         return int(when.timestamp() * _MICROSECONDS) if when.tzinfo else _fail(name)

@@ -42,13 +42,17 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that is no problem; its type is None where it has no body or that is no JSON."""
+    """An answer that is no problem; its type is None where it has no body or that is no JSON.
+
+    `others` are media types that it has for whoever asks for them.
+    """
 
     meaning: str
     type: Any = None
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = JSON
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,8 @@ def _answer(answer: Answer, references: Mapping[int, Any], links: Mapping[str, A
             content["examples"] = {
                 name: {"value": value} for name, value in answer.examples.items()
             }
-        described["content"] = {answer.media_type: content}
+        others: dict[str, Any] = {other: {} for other in answer.others}
+        described["content"] = {answer.media_type: content, **others}
     return described | ({"links": links} if links else {})
 
 

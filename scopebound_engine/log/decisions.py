@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Engine, Select, literal, select, tuple_
+from sqlalchemy import ColumnElement, Engine, Select, false, literal, select, tuple_
 
 from scopebound_engine.database.engine import reading
 from scopebound_engine.database.log_tables import decisions
@@ -60,8 +60,8 @@ class DecisionLog:
 
     def get(self, record_id: str) -> str:
         """The line of one record. Raises NotFoundError."""
-        known = column(record_id)
-        query = select(decisions.c.line).where(decisions.c.id == known, *_when(record_id))
+        query = select(decisions.c.line).where(*_conditions(Search({"id": record_id})))
+        query = query.where(*_when(record_id))
         with reading(self._engine, _SECONDS) as connection:
             line: str | None = connection.execute(query).scalars().first()
         if line is None:
@@ -99,7 +99,8 @@ def _query(search: Search, after: Key | None) -> Select[Any]:
 
 def _conditions(search: Search) -> Iterator[ColumnElement[bool]]:
     for name, value in search.equal.items():
-        yield decisions.c[name] == column(value)
+        known = column(value)
+        yield false() if known is None else decisions.c[name] == known
     if search.since_us is not None:
         yield decisions.c.at_us >= search.since_us
     if search.until_us is not None:

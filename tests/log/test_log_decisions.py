@@ -107,6 +107,7 @@ def test_filters_have_to_fit_all(database: Engine, journal: Written, log: Decisi
         ({"api_key_id": "key-1", "node": NODE}, [6, 5, 4, 3, 2, 1]),
         ({"node": "another"}, []),
         ({"tool_name": "' OR 1=1 --"}, []),
+        ({"deny_code": "\0"}, []),
     ):
         assert all_pages(log, Search(equal), 2) == expected, equal
     second = 1_000_000

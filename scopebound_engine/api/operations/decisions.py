@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from scopebound_engine.api import analytics, decisions, export
 from scopebound_engine.api.examples import decisions as examples
-from scopebound_engine.api.openapi import Answer, Operation
+from scopebound_engine.api.openapi import JSON, Answer, Operation
 from scopebound_engine.api.operations.statuses import ASKED, NOT_FOUND, OK
 from scopebound_engine.api.schemas import decisions as schemas
 from scopebound_engine.log.export import FORMATS
@@ -106,6 +106,7 @@ OPERATIONS: Final = (
                 "The file.",
                 list[schemas.DecisionLine],
                 headers={"Content-Disposition": "A name for the file."},
+                others=tuple(kind for kind, _ in FORMATS.values() if kind != JSON),
             )
         },
         problems=ASKED,
