@@ -61,6 +61,25 @@ def program_of(bundle: VerifiedBundle) -> Program:
     )
 
 
+def start_pool(bundle: VerifiedBundle, *, evaluators: int, seconds: float) -> EvaluatorPool:
+    """Warm evaluators of a bundle, with `seconds` for each verdict.
+
+    Raises CompileError, EngineError.
+    """
+    pool = EvaluatorPool(
+        program_of(bundle),
+        size=evaluators,
+        evaluation_seconds=seconds,
+        codes={code.code: code.severity for code in bundle.manifest.deny_codes},
+    )
+    try:
+        pool.start(START_SECONDS)
+    except BaseException:
+        pool.close()
+        raise
+    return pool
+
+
 class ActiveBundle:
     """Holds warm bundles and says which is in force. Safe for many threads; one of them prepares.
 
@@ -149,17 +168,7 @@ class ActiveBundle:
 
     def _started(self, bundle: VerifiedBundle) -> Ready:
         matchers = Matchers.of(bundle.manifest)
-        pool = EvaluatorPool(
-            program_of(bundle),
-            size=self._size,
-            evaluation_seconds=self._seconds,
-            codes={code.code: code.severity for code in bundle.manifest.deny_codes},
-        )
-        try:
-            pool.start(START_SECONDS)
-        except BaseException:
-            pool.close()
-            raise
+        pool = start_pool(bundle, evaluators=self._size, seconds=self._seconds)
         return Ready(bundle.checksum, bundle.key_id, pool, matchers)
 
 

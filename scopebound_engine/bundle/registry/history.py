@@ -79,6 +79,14 @@ class History:
         self._replace(path, row, version, damaged=data is not None)
         return row
 
+    def find(self, checksum: str) -> bytes | None:
+        """The bytes of this checksum, where a copy has them; nothing is mended or noted."""
+        for path in sorted((self._data_dir / _FOLDER).glob("bundle-*.tar.gz")):
+            data = _read(path)
+            if data is not None and hashlib.sha256(data).hexdigest() == checksum:
+                return data
+        return None
+
     def audit(self, versions: Iterable[BundleVersion], fetch: Callable[[str], bytes]) -> None:
         """Check copy and row of these versions; a missing copy is written.
 
