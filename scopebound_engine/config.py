@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from scopebound_engine.addresses import networks
 from scopebound_engine.errors import ConfigError, InputError
 from scopebound_engine.masking import pointers
 
@@ -68,6 +69,12 @@ class Config(BaseModel):
         except InputError as error:
             raise ValueError(error.detail) from error
         return mask
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        networks(text)
+        return text
 
     @field_validator("data_dir", "bundle_keys", "policies")
     @classmethod

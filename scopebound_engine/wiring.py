@@ -37,6 +37,7 @@ from scopebound_engine.session.keys.signing import SigningKeys
 from scopebound_engine.session.state.seam import SessionState
 from scopebound_engine.session.store import Sessions
 from scopebound_engine.session.tokens import Tokens
+from scopebound_engine.webhook.parts import Webhooks, open_webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Services:
     decision_log: DecisionLog
     analytics: Analytics
     export: Callable[[int, int], Iterator[str]]
+    webhooks: Webhooks
     started: float
 
     @property
@@ -164,6 +166,7 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
         decision_log=DecisionLog(engine),
         analytics=Analytics(engine, clock),
         export=partial(export.lines, engine),
+        webhooks=open_webhooks(config, engine, clock),
         started=time.monotonic(),
     )
 

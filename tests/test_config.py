@@ -32,6 +32,8 @@ def test_variables_of_client_and_tests_are_known() -> None:
         ("SCOPEBOUND_WORKERS", "-1"),
         ("SCOPEBOUND_EVALUATION_DEADLINE_MS", "1e9"),
         ("SCOPEBOUND_LOG_MASK", "/call_args/iban /claims/sub"),
+        ("SCOPEBOUND_WEBHOOK_NETWORKS", "10.0.0.0/8 lan"),
+        ("SCOPEBOUND_WEBHOOK_NETWORKS", "10.0.0.1/8"),
         ("SCOPEBOUND_NO_SUCH_THING", "1"),
         ("SCOPEBOUND_TRUSTED_KEYS_DIR", "/tmp"),
     ],

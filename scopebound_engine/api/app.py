@@ -27,6 +27,7 @@ from scopebound_engine.api.recording import ENFORCE, MCP_ENFORCE, Recording
 from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.api.seats import Seats
 from scopebound_engine.api.sessions import SessionItem
+from scopebound_engine.api.webhooks import DeadLetterCollection, DeadLetterItem, WebhookTest
 from scopebound_engine.config import Config, from_env
 from scopebound_engine.log import checkpoints
 from scopebound_engine.logs import configure
@@ -47,14 +48,8 @@ def create_app(services: Services) -> App:
     app.add_route(PROVISION, Provision(services.provisioner, config))
     app.add_route(ENFORCE, Enforce(services.decisions, config, "tool_call"))
     app.add_route(MCP_ENFORCE, Enforce(services.decisions, config, "mcp_tool_call"))
-    app.add_route("/mgmt/v1/roles", RoleCollection(services.roles, services.provisioner))
-    role = RoleItem(services.roles, services.provisioner, services.sessions)
-    app.add_route("/mgmt/v1/roles/{role_id}", role)
-    app.add_route("/mgmt/v1/roles/{role_id}/suspend", role, suffix="suspend")
-    app.add_route("/mgmt/v1/roles/{role_id}/resume", role, suffix="resume")
-    app.add_route("/mgmt/v1/roles/{role_id}/revoke-sessions", role, suffix="revoke_sessions")
-    baseline = BaselineItem(services.roles, services.baselines)
-    app.add_route("/mgmt/v1/roles/{role_id}/baseline", baseline)
+    _route_roles(app, services)
+    _route_webhooks(app, services)
     _route_sessions(app, services)
     _route_bundles(app, services)
     _route_log(app, services)
@@ -79,6 +74,28 @@ def create_app(services: Services) -> App:
     app.add_route("/openapi.json", Published(strict_json.dumps(description), JSON))
     app.add_route("/docs", Published(page(description), HTML, PAGE_HEADERS))
     return app
+
+
+def _route_roles(app: App, services: Services) -> None:
+    check = services.webhooks.poster.check
+    roles = RoleCollection(services.roles, services.provisioner, check)
+    app.add_route("/mgmt/v1/roles", roles)
+    role = RoleItem(services.roles, services.provisioner, services.sessions, check)
+    app.add_route("/mgmt/v1/roles/{role_id}", role)
+    app.add_route("/mgmt/v1/roles/{role_id}/suspend", role, suffix="suspend")
+    app.add_route("/mgmt/v1/roles/{role_id}/resume", role, suffix="resume")
+    app.add_route("/mgmt/v1/roles/{role_id}/revoke-sessions", role, suffix="revoke_sessions")
+    baseline = BaselineItem(services.roles, services.baselines)
+    app.add_route("/mgmt/v1/roles/{role_id}/baseline", baseline)
+
+
+def _route_webhooks(app: App, services: Services) -> None:
+    webhooks, seats = services.webhooks, Seats(max(1, services.config.threads // 16))
+    tested = WebhookTest(services.roles, webhooks, seats, services.clock)
+    app.add_route("/mgmt/v1/roles/{role_id}/webhook-test", tested)
+    root = "/mgmt/v1/webhooks/dead-letters"
+    app.add_route(root, DeadLetterCollection(webhooks))
+    app.add_route(f"{root}/{{webhook_id}}/retry", DeadLetterItem(webhooks), suffix="retry")
 
 
 def _route_sessions(app: App, services: Services) -> None:

@@ -5,6 +5,7 @@ the published client looks names up with it.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -45,6 +46,7 @@ class RoleCollection:
 
     roles: RoleStore
     provisioner: Provisioner
+    check_receiver: Callable[[str], object]
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Every role the key may read, or with `?name=` that one."""
@@ -60,7 +62,9 @@ class RoleCollection:
         """Create a role; answers 201 with `warnings` beside its fields."""
         require(req, ROLES)
         queries.only(req)
-        role = self.roles.create(parse(RoleFields, read_json(req)), self.provisioner.check)
+        fields = parse(RoleFields, read_json(req))
+        _check_receiver(self.check_receiver, fields.webhook_url)
+        role = self.roles.create(fields, self.provisioner.check)
         given = {"fields": role_trail.fields_of(role)}
         audit(req, "role.created", **role_trail.about(role), details=given, status=_CREATED)
         answer_json(resp, _answer_change(self.roles, role), _CREATED)
@@ -74,6 +78,7 @@ class RoleItem:
     roles: RoleStore
     provisioner: Provisioner
     sessions: Sessions
+    check_receiver: Callable[[str], object]
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, role_id: str) -> None:
         """The role."""
@@ -89,6 +94,7 @@ class RoleItem:
         require(req, ROLES)
         queries.only(req)
         changes = parse(RoleChanges, read_json(req))
+        _check_receiver(self.check_receiver, changes.webhook_url)
         before, role = self.roles.update(role_uuid(role_id), changes, self.provisioner.check)
         changed = {"changes": role_trail.changes(before, role)}
         audit(req, "role.updated", **role_trail.about(role), details=changed)
@@ -144,6 +150,12 @@ class RoleItem:
         details = {"reason": reason, "sessions_ended": ended}
         audit(req, "role.sessions_revoked", **role_trail.about(role), details=details)
         answer_json(resp, {"id": role.id, "name": role.name, "sessions_ended": ended})
+
+
+def _check_receiver(check: Callable[[str], object], url: str) -> None:
+    """Raises InputError for a URL that no webhook could go to, whatever its name leads to."""
+    if url:
+        check(url)
 
 
 def _may_read(key: ApiKey, role: Role) -> bool:

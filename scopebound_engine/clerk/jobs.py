@@ -18,6 +18,9 @@ from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session import upkeep
 from scopebound_engine.session.drift.baselines import Baselines
 from scopebound_engine.session.store import Sessions
+from scopebound_engine.webhook import parts
+from scopebound_engine.webhook.outbox import Outbox
+from scopebound_engine.webhook.parts import open_webhooks
 
 _MEASURE_SECONDS: Final = 1.0
 
@@ -29,15 +32,22 @@ class Jobs:
         self._clock, self.shipped = clock, Shipped()
         engine = open_database(database_url(config), config.data_dir)
         folder, node = log_dir(config), node_id(config.data_dir)
-        self._shipper = Shipper(engine, folder, node, clock=clock)
+        self._shipper = Shipper(engine, folder, node, [Outbox(clock).take], clock)
         retention = Retention(engine, folder, node, days=config.log_retention_days, clock=clock)
+        roles = RoleStore(engine, clock)
         self.all: tuple[Job, ...] = (
             *log_upkeep.jobs(self._shipper, retention, Registry(engine, clock).let_go),
             Job("measure the lag", _MEASURE_SECONDS, self._measure, lane=log_upkeep.SHIPPING),
             *signing.jobs(engine, config.data_dir, node, url=config.checkpoint_url, clock=clock),
+            *parts.jobs(
+                open_webhooks(config, engine, clock),
+                roles.get,
+                kept_days=config.log_retention_days,
+                clock=clock,
+            ),
             *upkeep.jobs(
                 Baselines(engine, clock),
-                RoleStore(engine, clock),
+                roles,
                 Sessions(engine, clock),
                 open_state(config),
                 fit_seconds=config.drift_fit_seconds,

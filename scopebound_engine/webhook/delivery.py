@@ -12,7 +12,6 @@ from typing import Final
 import structlog
 
 from scopebound_engine.errors import DatabaseUnavailableError, NotFoundError
-from scopebound_engine.housekeeping import Job
 from scopebound_engine.role.model import Role
 from scopebound_engine.webhook import signing
 from scopebound_engine.webhook.posting import Outcome, Poster
@@ -20,8 +19,6 @@ from scopebound_engine.webhook.queue import Done, Message, Queue
 
 MOST_AT_ONCE: Final = 32
 MOST_TROUBLED: Final = 24
-_SEND_SECONDS: Final = 1.0
-_TIDY_SECONDS: Final = 60.0
 
 log = structlog.get_logger()
 
@@ -123,11 +120,3 @@ def post(poster: Poster, role: Role, message_id: str, payload: bytes, now: float
         return None
     headers = signing.headers(role.webhook_secret, payload, message_id, now)
     return poster.post(role.webhook_url, headers, payload)
-
-
-def jobs(delivery: Delivery, queue: Queue, kept_days: int) -> tuple[Job, ...]:
-    """The jobs of one process of each node; none of them takes long."""
-    return (
-        Job("send webhooks", _SEND_SECONDS, delivery.run),
-        Job("tidy webhooks", _TIDY_SECONDS, lambda: queue.tidy(kept_days)),
-    )

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from scopebound_engine import strict_json
@@ -55,6 +56,22 @@ def denial(entry: Entry) -> Denial | None:
         kind=hashlib.sha256(same).hexdigest(),
         payload=strict_json.dumps(payload).decode(),
     )
+
+
+def trial(role_id: str, role: str, at: datetime) -> bytes:
+    """The body of a webhook that is about no denial: its `event` is `test`."""
+    payload = {
+        "event": "test",
+        "deny_code": "",
+        "severity": "",
+        "tool_name": "",
+        "agent_id": f"agent:{role_id}",
+        "role": role,
+        "session_id": "",
+        "reason": "this is a test of the webhook: no call was denied",
+        "timestamp": timestamp(at),
+    }
+    return strict_json.dumps(payload)
 
 
 def _part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:

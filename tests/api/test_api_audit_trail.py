@@ -13,15 +13,17 @@ from structlog.testing import capture_logs
 
 from scopebound_engine.access.attempts import MOST
 from scopebound_engine.api.app import create_app
+from scopebound_engine.database.engine import open_database
 from scopebound_engine.errors import JournalError
 from scopebound_engine.log.journal import Journal
 from scopebound_engine.log.recorder import Recorder
 from scopebound_engine.masking import Masks
 from scopebound_engine.times import moment
-from tests.api.bundle_api import BundleApi, bundle_api, problem
+from tests.api.bundle_api import NOBODY, BundleApi, bundle_api, problem
 from tests.description import DESCRIBED
 from tests.recording import MASK_KEY, NODE, Record, lines_of, records_of
 from tests.servers import API_KEY
+from tests.webhook.delivering import store_dead_letter
 
 CHANGING = {
     operation["operationId"]: (method.upper(), path)
@@ -124,6 +126,20 @@ def delete_bundle(api: BundleApi) -> Asked:
     return Asked(("bundle.deleted",), {"bundle_id": stored["id"]})
 
 
+def webhook_test(api: BundleApi) -> Asked:
+    # A name that leads nowhere but here, where no webhook may go.
+    role_id = role(api, webhook_url="https://localhost/")["id"]
+    return Asked(("role.webhook_tested",), {"role_id": role_id})
+
+
+def retry_dead_letter(api: BundleApi) -> Asked:
+    webhook_id = f"webhook-{api.next_version()}"
+    engine = open_database(None, api.data_dir)
+    store_dead_letter(engine, webhook_id, NOBODY)
+    engine.dispose()
+    return Asked(("webhook.retried",), {"webhook_id": webhook_id})
+
+
 # Each operation that is no GET. A new one has its case here, and leaves its record.
 CASES: dict[str, Callable[[BundleApi], Asked]] = {
     "provision": provision,
@@ -137,6 +153,8 @@ CASES: dict[str, Callable[[BundleApi], Asked]] = {
     "resumeRole": on_role("role.resumed"),
     "revokeSessionsOfRole": revoke_sessions_of_role,
     "deleteRole": on_role("role.deleted"),
+    "testWebhook": webhook_test,
+    "retryDeadLetter": retry_dead_letter,
     "uploadBundle": upload,
     "activateBundle": activate,
     "rollbackBundle": roll_back,

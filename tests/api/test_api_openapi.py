@@ -12,12 +12,12 @@ import falcon.inspect
 import falcon.testing
 import openapi_spec_validator
 import pytest
-from bundle_api import small_files
+from bundle_api import NOBODY, small_files
 from sqlalchemy import Engine
 
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.api.app import create_app
-from scopebound_engine.api.examples import bundles, decisions
+from scopebound_engine.api.examples import bundles, decisions, webhooks
 from scopebound_engine.api.examples.api_keys import API_KEY_ID
 from scopebound_engine.api.examples.roles import ROLE, ROLE_ID
 from scopebound_engine.api.examples.sessions import SESSION_ID
@@ -31,11 +31,13 @@ from scopebound_engine.log.shipper import Shipper
 from scopebound_engine.parsing import parse
 from scopebound_engine.role.model import RoleFields
 from scopebound_engine.role.store import RoleStore
+from scopebound_engine.webhook.posting import Poster
 from scopebound_engine.wiring import Services, build_services
 from tests.bundles import packed, server_key
 from tests.description import DESCRIBED, DOCUMENT, NAMES, assert_valid
 from tests.journals import NODE, Written
 from tests.servers import API_KEY, make_prepared
+from tests.webhook.delivering import store_dead_letter
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +139,12 @@ def ship_record_of_the_examples(engine: Engine, folder: Path) -> None:
     Shipper(engine, folder, NODE).run()
 
 
+def with_a_receiver_out_of_reach(services: Services) -> Services:
+    """Nothing is sent to the receiver of the examples."""
+    poster = Poster(resolve=lambda *_, **__: [])
+    return replace(services, webhooks=replace(services.webhooks, poster=poster))
+
+
 def small_bundle(services: Services, note: str) -> bytes:
     """A bundle that differs from others by its note."""
     files = small_files("1.0.0") | {"note/data.json": json.dumps({"note": note}).encode()}
@@ -161,7 +169,9 @@ def test_examples_are_answered_as_documented(tmp_path: Path) -> None:
     engine = open_database(None, tmp_path / "data")
     store_bundles_of_the_examples(services, engine)
     ship_record_of_the_examples(engine, tmp_path / "log")
-    http = falcon.testing.TestClient(create_app(with_ids_of_the_examples(services, engine)))
+    store_dead_letter(engine, webhooks.WEBHOOK_ID, NOBODY)
+    served = with_a_receiver_out_of_reach(with_ids_of_the_examples(services, engine))
+    http = falcon.testing.TestClient(create_app(served))
     files = {bundles.FILE: small_bundle(services, "uploaded")}
     for path, method, operation in sorted(DESCRIBED, key=turn):
         answer = send_example(http, path, method, operation, files)

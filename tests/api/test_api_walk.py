@@ -32,6 +32,7 @@ from scopebound_engine.database.engine import open_database
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.drift.baselines import Baselines
 from scopebound_engine.session.store import Sessions
+from scopebound_engine.webhook.posting import Poster
 from scopebound_engine.wiring import build_services
 from tests.description import DOCUMENT
 from tests.servers import API_KEY, make_prepared
@@ -68,7 +69,10 @@ class Served:
     def start(self, folder: Path) -> None:
         make_prepared(folder / "template")
         settings = {"data_dir": folder / "template", "bootstrap_api_key": API_KEY}
-        self._services = build_services(Config.model_validate(settings))
+        services = build_services(Config.model_validate(settings))
+        # No name is looked up, and nobody is sent anything.
+        poster = Poster(resolve=lambda *_, **__: [])
+        self._services = replace(services, webhooks=replace(services.webhooks, poster=poster))
         self._folder = folder
         self.renew()
 

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from scopebound_engine.addresses import networks
+from scopebound_engine.database.engine import transaction
+from scopebound_engine.database.webhook_tables import webhook_outbox
 from scopebound_engine.log.shipper import Shipper
 from scopebound_engine.parsing import parse
 from scopebound_engine.role.model import Role, RoleFields
@@ -19,7 +21,7 @@ from scopebound_engine.webhook.delivery import Delivery
 from scopebound_engine.webhook.outbox import Outbox
 from scopebound_engine.webhook.posting import Poster
 from scopebound_engine.webhook.queue import Queue
-from tests.journals import NODE, Written, denied
+from tests.journals import NODE, NOW_US, Written, denied
 
 SECRET = "a-secret-of-a-webhook"
 LOCAL = networks("127.0.0.0/8, ::1/128")
@@ -102,6 +104,22 @@ class Node:
     def deliver(self, seconds: float = 20.0) -> None:
         """Deliver until none waits."""
         self.deliver_until(lambda: self.queue.pending() == 0, seconds)
+
+
+def store_dead_letter(engine: Engine, webhook_id: str, role_id: str) -> None:
+    """One that was given up."""
+    row = {
+        "id": webhook_id,
+        "role_id": role_id,
+        "at_us": NOW_US,
+        "ready_us": NOW_US,
+        "payload": '{"event":"deny"}',
+        "attempts": 2,
+        "error": "it answered 503",
+        "dead_us": NOW_US,
+    }
+    with transaction(engine) as connection:
+        connection.execute(insert(webhook_outbox), row)
 
 
 def closed_port() -> int:

@@ -15,12 +15,14 @@ from scopebound_engine.api.operations import (
     node,
     roles,
     sessions,
+    webhooks,
 )
 
 TAGS: Final = {
     "enforcement": "What an agent's program asks: sessions and decisions.",
     "sessions": "What agents are doing, and how they are stopped.",
     "roles": "What agents of a kind may do.",
+    "webhooks": "Whether receivers are told of denials.",
     "bundles": "The policies in force, those that were, and how they change.",
     "audit": "The decision log, and what it is verified by.",
     "api-keys": "Who may call this API, and for what.",
@@ -30,6 +32,7 @@ OPERATIONS: Final = (
     *enforcement.OPERATIONS,
     *sessions.OPERATIONS,
     *baselines.OPERATIONS,
+    *webhooks.OPERATIONS,
     *roles.OPERATIONS,
     *bundles.OPERATIONS,
     *decisions.OPERATIONS,
