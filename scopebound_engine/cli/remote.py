@@ -105,8 +105,8 @@ class Server:
 
     def _broken_off(self, path: str) -> RemoteError:
         return RemoteError(
-            f"the answer to GET {path} broke off before its end; the log of the server at {self.url} "
-            "may say why; ask again"
+            f"the answer to GET {path} broke off before its end; the log of the server at "
+            f"{self.url} may say why; ask again"
         )
 
     def _accepted(self, method: str, path: str, data: bytes | None, seconds: float) -> Answer:
