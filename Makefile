@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-long faults-bundles faults-sessions faults-log lint format bench bench-sessions policy-test bundle clean
+.PHONY: help run demo test test-long faults-bundles faults-sessions faults-log lint format bench bench-sessions bench-log policy-test bundle clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,8 +50,11 @@ faults-sessions: $(VENV)/.dev ## 10,000 sessions hammered, and their state away 
 	SCOPEBOUND_TEST_SESSIONS=10000 $(BIN)/pytest -s tests/live/test_live_accounting.py
 	SCOPEBOUND_TEST_OUTAGES=1,10,60 $(BIN)/pytest -s tests/live/test_live_outages.py
 
-faults-log: $(VENV)/.dev ## 100 kills under load: what was answered is in the decision log once
+faults-log: $(VENV)/.dev ## the decision log: 100 kills under load, failing disks, 1,000 tamperings
 	SCOPEBOUND_TEST_FAULTS=100 $(BIN)/pytest -s tests/live/test_live_log_faults.py
+	SCOPEBOUND_TEST_LOG_SYNC=timer,each $(BIN)/pytest tests/live/test_live_journal_faults.py
+	SCOPEBOUND_TEST_JOURNAL_KILLS=100 $(BIN)/pytest tests/log/test_log_journal_kills.py
+	SCOPEBOUND_TEST_TAMPERINGS=1000 $(BIN)/pytest tests/log/test_log_verify.py
 
 lint: $(VENV)/.dev ## ruff, mypy strict and the layers
 	$(BIN)/ruff check .
@@ -68,6 +71,9 @@ bench: $(VENV)/.dev ## p50, p99 and requests per second of a real server
 
 bench-sessions: $(VENV)/.dev ## what 10,000 sessions cost nodes and the database they share
 	@SCOPEBOUND_TEST_SESSIONS=10000 $(BIN)/python -m tests.session_bench
+
+bench-log: $(VENV)/.dev ## a decision log of 1,000,000 records: usage, searches, exports
+	@exec $(BIN)/python -m tests.log_read_bench
 
 policy-test: $(VENV)/.runtime ## run the Rego tests of policies/
 	$(BIN)/scopebound-engine policy test policies
