@@ -91,10 +91,10 @@ class Tail:
         self._syncer.leave(self._descriptor)
 
     def is_gone(self) -> bool:
-        """Whether the segment was taken out of its folder, or is another file now."""
+        """Whether the segment is not to be found in its folder, or is another file now."""
         try:
             named = segments.path(self._folder, self._segment).stat()
-        except FileNotFoundError:
+        except OSError:
             return True
         mine = os.fstat(self._descriptor)
         return (mine.st_dev, mine.st_ino) != (named.st_dev, named.st_ino)

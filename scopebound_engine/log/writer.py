@@ -42,6 +42,7 @@ class Writer:
         self._open_tail, self._syncer, self._note, self._each = open_tail, syncer, note, each
         self._desk = Desk()
         self._tail: Tail | None = None
+        self._is_gone = False
         self._counting = threading.Lock()
         self._looked = 0.0
         thread = threading.Thread(target=syncer.run, args=(self._look,), name="journal")
@@ -108,8 +109,18 @@ class Writer:
             self._desk.leave(entry)
 
     def _opened(self) -> Tail:
+        """The end of the journal, now and then looked for; a new one where it was taken away."""
+        now = time.monotonic()
         if self._tail is None:
-            self._tail = self._open_tail(self._syncer)
+            self._tail, self._looked = self._open_tail(self._syncer), now
+        elif now >= self._looked + _LOOK_SECONDS:
+            self._looked = now
+            if not self._is_gone and self._tail.is_gone():
+                self._is_gone = True
+                self._miss(Gap("the segment was taken out of its folder"))
+        if self._is_gone:
+            self._tail.reopen()
+            self._is_gone = False
         return self._tail
 
     def _write_waiting(self, deadline: float) -> None:
@@ -160,18 +171,17 @@ class Writer:
         self._syncer.wake()
 
     def _look(self) -> bool:
-        """Now and then: whether the file is still there, and whether it can be written again."""
-        now = time.monotonic()
-        if now >= self._looked + _LOOK_SECONDS:
-            self._looked = now
-            with suppress(OSError):
-                self._find_removed(now + _LOOK_SECONDS)
-                if self.gap is not None:
-                    self.check(now + _LOOK_SECONDS)
-        return self.gap is not None
+        """Now and then: whether the file is still there, and whether it can be written again.
 
-    def _find_removed(self, deadline: float) -> None:
-        with self._turn(deadline):
-            if self._tail is not None and self._tail.is_gone():
-                self._tail.reopen()
-                self._miss(Gap("the segment was taken out of its folder"))
+        Whether to look again soon.
+        """
+        now = time.monotonic()
+        if now < self._looked + _LOOK_SECONDS:
+            return True
+        with suppress(OSError):
+            with self._turn(now + _LOOK_SECONDS):
+                if self._tail is not None:
+                    self._opened()
+            if self.gap is not None:
+                self.check(now + _LOOK_SECONDS)
+        return self.gap is not None

@@ -41,6 +41,14 @@ def record(number, size=0):
     return strict_json.dumps({"number": number, "padding": "x" * size})
 
 
+def is_refused(journal, data):
+    try:
+        journal.append(data)
+    except JournalError:
+        return True
+    return False
+
+
 def numbers(folder):
     return [each["number"] for each in whole_chain(folder) if "number" in each]
 
@@ -179,14 +187,14 @@ def test_a_segment_that_was_emptied_says_what_is_missing(folder):
 def test_a_removed_segment_is_noticed_and_the_chain_goes_on_in_a_new_one(folder):
     with opened(folder, sync_seconds=0.05) as journal:
         journal.append(record(1))
-        head = journal.head()
         segments.path(folder, 1).unlink()
         journal.append(record(2))
-        wait_for(lambda: segments.listing(folder) == [3])
-        journal.append(record(3))
-    links = [chain.split(line) for line, _ in segments.lines(folder, segments.Position(3, 0, 3))]
-    assert [link.seq for link in links] == [3, 4]
-    assert links[0].prev != head.hash
+        wait_for(lambda: segments.listing(folder))
+        last = journal.append(record(3))
+    [first] = segments.listing(folder)
+    start = segments.Position(first, 0, first)
+    links = [chain.split(line) for line, _ in segments.lines(folder, start)]
+    assert [link.seq for link in links] == list(range(first, last + 1))
     assert b"taken out of its folder" in links[0].record
 
 
@@ -197,6 +205,42 @@ def test_a_removed_folder_is_made_again(folder):
         journal.append(record(2))
         wait_for(lambda: segments.listing(folder) and not journal.problem())
         assert journal.append(record(3)) == 4
+
+
+def put_file(folder):
+    folder.write_text("in its place")
+
+
+def put_dangling_link(folder):
+    folder.symlink_to(folder.parent / "gone")
+
+
+@pytest.mark.parametrize("put", [put_file, put_dangling_link])
+def test_where_a_removed_folder_cannot_be_made_again_records_are_refused_until_it_can(folder, put):
+    with opened(folder, sync_seconds=0.05) as journal:
+        journal.append(record(1))
+        shutil.rmtree(folder)
+        put(folder)
+        wait_for(lambda: is_refused(journal, record(2)))
+        assert is_refused(journal, record(2))
+        assert journal.problem()
+        folder.unlink()
+        wait_for(lambda: not journal.problem())
+        assert journal.append(record(3)) == journal.head().seq
+    first = segments.listing(folder)[0]
+    lines = [line for line, _ in segments.lines(folder, segments.Position(first, 0, first))]
+    assert b"log.resumed" in lines[0]
+    assert b'"number":3' in lines[-1]
+
+
+def test_who_was_idle_does_not_write_into_a_file_that_was_taken_away(folder):
+    with opened(folder, sync_seconds=60) as journal:
+        journal.append(record(1))
+        time.sleep(0.25)
+        folder.rename(folder.with_name("away"))
+        assert journal.append(record(2)) == 3
+    assert b'"number":2' in segments.path(folder, 2).read_bytes()
+    assert b'"number":2' not in segments.path(folder.with_name("away"), 1).read_bytes()
 
 
 @pytest.mark.parametrize("sync", ["timer", "each"])
