@@ -135,12 +135,12 @@ def _require_decision(record: Mapping[str, Any]) -> None:
     if verb == "replay":
         first = record.get("of") or f"the first record of call_id {record.get('call_id')}"
         raise _ImpossibleError("replay", f"a call that was repeated; reproduce {first}")
-    if masked := record.get("masked"):
-        values = ", ".join(map(str, masked))
-        raise _ImpossibleError("masked", f"masked, so that the policy saw other values: {values}")
     if "input" not in record or "bundle" not in record:
         code = record.get("deny_code", "no code")
         raise _ImpossibleError("engine", f"the engine denied it by itself, with {code}")
+    if masked := record.get("masked"):
+        values = ", ".join(map(str, masked))
+        raise _ImpossibleError("masked", f"masked, so that the policy saw other values: {values}")
 
 
 def _bundle_of(record: Mapping[str, Any]) -> tuple[str, int]:
