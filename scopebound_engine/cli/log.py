@@ -2,7 +2,7 @@
 
 import click
 
-from scopebound_engine.cli import log_export, log_read, log_verify
+from scopebound_engine.cli import log_export, log_read, log_reproduce, log_verify
 from scopebound_engine.cli.ending import EndingGroup
 
 
@@ -26,5 +26,6 @@ for command in (
     log_export.export,
     log_verify.verify,
     log_verify.key,
+    log_reproduce.reproduce,
 ):
     log.add_command(command)
