@@ -4,7 +4,6 @@ A change is made only where its record can be written (`require` in auth.py asks
 written before it is answered. What cannot be recorded all the same is told as such.
 """
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -15,15 +14,19 @@ import structlog
 
 from scopebound_engine.access.attempts import WrongKeys
 from scopebound_engine.api import body
-from scopebound_engine.api.recording import ENFORCE, MCP_ENFORCE, actor_of, request_fields
+from scopebound_engine.api.recording import (
+    ENFORCE,
+    MCP_ENFORCE,
+    actor_of,
+    request_fields,
+    without_secrets,
+)
 from scopebound_engine.errors import JournalError, TooManyAttemptsError, UnrecordedChangeError
 from scopebound_engine.log.recorder import Recorder
 
 PROVISION: Final = "/v1/provision"
 _HARMLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSED: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-# API keys and session tokens, which callers put into the wrong fields and paths.
-_SECRETS: Final = re.compile(r"sb-[\w-]{17,}|eyJ[\w-]*\.[\w.-]*")
 _LONGEST_TEXT: Final = 500
 
 log = structlog.get_logger()
@@ -77,8 +80,8 @@ class Trail:
             return
         asked = request_fields(req, status)
         fields: dict[str, Any] = {
-            "request": asked | {"path": _without_secrets(asked["path"])},
-            "details": {"problem": problem, "detail": _without_secrets(detail)},
+            "request": asked | {"path": without_secrets(asked["path"], _LONGEST_TEXT)},
+            "details": {"problem": problem, "detail": without_secrets(detail, _LONGEST_TEXT)},
         }
         if is_known:
             fields["actor"] = actor_of(req)
@@ -147,10 +150,6 @@ def _counts(req: falcon.Request, status: HTTPStatus) -> bool:
     if status is HTTPStatus.TOO_MANY_REQUESTS:
         return False
     return status in _REFUSED or req.path == PROVISION
-
-
-def _without_secrets(text: str) -> str:
-    return _SECRETS.sub("[left out]", text)[:_LONGEST_TEXT]
 
 
 def _tell_unrecorded(address: str) -> None:

@@ -17,6 +17,7 @@ from scopebound_engine.access.model import ENFORCE
 from scopebound_engine.api import body
 from scopebound_engine.api.answers import answer_decision
 from scopebound_engine.api.auth import require
+from scopebound_engine.api.recording import without_secrets
 from scopebound_engine.config import Config
 from scopebound_engine.decision.facts import Call
 from scopebound_engine.decision.pdp import Decision, DecisionPoint, policy_error, request_invalid
@@ -114,10 +115,10 @@ def remarks_on(document: dict[str, Any], action: Action) -> dict[str, Any]:
     remarks: dict[str, Any] = {}
     ignored = document.keys() - (_READ if action == "tool_call" else _READ_OF_MCP)
     if ignored:
-        names = sorted(name[:_RECORDED_LENGTH] for name in ignored)
+        names = sorted(without_secrets(name, _RECORDED_LENGTH) for name in ignored)
         remarks["ignored_fields"] = names[:_RECORDED_NAMES]
     if type(document.get("action")) is str:
-        remarks["client_action"] = document["action"][:_RECORDED_LENGTH]
+        remarks["client_action"] = without_secrets(document["action"], _RECORDED_LENGTH)
     return remarks
 
 

@@ -23,6 +23,8 @@ MCP_ENFORCE: Final = "/v1/mcp/enforce"
 LATE_SECONDS: Final = 2.0
 # What a record may take although the time for the decision is up.
 _RECORDING_SECONDS: Final = 0.1
+# API keys and session tokens, which callers put into the wrong fields and paths.
+_SECRETS: Final = re.compile(r"sb-[\w-]{17,}|eyJ[\w-]*\.[\w.-]*")
 _TRACEPARENT: Final = re.compile(
     "(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
@@ -116,6 +118,12 @@ def request_fields(req: falcon.Request, status: int = 200) -> dict[str, Any]:
     if parent is not None and _TRACEPARENT.fullmatch(parent):
         fields["traceparent"] = parent
     return fields | getattr(req.context, "remarks", {})
+
+
+def without_secrets(text: str, length: int) -> str:
+    """So much of a foreign text as may be recorded, without what lets its reader in."""
+    # Cut before as well: on a long text that looks like the beginning of many tokens it takes long.
+    return _SECRETS.sub("[left out]", text[: length * 2])[:length]
 
 
 def actor_of(req: falcon.Request) -> dict[str, Any]:

@@ -342,9 +342,12 @@ def test_no_secret_is_in_any_record(service: Service, agent: Agent) -> None:
         for changes in ({}, {"tool_name": "delete"}, {"jwt": agent.jwt[:-4] + "AAAA"}):
             service.http.simulate_post(path, json=call(agent, **changes), headers=headers)
     service.http.simulate_post("/v1/enforce", json=call(agent, call_args=7), headers=headers)
+    for astray in (secret, f"key={secret}", agent.jwt, "x" * 50 + secret):
+        body = call(agent, action=astray, **{astray: 1})
+        service.http.simulate_post("/v1/enforce", json=body, headers=headers)
     log = json.dumps(log_of(service))
     signature = agent.jwt.rpartition(".")[2]
-    for text in (secret, secret[3:], API_KEY, agent.jwt, signature, "the-webhook-secret"):
+    for text in (secret, secret[3:13], API_KEY, agent.jwt, signature, "the-webhook-secret"):
         assert text not in log
 
 
