@@ -1,5 +1,8 @@
 """The published client, unmodified, against a real server with two workers."""
 
+import csv
+import io
+import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -221,3 +224,29 @@ def test_nan_never_reaches_the_wire_as_an_allow(
     # The client's own JSON encoder refuses it, whichever way it fails.
     with pytest.raises(ValueError, match="not JSON compliant"):
         sdk.enforce(role["name"], "read", {"amount": float("nan")})
+
+
+def test_the_audit_log_is_exported_with_all_that_was_decided(
+    sdk: ScopeboundSDK, new_role: Callable[..., dict[str, Any]]
+) -> None:
+    role = new_role(["read"])
+    sdk.enforce(role["name"], "read", {"status": "=HYPERLINK(1)"})
+    denied(lambda: sdk.enforce(role["name"], "=1+1"))
+    deadline = time.monotonic() + 30
+    while (lines := exported(sdk, role["id"])).count("tool_call.deny") == 0:
+        assert time.monotonic() < deadline, "it is not in the database"
+        time.sleep(0.1)
+    calls = ["session.provisioned", "tool_call.allow", "tool_call.deny"]
+    assert [event for event in lines if event in calls] == calls
+    rows = csv.DictReader(io.StringIO(sdk.export_audit_log("csv", 1).decode()))
+    told = [row for row in rows if row["role_id"] == role["id"] and row["event"] in calls]
+    assert [row["event"] for row in told] == calls
+    assert (told[1]["decision"], told[1]["tool_name"]) == ("allow", "read")
+    # A spreadsheet would compute it without the apostrophe.
+    assert (told[2]["deny_code"], told[2]["tool_name"]) == ("SCOPE_VIOLATION", "'=1+1")
+
+
+def exported(sdk: ScopeboundSDK, role_id: str) -> list[str]:
+    """The events that concern a role, as the client gets them when it says nothing else."""
+    found = [line["record"] for line in json.loads(sdk.export_audit_log())]
+    return [one["event"] for one in found if one.get("role", {}).get("id") == role_id]
