@@ -30,6 +30,7 @@ from scopebound_engine.log.journal import Journal
 from scopebound_engine.log.latches import RecordedLatches
 from scopebound_engine.log.recorder import Recorder, noting
 from scopebound_engine.masking import Masks, pointers, read_key
+from scopebound_engine.meter import Meter
 from scopebound_engine.node import database_url, log_dir, node_id, open_state
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.drift.baselines import Baselines
@@ -37,6 +38,7 @@ from scopebound_engine.session.keys.signing import SigningKeys
 from scopebound_engine.session.state.seam import SessionState
 from scopebound_engine.session.store import Sessions
 from scopebound_engine.session.tokens import Tokens
+from scopebound_engine.tally import Tally
 from scopebound_engine.webhook.parts import Webhooks, open_webhooks
 
 
@@ -60,6 +62,7 @@ class Services:
     follower: Follower
     decisions: DecisionPoint
     recorder: Recorder
+    meter: Meter
     provisioner: Provisioner
     clerk: Keeper
     log_keys: Callable[[], list[log_keys.PublishedLogKey]]
@@ -96,8 +99,11 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
     state, sessions = open_state(config), Sessions(engine, clock)
     roles = RoleStore(engine, clock)
     api_keys = ApiKeyStore(engine, clock)
+    meter = Meter(Tally(config.data_dir / "metrics"))
     active = ActiveBundle(
-        evaluators=config.evaluators, evaluation_seconds=config.evaluation_deadline_ms / 1000
+        evaluators=config.evaluators,
+        evaluation_seconds=config.evaluation_deadline_ms / 1000,
+        on_replaced=meter.replaced,
     )
     registry, fleet = Registry(engine, clock), Fleet(engine)
     history = History(config.data_dir)
@@ -151,6 +157,7 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
             waiting=config.threads * 3 // 8,
         ),
         recorder=recorder,
+        meter=meter,
         provisioner=Provisioner(
             roles,
             sessions,

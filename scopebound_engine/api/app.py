@@ -19,6 +19,7 @@ from scopebound_engine.api.docs import PAGE_HEADERS, page
 from scopebound_engine.api.enforce import Enforce
 from scopebound_engine.api.export import Export
 from scopebound_engine.api.health import Health, Jwks
+from scopebound_engine.api.metrics import Metrics
 from scopebound_engine.api.openapi import HTML, JSON, document
 from scopebound_engine.api.operations import OPERATIONS, TAGS
 from scopebound_engine.api.provision import Provision
@@ -40,7 +41,9 @@ App = falcon.App[falcon.Request, falcon.Response]
 def create_app(services: Services) -> App:
     """The WSGI app over built services."""
     config = services.config
-    recording = Recording(services.recorder, services.decisions, config.total_deadline_ms / 1000)
+    recording = Recording(
+        services.recorder, services.decisions, services.meter, config.total_deadline_ms / 1000
+    )
     context = _Context(services.doorkeeper, recording, Trail(services.recorder))
     app: App = falcon.App(middleware=[context])
     app.req_options.strip_url_path_trailing_slash = False
@@ -67,6 +70,17 @@ def create_app(services: Services) -> App:
             services.log_dir,
             services.recorder,
             services.clerk,
+        ),
+    )
+    app.add_route(
+        "/metrics",
+        Metrics(
+            services.meter,
+            services.follower,
+            services.recorder,
+            services.clerk,
+            services.log_dir,
+            services.clock,
         ),
     )
     app.add_route("/.well-known/jwks.json", Jwks(services.keys))

@@ -1,11 +1,11 @@
-"""The jobs of a node, made from its configuration, and how far its journal is shipped."""
+"""The jobs of a node, made from its configuration, and what waits for them."""
 
 import time
 from collections.abc import Callable
 from typing import Final
 
 from scopebound_engine.bundle.registry.registry import Registry
-from scopebound_engine.clerk.status import Shipped
+from scopebound_engine.clerk.status import Shipped, Waiting
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import open_database
 from scopebound_engine.housekeeping import Job
@@ -23,6 +23,7 @@ from scopebound_engine.webhook.outbox import Outbox
 from scopebound_engine.webhook.parts import open_webhooks
 
 _MEASURE_SECONDS: Final = 1.0
+_COUNT_SECONDS: Final = 5.0
 
 
 class Jobs:
@@ -30,21 +31,19 @@ class Jobs:
 
     def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
         self._clock, self.shipped = clock, Shipped()
+        self.waiting: Waiting | None = None
         engine = open_database(database_url(config), config.data_dir)
         folder, node = log_dir(config), node_id(config.data_dir)
         self._shipper = Shipper(engine, folder, node, [Outbox(clock).take], clock)
         retention = Retention(engine, folder, node, days=config.log_retention_days, clock=clock)
-        roles = RoleStore(engine, clock)
+        roles, webhooks = RoleStore(engine, clock), open_webhooks(config, engine, clock)
+        self._queue = webhooks.queue
         self.all: tuple[Job, ...] = (
             *log_upkeep.jobs(self._shipper, retention, Registry(engine, clock).let_go),
             Job("measure the lag", _MEASURE_SECONDS, self._measure, lane=log_upkeep.SHIPPING),
             *signing.jobs(engine, config.data_dir, node, url=config.checkpoint_url, clock=clock),
-            *parts.jobs(
-                open_webhooks(config, engine, clock),
-                roles.get,
-                kept_days=config.log_retention_days,
-                clock=clock,
-            ),
+            *parts.jobs(webhooks, roles.get, kept_days=config.log_retention_days, clock=clock),
+            Job("count webhooks", _COUNT_SECONDS, self._count, lane=parts.LANE),
             *upkeep.jobs(
                 Baselines(engine, clock),
                 roles,
@@ -58,3 +57,6 @@ class Jobs:
         lag = self._shipper.lag()
         since = self._clock() - lag.seconds if lag.lines else None
         self.shipped = Shipped(self._shipper.cursor().seq, since)
+
+    def _count(self) -> None:
+        self.waiting = Waiting(self._queue.pending(), self._queue.oldest_seconds())

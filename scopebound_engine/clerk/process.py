@@ -91,8 +91,14 @@ def _take_turn(stack: ExitStack, lock: Path, ended: threading.Event) -> bool:
 
 
 def _say(folder: Path, jobs: Jobs, running: Sequence[Lane]) -> None:
-    said = {lane.name: lane.report() for lane in running}
+    said = Status(
+        at=time.time(),
+        pid=os.getpid(),
+        shipped=jobs.shipped,
+        webhooks=jobs.waiting,
+        lanes={lane.name: lane.report() for lane in running},
+    )
     try:
-        status.write(folder, Status(time.time(), os.getpid(), jobs.shipped, said))
+        status.write(folder, said)
     except OSError as error:
         log.error("the clerk's status is not written", reason=str(error))

@@ -20,10 +20,11 @@ FILE: Final = "status.json"
 WRITE_SECONDS: Final = 1.0
 # A clerk that says nothing for so long hangs or starves; starting takes a second or two.
 SILENT_SECONDS: Final = 15.0
-# From here on they are problems: records that wait, jobs that fail, a job that does not end.
+# From here on they are problems: records or webhooks that wait, jobs that fail or do not end.
 LAG_SECONDS: Final = 30.0
 FAILING_SECONDS: Final = 10.0
 BUSY_SECONDS: Final = 300.0
+WEBHOOK_SECONDS: Final = 600.0
 _CACHED_SECONDS: Final = 1.0
 
 
@@ -39,12 +40,21 @@ class Shipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many webhooks of all nodes wait to be delivered, and for how long the eldest has."""
+
+    count: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What a clerk said at a moment (epoch seconds)."""
 
     at: float
     pid: int
     shipped: Shipped = Shipped()
+    webhooks: Waiting | None = None
     lanes: Mapping[str, LaneReport] = field(default_factory=dict)
 
 
@@ -93,6 +103,11 @@ class Seen:
             found.append(
                 f"the decision log is {self.lag.records} records and {self.lag.seconds:.0f} s "
                 "behind in the database"
+            )
+        webhooks = self.status.webhooks if self.status else None
+        if webhooks is not None and webhooks.seconds > WEBHOOK_SECONDS:
+            found.append(
+                f"{webhooks.count} webhooks wait to be delivered, one for {webhooks.seconds:.0f} s"
             )
         for lane in self.status.lanes.values() if self.status and self.is_up else ():
             if lane.failing_seconds > FAILING_SECONDS:

@@ -5,6 +5,7 @@ so that going back is a matter of one reference, and the candidate of an activat
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from scopebound_engine.bundle.matchers import Matchers
@@ -61,7 +62,13 @@ def program_of(bundle: VerifiedBundle) -> Program:
     )
 
 
-def start_pool(bundle: VerifiedBundle, *, evaluators: int, seconds: float) -> EvaluatorPool:
+def start_pool(
+    bundle: VerifiedBundle,
+    *,
+    evaluators: int,
+    seconds: float,
+    on_replaced: Callable[[], None] = lambda: None,
+) -> EvaluatorPool:
     """Warm evaluators of a bundle, with `seconds` for each verdict.
 
     Raises CompileError, EngineError.
@@ -71,6 +78,7 @@ def start_pool(bundle: VerifiedBundle, *, evaluators: int, seconds: float) -> Ev
         size=evaluators,
         evaluation_seconds=seconds,
         codes={code.code: code.severity for code in bundle.manifest.deny_codes},
+        on_replaced=on_replaced,
     )
     try:
         pool.start(START_SECONDS)
@@ -87,8 +95,16 @@ class ActiveBundle:
     its own, which lets them finish.
     """
 
-    def __init__(self, *, evaluators: int, evaluation_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        evaluators: int,
+        evaluation_seconds: float,
+        on_replaced: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_replaced` is told of each evaluator that took the place of one that was lost."""
         self._size, self._seconds = evaluators, evaluation_seconds
+        self._on_replaced = on_replaced
         self._lock = threading.Lock()
         self._current: Loaded | None = None
         # The one in force first, then the standby.
@@ -168,7 +184,12 @@ class ActiveBundle:
 
     def _started(self, bundle: VerifiedBundle) -> Ready:
         matchers = Matchers.of(bundle.manifest)
-        pool = start_pool(bundle, evaluators=self._size, seconds=self._seconds)
+        pool = start_pool(
+            bundle,
+            evaluators=self._size,
+            seconds=self._seconds,
+            on_replaced=self._on_replaced,
+        )
         return Ready(bundle.checksum, bundle.key_id, pool, matchers)
 
 

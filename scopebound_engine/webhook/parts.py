@@ -17,7 +17,7 @@ from scopebound_engine.webhook.queue import Queue
 
 # An attempt that has not ended so long after its time is not made any more: its node is gone.
 _GRACE_SECONDS: Final = 30.0
-_LANE: Final = "webhooks"
+LANE: Final = "webhooks"
 _SEND_SECONDS: Final = 1.0
 _TIDY_SECONDS: Final = 60.0
 
@@ -61,6 +61,6 @@ def jobs(
     queue = webhooks.queue
     delivery = Delivery(queue, webhooks.poster, role_of, clock)
     return (
-        Job("send webhooks", _SEND_SECONDS, delivery.run, _LANE),
-        Job("tidy webhooks", _TIDY_SECONDS, lambda: queue.tidy(kept_days), _LANE),
+        Job("send webhooks", _SEND_SECONDS, delivery.run, LANE),
+        Job("tidy webhooks", _TIDY_SECONDS, lambda: queue.tidy(kept_days), LANE),
     )

@@ -22,7 +22,9 @@ from scopebound_engine.config import Config
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.decision.pdp import DecisionPoint
 from scopebound_engine.log.recorder import Recorder
+from scopebound_engine.meter import Meter
 from scopebound_engine.session.state.sqlite import SqliteState
+from scopebound_engine.tally import Tally
 from tests.provisioning import PLENTY, make_provisioner
 from tests.recording import make_recorder
 from tests.roles import ROLE_ID, store_role
@@ -44,9 +46,11 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 class Context:
     """Gives requests what `create_app` gives them."""
 
-    def __init__(self, doorkeeper: Doorkeeper, recorder: Recorder) -> None:
+    def __init__(self, doorkeeper: Doorkeeper, recorder: Recorder, folder: Path) -> None:
         self._doorkeeper = doorkeeper
-        self._recording = Recording(recorder, cast(DecisionPoint, None), seconds=1.0)
+        self._recording = Recording(
+            recorder, cast(DecisionPoint, None), Meter(Tally(folder / "metrics")), seconds=1.0
+        )
         self._trail = Trail(recorder)
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
@@ -72,7 +76,7 @@ def http(engine: Engine, tmp_path: Path, per_minute: int) -> Iterator[Any]:
         engine, SqliteState(tmp_path), lambda: LEAP_DAY_EVE, per_minute=per_minute
     )
     doorkeeper = Doorkeeper(keys, lambda: LEAP_DAY_EVE)
-    app = falcon.App(middleware=[Context(doorkeeper, make_recorder(tmp_path))])
+    app = falcon.App(middleware=[Context(doorkeeper, make_recorder(tmp_path), tmp_path)])
     problems.install(app)
     app.add_route(PATH, Provision(provisioner, Config()))
     _, secret = keys.create("agent", frozenset({"enforce"}))

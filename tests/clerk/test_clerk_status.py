@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scopebound_engine.clerk import status
-from scopebound_engine.clerk.status import Lag, Seen, Shipped, Status, Watch
+from scopebound_engine.clerk.status import Lag, Seen, Shipped, Status, Waiting, Watch
 from scopebound_engine.housekeeping import LaneReport
 from tests.journals import Written, record
 
@@ -25,7 +25,9 @@ def seen(journal: Written, **fields: object) -> Seen:
 
 
 def test_what_is_written_is_read(journal: Written) -> None:
-    said = Status(1.5, 2, Shipped(3, 4.5), {"ship": LaneReport("ship", 0.5, "a problem", 2.0)})
+    said = Status(
+        1.5, 2, Shipped(3, 4.5), Waiting(1, 2.5), {"ship": LaneReport("", 0.5, "a problem", 2.0)}
+    )
     status.write(journal.folder, said)
     assert status.read(journal.folder) == said
 
@@ -84,6 +86,12 @@ def test_jobs_that_fail_or_hang_are_problems_after_a_while(journal: Written) -> 
         "the clerk cannot ship the decision log: no disk",
         "the clerk has been at 'fit baselines' for 400 s",
     ]
+
+
+def test_webhooks_that_wait_for_long_are_a_problem(journal: Written) -> None:
+    assert seen(journal, webhooks=Waiting(3, 60.0)).problems() == []
+    [problem] = seen(journal, webhooks=Waiting(3, 1000.0)).problems()
+    assert problem == "3 webhooks wait to be delivered, one for 1000 s"
 
 
 def test_the_file_is_looked_at_once_a_second(journal: Written) -> None:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from scopebound_engine.api.examples import node as examples
 from scopebound_engine.api.health import Health, Jwks
+from scopebound_engine.api.metrics import TEXT, Metrics
 from scopebound_engine.api.openapi import HTML, JSON, Answer, Operation
 from scopebound_engine.api.operations.statuses import INTERNAL, OK, UNAVAILABLE
 from scopebound_engine.api.published import Published
@@ -48,6 +49,16 @@ OPERATIONS: Final = (
             OK: Answer("The node can decide.", schemas.NodeHealth, {"ok": examples.HEALTH}),
             UNAVAILABLE: Answer("The node cannot decide.", schemas.NodeHealth),
         },
+        problems=(INTERNAL,),
+        public=True,
+    ),
+    Operation(
+        id="metrics",
+        method="get",
+        path="/metrics",
+        tag="node",
+        responder=Metrics.on_get,
+        answers={OK: Answer("The metrics.", media_type=TEXT)},
         problems=(INTERNAL,),
         public=True,
     ),

@@ -12,7 +12,7 @@ answers one request at a time on its own socket. One that is late is killed and 
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from scopebound_engine.errors import EngineError, EvaluationError
@@ -45,10 +45,11 @@ class EvaluatorPool:
         size: int,
         evaluation_seconds: float,
         codes: Mapping[str, str],
+        on_replaced: Callable[[], None] = lambda: None,
     ) -> None:
         self._seconds = evaluation_seconds
         self._codes = dict(codes)
-        self._keeper = Keeper(program.to_bytes(), size, self._warm_up)
+        self._keeper = Keeper(program.to_bytes(), size, self._warm_up, on_replaced)
         self._roster = self._keeper.roster
         self._closing = threading.Lock()
 

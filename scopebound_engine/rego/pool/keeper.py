@@ -31,11 +31,19 @@ log = structlog.get_logger()
 class Keeper:
     """`size` evaluators of one program, replaced as they are lost, until `close`.
 
-    `warm_up` asks a new evaluator for the first time and raises EngineError if it is no good.
+    `warm_up` asks a new evaluator for the first time and raises EngineError if it is no good;
+    `on_replaced` is told of each that took the place of one that was lost.
     """
 
-    def __init__(self, program: bytes, size: int, warm_up: Callable[[Evaluator], None]) -> None:
+    def __init__(
+        self,
+        program: bytes,
+        size: int,
+        warm_up: Callable[[Evaluator], None],
+        on_replaced: Callable[[], None],
+    ) -> None:
         self._program, self._size, self._warm_up = program, size, warm_up
+        self._on_replaced = on_replaced
         self._seconds = 0.0
         self.roster = Roster(on_loss=self._wake)
         self.origins: Origins = {}
@@ -134,6 +142,8 @@ class Keeper:
     def _fill(self) -> None:
         while len(self.roster.ready(self._spawner)) < self._size and not self.roster.closed:
             self._add()
+            if self._thread.ident is not None:
+                self._on_replaced()
         for evaluator in self.roster.ready():
             if evaluator.spawner is not self._spawner:
                 self.roster.retire(evaluator)
