@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-long faults-bundles faults-sessions faults-log lint format bench bench-sessions bench-log policy-test bundle clean
+.PHONY: help run demo test test-long faults-bundles faults-sessions faults-log reproduce-long lint format bench bench-sessions bench-log policy-test bundle clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ faults-log: $(VENV)/.dev ## the decision log: 100 kills under load, failing disk
 	SCOPEBOUND_TEST_LOG_SYNC=timer,each $(BIN)/pytest tests/live/test_live_journal_faults.py
 	SCOPEBOUND_TEST_JOURNAL_KILLS=100 $(BIN)/pytest tests/log/test_log_journal_kills.py
 	SCOPEBOUND_TEST_TAMPERINGS=1000 $(BIN)/pytest tests/log/test_log_verify.py
+
+reproduce-long: $(VENV)/.dev ## 10,000 random decisions by three bundles, made again from the log
+	SCOPEBOUND_TEST_DECISIONS=10000 $(BIN)/pytest -s tests/log/test_log_reproduce.py -k comes_out_alike
 
 lint: $(VENV)/.dev ## ruff, mypy strict and the layers
 	$(BIN)/ruff check .

@@ -116,8 +116,8 @@ class _Found:
             for difference in one.differences:
                 click.echo(printable(f"    {difference}"))
         click.echo(
-            f"{self.count.total()} records: {self.count['identical']} identical, "
-            f"{self.count['different']} different, {self.count['impossible']} not reproducible"
+            f"records: {self.count.total():,}; {self.count['identical']:,} identical, "
+            f"{self.count['different']:,} different, {self.count['impossible']:,} not reproducible"
         )
         for cause, number in self.causes.most_common():
             click.echo(f"  {number:>9,} {_CAUSES[cause]}")
