@@ -178,8 +178,8 @@ def test_examples_are_answered_as_documented(tmp_path: Path) -> None:
         (success,) = {"200", "201"} & operation["responses"].keys()
         assert str(answer.status_code) == success, f"{method} {path}: {answer.text}"
         described = operation["responses"][success]
-        (media_type,) = described["content"]
-        assert answer.headers["content-type"] == media_type
+        media_type = answer.headers["content-type"]
+        assert media_type in described["content"]
         always = {name.lower() for name in described["headers"]} - SOMETIMES
         assert always <= set(answer.headers)
         if media_type == "application/json":
