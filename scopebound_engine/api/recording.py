@@ -13,8 +13,9 @@ from scopebound_engine.api import body, departure
 from scopebound_engine.decision.pdp import Decision, DecisionPoint, undecided
 from scopebound_engine.decision.provision import Session
 from scopebound_engine.errors import JournalError
-from scopebound_engine.log.record import Action, Asked, role_of, session_of
+from scopebound_engine.log.record import Action, Asked, event_of, role_of, session_of
 from scopebound_engine.log.recorder import Recorder
+from scopebound_engine.meter import Meter
 from scopebound_engine.times import moment, timestamp
 
 ENFORCE: Final = "/v1/enforce"
@@ -34,10 +35,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Records what is answered to requests; `seconds` are those of a whole request."""
+    """Records and counts what is answered to requests; `seconds` are those of a whole request."""
 
     recorder: Recorder
     decisions: DecisionPoint
+    meter: Meter
     seconds: float
 
     def of_call(self, req: falcon.Request, decision: Decision) -> tuple[Decision, str]:
@@ -48,10 +50,11 @@ class Recording:
         deadline = self._deadline(req)
         action: Action = "mcp_tool_call" if req.path == MCP_ENFORCE else "tool_call"
         try:
-            record_id = self.recorder.decision(decision, _asked(req, decision, action), deadline)
+            record_id = self._record(req, decision, _asked(req, decision, action), deadline)
         except Exception as error:  # a bug of our own, too, must end in a denial
             is_bug = not isinstance(error, JournalError)
             log.critical("a decision was not recorded", reason=str(error), exc_info=is_bug)
+            self.meter.unrecorded()
             return self.decisions.withdrawn(decision, undecided(error), deadline), ""
         departure.then(req, lambda is_out: self._note_late(req, decision, record_id, is_out))
         return decision, record_id
@@ -59,7 +62,7 @@ class Recording:
     def of_delegation(self, req: falcon.Request, decision: Decision, status: int) -> str:
         """The id of the record of what the policy said of a delegation. Raises JournalError."""
         asked = _asked(req, decision, "delegate", status)
-        return self.recorder.decision(decision, asked, self._deadline(req))
+        return self._record(req, decision, asked, self._deadline(req))
 
     def of_session(self, req: falcon.Request, session: Session) -> None:
         """Record a session that was made, and what let another one spawn it.
@@ -79,6 +82,21 @@ class Recording:
             details={"expires_at": timestamp(moment(session.expires_at))},
         )
 
+    def _record(
+        self, req: falcon.Request, decision: Decision, asked: Asked, deadline: float
+    ) -> str:
+        began = time.monotonic()
+        record_id = self.recorder.decision(decision, asked, deadline)
+        ended, verdict = time.monotonic(), decision.verdict
+        self.meter.decision(
+            event_of(decision, asked.action),
+            "" if verdict.allow else verdict.violations[0].code,
+            decision.stages,
+            ended - began,
+            ended - req.context.arrived,
+        )
+        return record_id
+
     def _deadline(self, req: falcon.Request) -> float:
         arrived: float = req.context.arrived
         return max(arrived + self.seconds, time.monotonic() + _RECORDING_SECONDS)
@@ -90,6 +108,7 @@ class Recording:
         seconds = time.monotonic() - req.context.arrived
         if is_out and seconds <= LATE_SECONDS:
             return
+        self.meter.late()
         try:
             self.recorder.event(
                 "answer.late",
@@ -114,8 +133,7 @@ def request_fields(req: falcon.Request, status: int = 200) -> dict[str, Any]:
     }
     if (key := getattr(req.context, "api_key", None)) is not None:
         fields["api_key_id"] = key.id
-    parent = req.get_header("traceparent")
-    if parent is not None and _TRACEPARENT.fullmatch(parent):
+    if parent := traceparent(req):
         fields["traceparent"] = parent
     return fields | getattr(req.context, "remarks", {})
 
@@ -124,6 +142,12 @@ def without_secrets(text: str, length: int) -> str:
     """So much of a foreign text as may be recorded, without what lets its reader in."""
     # Cut before as well: on a long text that looks like the beginning of many tokens it takes long.
     return _SECRETS.sub("[left out]", text[: length * 2])[:length]
+
+
+def traceparent(req: falcon.Request) -> str:
+    """The W3C header that says which trace the request is part of; empty without a sound one."""
+    parent = req.get_header("traceparent")
+    return parent if parent is not None and _TRACEPARENT.fullmatch(parent) else ""
 
 
 def actor_of(req: falcon.Request) -> dict[str, Any]:
