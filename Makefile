@@ -50,11 +50,12 @@ faults-sessions: $(VENV)/.dev ## 10,000 sessions hammered, and their state away 
 	SCOPEBOUND_TEST_SESSIONS=10000 $(BIN)/pytest -s tests/live/test_live_accounting.py
 	SCOPEBOUND_TEST_OUTAGES=1,10,60 $(BIN)/pytest -s tests/live/test_live_outages.py
 
-faults-log: $(VENV)/.dev ## the decision log: 100 kills under load, failing disks, 1,000 tamperings
+faults-log: $(VENV)/.dev ## the decision log: 100 kills under load, failing disks, 1,000 tamperings, a dead receiver
 	SCOPEBOUND_TEST_FAULTS=100 $(BIN)/pytest -s tests/live/test_live_log_faults.py
 	SCOPEBOUND_TEST_LOG_SYNC=timer,each $(BIN)/pytest tests/live/test_live_journal_faults.py
 	SCOPEBOUND_TEST_JOURNAL_KILLS=100 $(BIN)/pytest tests/log/test_log_journal_kills.py
 	SCOPEBOUND_TEST_TAMPERINGS=1000 $(BIN)/pytest tests/log/test_log_verify.py
+	SCOPEBOUND_TEST_DENIALS=10000 $(BIN)/pytest -s tests/live/test_live_webhooks.py
 
 reproduce-long: $(VENV)/.dev ## 10,000 random decisions by three bundles, made again from the log
 	SCOPEBOUND_TEST_DECISIONS=10000 $(BIN)/pytest -s tests/log/test_log_reproduce.py -k comes_out_alike
