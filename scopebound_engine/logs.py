@@ -27,6 +27,8 @@ def configure() -> "PatientStream":
     logging.getLogger("alembic").setLevel(logging.WARNING)
     structlog.configure(
         processors=[
+            # What a request said of itself: its id.
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import falcon
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from scopebound_engine import strict_json
 from scopebound_engine.access.doorkeeper import Doorkeeper
@@ -24,7 +25,7 @@ from scopebound_engine.api.openapi import HTML, JSON, document
 from scopebound_engine.api.operations import OPERATIONS, TAGS
 from scopebound_engine.api.provision import Provision
 from scopebound_engine.api.published import Published
-from scopebound_engine.api.recording import ENFORCE, MCP_ENFORCE, Recording
+from scopebound_engine.api.recording import ENFORCE, MCP_ENFORCE, Recording, traceparent
 from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.api.seats import Seats
 from scopebound_engine.api.sessions import SessionItem
@@ -171,6 +172,7 @@ class _Context:
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         req.context.request_id = str(uuid.uuid4())
+        _name_in_logs(req)
         req.context.arrived = body.arrived(req)
         req.context.call_id = ""
         req.context.doorkeeper = self._doorkeeper
@@ -183,3 +185,11 @@ class _Context:
         resp.set_header("X-Request-Id", req.context.request_id)
         body.linger(req)
         departure.follow(req, resp)
+
+
+def _name_in_logs(req: falcon.Request) -> None:
+    """Have what this thread logs say which request it is about, until the next one."""
+    clear_contextvars()
+    bind_contextvars(request_id=req.context.request_id)
+    if parent := traceparent(req):
+        bind_contextvars(traceparent=parent)

@@ -123,12 +123,12 @@ def _handle(
     req: falcon.Request, resp: falcon.Response, error: Exception, _params: dict[str, Any]
 ) -> None:
     if req.path in ENFORCE_PATHS and not isinstance(error, _INTEGRATOR_ERRORS):
-        log.error("enforce failed", exc_info=error, request_id=req.context.request_id)
+        log.error("enforce failed", exc_info=error)
         answer_decision(req, resp, undecided(error))
         return
     kind = next((kind for family, kind in _KINDS if isinstance(error, family)), _INTERNAL)
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("request failed", exc_info=error, request_id=req.context.request_id)
+        log.error("request failed", exc_info=error)
     if isinstance(error, TooManyAttemptsError | TooOftenError | BusyError):
         resp.set_header("Retry-After", str(error.retry_after_seconds))
     detail = _detail(error) if kind is not _INTERNAL else _internal_detail()

@@ -7,6 +7,7 @@ denied for drift alone is latched: it stays denied until an operator clears it.
 
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 from typing import Final, Protocol
 
 import structlog
@@ -49,7 +50,9 @@ class Denials:
             return
         # What is denied for another reason too is no call of the session's, and proves nothing.
         drifted = all(violation.code == DRIFT for violation in verdict.violations)
-        work = self._threads.submit(self._settle, entry, drifted and not session.latched)
+        # What is logged there, too, names the request.
+        run = copy_context().run
+        work = self._threads.submit(run, self._settle, entry, drifted and not session.latched)
         if not wait([work], max(0.0, deadline - time.monotonic())).done:
             log.warning("denial answered before it was settled", session_id=entry.session_id)
 

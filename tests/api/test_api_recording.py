@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from falcon.testing import Result, TestClient
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from scopebound_engine.api.app import create_app
 from scopebound_engine.cli.worker import TimedSocket
@@ -231,6 +233,19 @@ def test_a_trace_is_carried_where_it_is_one(
     headers = {"traceparent": given}
     _, record = post(service, "/v1/enforce", json=call(agent), headers=headers)
     assert record["request"].get("traceparent") == (given if is_kept else None)
+
+
+@pytest.mark.parametrize("headers", [{}, {"traceparent": TRACE}])
+def test_what_is_logged_of_a_request_names_it(
+    service: Service, agent: Agent, headers: dict[str, str]
+) -> None:
+    broken = replace(agent, service=with_parts(service, decisions=None))
+    with capture_logs([merge_contextvars]) as logged:
+        answer = broken.service.http.simulate_post("/v1/enforce", json=call(agent), headers=headers)
+    [line] = logged
+    assert line["event"] == "enforce failed"
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert line.get("traceparent") == headers.get("traceparent")
 
 
 def test_clocks_are_compared_where_there_are_two(service: Service, agent: Agent) -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from structlog.contextvars import bound_contextvars, clear_contextvars, merge_contextvars
 from structlog.testing import capture_logs
 
 from scopebound_engine.decision.denials import DRIFT, Denials
@@ -105,3 +106,10 @@ def test_when_the_deadline_is_over_nothing_is_waited_for() -> None:
     Denials(state, Latches()).settle(ENTRY, FOUND, denied("X_Y"), began - 1)
     assert time.monotonic() - began < 1
     go_on.set()
+
+
+def test_what_is_logged_beside_the_request_names_it() -> None:
+    clear_contextvars()
+    with capture_logs([merge_contextvars]) as logged, bound_contextvars(request_id="r-1"):
+        settle(denied(DRIFT), fails=True)
+    assert [line["request_id"] for line in logged] == ["r-1", "r-1"]
