@@ -14,7 +14,7 @@ from scopebound_engine.rego.engine import compile_program
 from scopebound_engine.rego.pool import wire
 from scopebound_engine.rego.pool.children import Spawner
 from scopebound_engine.rego.pool.evaluators import EvaluatorPool
-from scopebound_engine.rego.pool.teller import Teller
+from scopebound_engine.rego.pool.teller import Teller, places_of
 from scopebound_engine.rego.program import Program
 from tests.rego.pools import PROGRAM, started
 
@@ -105,6 +105,14 @@ def test_a_teller_that_fails_tells_nothing() -> None:
 @pytest.mark.parametrize("told", [b"", b"[]", b'{"A": 1}', b'{"A": [1]}', b"{", b'{"A":["x"'])
 def test_what_is_no_list_of_places_is_none(told: bytes) -> None:
     assert Teller(_Liar(told)).told() == {}
+
+
+def test_the_same_program_is_looked_at_once() -> None:
+    program = b"only its hash counts"
+    assert places_of(_Liar(b""), program)() == {}
+    found = {"A_CODE": ("a.rego:1",)}
+    assert places_of(_Liar(b'{"A_CODE":["a.rego:1"]}'), program)() == found
+    assert places_of(_Liar(b""), program)() == found
 
 
 class _Liar(Spawner):

@@ -17,7 +17,7 @@ import structlog
 from scopebound_engine.errors import EngineError
 from scopebound_engine.rego.pool.children import Evaluator, Spawner
 from scopebound_engine.rego.pool.roster import Roster
-from scopebound_engine.rego.pool.teller import Origins, Teller
+from scopebound_engine.rego.pool.teller import Origins, places_of
 
 # A first failure is mended at once, the next within the calm period later and later.
 _CALM_SECONDS: Final = 30.0
@@ -64,9 +64,9 @@ class Keeper:
         self._spawner = Spawner()
         try:
             self._load()
-            teller = Teller(self._spawner)
+            learn = places_of(self._spawner, self._program)
             self._fill()
-            self.origins = teller.told()
+            self.origins = learn()
         except BaseException:
             self._end()
             raise
