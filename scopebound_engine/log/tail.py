@@ -41,20 +41,19 @@ class Tail:
 
     def lock(self, deadline: float) -> None:
         """Be the one who may append. Raises TimeoutError at the deadline (monotonic)."""
-        over = True
-        while over:
+        while True:
             self._wait(deadline)
             locked = self._descriptor
             try:
-                over = self._catch_up()
-                if over:
-                    self._enter(max(self.seq + 1, *segments.listing(self._folder)))
+                elsewhere = self._catch_up()
+                if elsewhere is None:
+                    return
+                self._enter(elsewhere)
             except BaseException:
                 quick.unlock(locked)
                 raise
-            if over:
-                quick.unlock(locked)
-                self._syncer.leave(locked)
+            quick.unlock(locked)
+            self._syncer.leave(locked)
 
     def unlock(self) -> None:
         """Let others append."""
@@ -111,8 +110,12 @@ class Tail:
         self._descriptor = os.open(segments.path(self._folder, first), flags, 0o600)
         self._segment, self._size = first, 0
 
-    def _look_back(self) -> None:
-        """Learn the last line before a segment in which there is none yet."""
+    def _look_back(self) -> int | None:
+        """Learn the last line before a segment in which there is none yet.
+
+        Where the segment of that line is not over, the journal goes on there: who made this one
+        does not belong here.
+        """
         for first in reversed(segments.listing(self._folder)):
             if first >= self._segment:
                 continue
@@ -123,7 +126,8 @@ class Tail:
                 os.close(descriptor)
             if found.seq:
                 self._learn(found)
-                return
+                return None if found.over else first
+        return None
 
     def _learn(self, found: ending.Ending) -> None:
         if found.seq > self.seq:
@@ -137,8 +141,11 @@ class Tail:
             time.sleep(pause)
             pause = min(_LONGEST_PAUSE, pause + _PAUSE_STEP)
 
-    def _catch_up(self) -> bool:
-        """Learn what others wrote, repair what one of them tore; whether the segment is over."""
+    def _catch_up(self) -> int | None:
+        """Learn what others wrote, repair what one of them tore.
+
+        The segment in which the journal goes on, if that is another one.
+        """
         size, known, mine = quick.size(self._descriptor), self._size, self.seq
         found = ending.Ending(size)
         if size != known:
@@ -146,15 +153,22 @@ class Tail:
             self._size = found.size
             self._learn(found)
         if not self._size and self.seq + 1 != self._segment:
-            self._look_back()
+            before = self._look_back()
+            if before is not None:
+                return before
         if found.over:
-            return True
+            return self._next()
         if size > self._size:
             self._repair(size)
         elif found.seq < mine and (found.seq or size < known):
             last = max(found.seq, self._segment - 1)
             self._tell("log.repaired", {"missing": [last + 1, mine]})
-        return self._size >= self._most and os.pwrite(self._descriptor, b"\n", self._size) == 1
+        if self._size < self._most or os.pwrite(self._descriptor, b"\n", self._size) != 1:
+            return None
+        return self._next()
+
+    def _next(self) -> int:
+        return max(self.seq + 1, *segments.listing(self._folder))
 
     def _repair(self, size: int) -> None:
         """Put torn bytes aside and say so in their place."""

@@ -207,6 +207,19 @@ def test_a_removed_folder_is_made_again(folder):
         assert journal.append(record(3)) == 4
 
 
+@pytest.mark.parametrize("data", [b"", b"notes\n", b"torn"])
+def test_a_foreign_file_named_like_a_later_segment_splits_no_chain(folder, data):
+    with opened(folder) as one:
+        one.append(record(1))
+        segments.path(folder, 900).write_bytes(data)
+        with opened(folder) as two:
+            for number in range(2, 6):
+                (one, two)[number % 2].append(record(number))
+    links = [chain.split(line) for line, _ in segments.lines(folder, segments.START)]
+    assert [link.seq for link in links] == [1, 2, 3, 4, 5]
+    assert segments.path(folder, 900).read_bytes() == data
+
+
 def put_file(folder):
     folder.write_text("in its place")
 
