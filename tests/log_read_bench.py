@@ -212,24 +212,26 @@ def filters(one: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         "node": {"node": "node-1"},
         "node, of none": {"node": "none"},
         "until the middle": {"until": middle},
-        "session_id, until the middle": {"session_id": "session-9000", "until": middle},
+        "session_id until the middle": {"session_id": "session-9000", "until": middle},
     }
 
 
 def export(filled: Filled) -> None:
     """How fast the week is sent, and how large the server's processes become."""
     for form, hours in (("jsonl", 168), ("json", 24), ("csv", 24)):
-        size, began = 0, time.perf_counter()
+        size, records, began = 0, 0, time.perf_counter()
         with watching(filled.server) as memory, filled.server.client() as http:
             parameters = {"format": form, "window_hours": str(hours)}
             with http.stream("GET", "/mgmt/v1/audit/export", params=parameters) as answer:
                 answer.raise_for_status()
                 for piece in answer.iter_raw():
                     size += len(piece)
+                    records += piece.count(b"\n")
         seconds = time.perf_counter() - began
         print(
-            f"  export of {hours} h as {form}: {size / 1e6:,.0f} MB, {size / seconds / 1e6:.0f} "
-            f"MB/s; the largest process had {memory[0]:.0f} MB before, {max(memory):.0f} at most",
+            f"  export of {hours} h as {form}: {size / 1e6:,.0f} MB, "
+            f"{size / seconds / 1e6:.1f} MB/s, {records / seconds:,.0f} records/s; "
+            f"the largest process had {memory[0]:.0f} MB before, {max(memory):.0f} MB at most",
             flush=True,
         )
 
