@@ -11,9 +11,11 @@ from scopebound_engine.housekeeping import Job, Lane, LaneReport, lanes
 
 def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> bool:
     deadline = time.monotonic() + seconds
-    while not holds() and time.monotonic() < deadline:
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.02)
-    return holds()
+    return True
 
 
 @contextmanager

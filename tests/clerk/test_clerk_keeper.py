@@ -44,9 +44,11 @@ def kept(config: Config) -> Iterator[Keeper]:
 
 def eventually(holds: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     deadline = time.monotonic() + seconds
-    while not holds() and time.monotonic() < deadline:
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.05)
-    return holds()
+    return True
 
 
 def clerks() -> set[int]:

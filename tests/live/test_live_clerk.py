@@ -28,9 +28,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 def eventually(holds: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     deadline = time.monotonic() + seconds
-    while not holds() and time.monotonic() < deadline:
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.05)
-    return holds()
+    return True
 
 
 def clerks(server: RunningServer) -> dict[int, int]:
@@ -83,16 +85,21 @@ def test_a_clerk_does_not_outlive_its_worker(server: RunningServer) -> None:
 def test_health_and_metrics_know_the_clerk(server: RunningServer) -> None:
     make_records(server, "counted")
 
-    def lag() -> dict[str, str]:
+    def found() -> dict[str, str]:
         text = httpx.get(f"{server.url}/metrics", **PLAIN).text
-        return dict(line.split() for line in text.splitlines() if line.startswith("scopebound_"))
+        names = (
+            "scopebound_clerk_up",
+            "scopebound_journal_lag_records",
+            "scopebound_webhook_queue",
+        )
+        return dict(line.split() for line in text.splitlines() if line.startswith(names))
 
-    def is_settled() -> bool:
-        found = lag()
-        names = ("clerk_up", "journal_lag_records", "webhook_queue")
-        return [found.get(f"scopebound_{name}") for name in names] == ["1.0", "0.0", "0.0"]
-
-    assert eventually(is_settled), lag()
+    expected = {
+        "scopebound_clerk_up": "1.0",
+        "scopebound_journal_lag_records": "0.0",
+        "scopebound_webhook_queue": "0.0",
+    }
+    assert eventually(lambda: found() == expected), found()
     assert httpx.get(f"{server.url}/healthz", **PLAIN).json()["problems"] == []
 
 
