@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from scopebound_engine.errors import NotFoundError
 from scopebound_engine.log import decisions
@@ -123,3 +124,26 @@ def test_a_page_of_large_records_ends_early_and_loses_none(
     ship(database, journal)
     assert len(log.page(Search(), 100).lines) == 1
     assert all_pages(log, Search(), 100) == [8, 7, 6, 5, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("other", ["tool_name", "role_id", "role_name", "event", "api_key_id"])
+def test_one_session_of_a_usual_tool_is_not_searched_among_all_calls_of_the_tool(
+    database: Engine, journal: Written, log: DecisionLog, other: str
+) -> None:
+    """PostgreSQL keeps statistics; SQLite takes any index unless it is told."""
+    if database.dialect.name != "sqlite":
+        return
+    statements: list[str] = []
+
+    def plan(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if " FROM decisions " in statement.replace("\n", " "):
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            statements.append(cursor.fetchone()[3])
+
+    event.listen(database, "before_cursor_execute", plan)
+    for equal in ({other: "x", "session_id": "y"}, {"session_id": "y", other: "x"}):
+        log.page(Search(equal), 10)
+        log.page(Search(equal), 10, after=(NOW_US, NODE, 1))
+    expected = "SEARCH decisions USING INDEX ix_decisions_session_id (session_id=?"
+    assert len(statements) == 4
+    assert all(said.startswith(expected) for said in statements), statements
