@@ -18,7 +18,7 @@ ONE, TWO, THREE = (verified(packed(version)) for version in ("1.0.0", "2.0.0", "
 
 @pytest.fixture
 def active() -> Iterator[ActiveBundle]:
-    made = ActiveBundle(evaluators=1, evaluation_seconds=1.0)
+    made = ActiveBundle(evaluators=1, evaluation_seconds=5.0)
     yield made
     made.close()
     assert spawners_of(os.getpid()) == set()
