@@ -366,6 +366,17 @@ def test_no_secret_is_in_any_record(service: Service, agent: Agent) -> None:
         assert text not in log
 
 
+@pytest.mark.parametrize("limit", [50_123.00000000001, "50123", [50_123]])
+def test_an_argument_that_a_role_masks_is_in_no_record_of_an_unfit_call(
+    service: Service, limit: Any
+) -> None:
+    agent = service.session(service.role("read", log_mask=["/call_args/limit"]))
+    for unfit in ({}, {"tool_name": "a\nb"}, {"call_id": 7}, {"arguments": {}}):
+        body = call(agent, call_args={"limit": limit}, **unfit)
+        _, record = post(service, "/v1/enforce", body=json.dumps(body))
+        assert "50123" not in json.dumps(record)
+
+
 @pytest.fixture
 def lone(tmp_path: Path) -> Iterator[Service]:
     """A service of its own, which masks an argument of every call."""
