@@ -1,7 +1,8 @@
 """`make bench-log`: what reading a decision log of a million records takes. Asserts nothing.
 
-The records are stored by the shippers of three nodes, over the last week; then a server reads them
-for a client over HTTP. PostgreSQL was vacuumed before, as it is by itself every minute.
+The records of the last week are stored by the shippers of one node on SQLite, of three on
+PostgreSQL, which was vacuumed then, as it is by itself every minute. Then a server reads them for a
+client over HTTP.
 """
 
 import json
@@ -38,7 +39,7 @@ from tests.servers import RunningServer, make_prepared, serving
 
 ROWS = int(os.environ.get("SCOPEBOUND_TEST_ROWS", "1000000"))
 LINE_BYTES = 2_500
-NODES, ROLES, TOOLS, SESSIONS = 3, 20, 200, 10_000
+ROLES, TOOLS, SESSIONS = 20, 200, 10_000
 WEEK_US = 168 * HOUR_US
 CODES = ("SCOPE_VIOLATION", "PARAMETER_VIOLATION", "RATE_LIMIT_EXCEEDED", "ENV_VIOLATION")
 # Some denied calls are of tools that models made up.
@@ -74,7 +75,7 @@ def sqlite() -> Iterator[Filled]:
         data_dir = Path(folder) / "data"
         make_prepared(data_dir)
         engine = open_database(None, data_dir)
-        fill(engine, Path(folder))
+        fill(engine, Path(folder), nodes=1)
         with serving(data_dir, workers=1) as server:
             yield Filled("SQLite", server, engine)
         engine.dispose()
@@ -89,7 +90,7 @@ def postgresql() -> Iterator[Filled]:
         stack.callback(postgres.close)
         url = postgres.tcp_url()
         engine = open_migrated(Config.model_validate({"data_dir": folder, "database_url": url}))
-        fill(engine, folder)
+        fill(engine, folder, nodes=3)
         with psycopg.connect(postgres.url(), autocommit=True) as connection:
             connection.execute("VACUUM (ANALYZE) decisions, call_counts, denied_tools")
         server = stack.enter_context(serving(folder / "data", database_url=url, workers=1))
@@ -97,15 +98,15 @@ def postgresql() -> Iterator[Filled]:
         engine.dispose()
 
 
-def fill(engine: Engine, folder: Path) -> None:
+def fill(engine: Engine, folder: Path, nodes: int) -> None:
     """Ship the records of all nodes, whose journals are cut off as they are shipped."""
     began, chosen = time.monotonic(), random.Random(1)
     start_us = time.time_ns() // 1_000 - WEEK_US
-    journals = [Written(folder / f"log-{number}", f"node-{number}") for number in range(NODES)]
+    journals = [Written(folder / f"log-{number}", f"node-{number}") for number in range(nodes)]
     shippers = [Shipper(engine, one.folder, one.node) for one in journals]
-    for first in range(0, ROWS, _BATCH * NODES):
+    for first in range(0, ROWS, _BATCH * nodes):
         for place, (journal, shipper) in enumerate(zip(journals, shippers, strict=True)):
-            numbers = range(first + place, min(first + _BATCH * NODES, ROWS), NODES)
+            numbers = range(first + place, min(first + _BATCH * nodes, ROWS), nodes)
             times = [start_us + number * WEEK_US // ROWS for number in numbers]
             journal.append(*(record(chosen, at_us) for at_us in times))
             while shipper.ship():
@@ -209,7 +210,7 @@ def filters(one: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         "call_id": {"call_id": str(one["call_id"])},
         "request_id": {"request_id": one["request"]["id"]},
         "api_key_id": {"api_key_id": "key-3"},
-        "node": {"node": "node-1"},
+        "node": {"node": "node-0"},
         "node, of none": {"node": "none"},
         "until the middle": {"until": middle},
         "session_id until the middle": {"session_id": "session-9000", "until": middle},
