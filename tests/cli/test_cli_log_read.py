@@ -25,7 +25,7 @@ from scopebound_engine.cli.remote import RemoteError, Server
 from scopebound_engine.times import moment, timestamp
 from tests.cli.answering import Answering
 from tests.journals import NOW_US
-from tests.servers import RunningServer
+from tests.servers import API_KEY, RunningServer
 
 ID = "019dd91c-3e7b-70a9-bb8d-363befbcc1d8"
 FIRST_PAGE = "GET /mgmt/v1/decisions?limit=500"
@@ -279,39 +279,41 @@ def test_when_a_server_is_away_nothing_is_forgotten() -> None:
     assert len(follower.fresh()) == 2
 
 
-def test_follow_goes_on_with_what_comes_until_it_is_interrupted(
-    running: RunningServer,
-) -> None:
-    env = os.environ | {"SCOPEBOUND_BASE_URL": running.url, "PYTHONUNBUFFERED": "1"}
-    env["SCOPEBOUND_API_KEY"] = (running.client().headers)["X-Scopebound-API-Key"]
-    command = [sys.executable, "-m", "scopebound_engine", "log", "tail", "-f", "-n", "0", "--json"]
-    with (
-        running.client() as http,
-        subprocess.Popen([*command, "--event", "role.created"], env=env, stdout=subprocess.PIPE,
-                         text=True) as process,
-    ):  # fmt: skip
+def test_follow_goes_on_with_what_comes_until_it_is_interrupted(running: RunningServer) -> None:
+    names = ["before", *(f"followed-{number}" for number in range(3))]
+    make_role(running, names[0])
+    env = os.environ | {"SCOPEBOUND_BASE_URL": running.url, "SCOPEBOUND_API_KEY": API_KEY}
+    command = [sys.executable, "-m", "scopebound_engine", "log", "tail", "-f", "-n", "1", "--json"]
+    with subprocess.Popen(
+        [*command, "--event", "role.created"], env=env, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
-        time.sleep(2)  # until it follows
-        names = [f"followed-{number}" for number in range(3)]
-        for name in names:
-            http.post("/mgmt/v1/roles", json={"name": name}).raise_for_status()
-        told = [json.loads(process.stdout.readline()) for _ in names]
+        # Once it shows what is there, it follows.
+        told = [json.loads(process.stdout.readline())]
+        for name in names[1:]:
+            make_role(running, name)
+        told += [json.loads(process.stdout.readline()) for _ in names[1:]]
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=30)[0] == ""
     assert process.returncode == 0
     assert [each["record"]["subject"]["name"] for each in told] == names
 
 
+def make_role(server: RunningServer, name: str) -> None:
+    """Make a role, and wait until the database has the record of it."""
+    with server.client() as http:
+        http.post("/mgmt/v1/roles", json={"name": name}).raise_for_status()
+        deadline = time.monotonic() + 30
+        while not http.get(f"/mgmt/v1/decisions?role={name}").json()["count"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
 # A file
 
 
 def test_an_export_is_the_servers_file(server: RunningServer, tmp_path: Path) -> None:
-    with server.client() as http:
-        http.post("/mgmt/v1/roles", json={"name": "exported"}).raise_for_status()
-        deadline = time.monotonic() + 20
-        while not http.get("/mgmt/v1/decisions?role=exported").json()["count"]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    make_role(server, "exported")
     for name in ("a.json", "a.csv", "a.jsonl", "a"):
         told = done("export", "--out", tmp_path / name, "--window-hours", 1)
         assert re.search(rf"format +{name[2:] or 'jsonl'}\n", told)
