@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from falcon.testing import Result
 
+from scopebound_engine.database.engine import open_database
 from scopebound_engine.log import chain
+from scopebound_engine.log.shipper import Shipper
+from scopebound_engine.node import database_url, log_dir, node_id
 from tests.api.clocked import Agent, Service
 from tests.description import assert_valid, schema_of
 
@@ -24,11 +27,12 @@ def ask(service: Service, path: str, **parameters: object) -> Result:
 
 
 def shipped(service: Service, decision_id: str) -> dict[str, Any]:
-    """The record, once it is in the database."""
-    deadline = time.monotonic() + 20
-    while (answer := ask(service, f"{DECISIONS}/{decision_id}")).status_code == 404:
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.05)
+    """The record, brought into the database as a clerk does."""
+    config = service.services.config
+    engine = open_database(database_url(config), config.data_dir)
+    Shipper(engine, log_dir(config), node_id(config.data_dir)).run()
+    engine.dispose()
+    answer = ask(service, f"{DECISIONS}/{decision_id}")
     assert answer.status_code == 200, answer.text
     assert_valid(schema_of("DecisionLine"), answer.json)
     return dict(answer.json)

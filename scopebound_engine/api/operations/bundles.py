@@ -14,6 +14,7 @@ from scopebound_engine.api.bundles import (
 )
 from scopebound_engine.api.examples import bundles as examples
 from scopebound_engine.api.openapi import Answer, Body, Operation
+from scopebound_engine.api.operations.parameters import query
 from scopebound_engine.api.operations.statuses import (
     ASKED,
     CONFLICT,
@@ -40,12 +41,8 @@ def _id(example: str, name: str = "bundle_id", meaning: str = "The version's id.
     }
 
 
-def _query(name: str, meaning: str, **schema: Any) -> Any:
-    return {"name": name, "in": "query", "description": meaning, "schema": schema}
-
-
 def _flag(name: str, meaning: str, default: bool) -> Any:
-    return _query(name, meaning, type="boolean", default=default)
+    return query(name, meaning, type="boolean", default=default)
 
 
 # Where an answer's fields go next, for clients and tests that walk the API.
@@ -76,7 +73,7 @@ OPERATIONS: Final = (
         responder=BundleCollection.on_post_upload,
         body=Body(bytes, examples.FILE, media_type="application/octet-stream"),
         parameters=(
-            _query("description", "What is new.", type="string", maxLength=LONGEST_TEXT),
+            query("description", "What is new.", type="string", maxLength=LONGEST_TEXT),
             _flag("activate", "`false` stores it and leaves the one in force.", True),
             _flag("dry_run", "`true` makes every check and stores nothing.", False),
             _flag(
@@ -107,8 +104,8 @@ OPERATIONS: Final = (
         tag="bundles",
         responder=BundleCollection.on_get_events,
         parameters=(
-            _query("limit", "At most so many.", type="integer", minimum=1, maximum=MOST_EVENTS),
-            _query(
+            query("limit", "At most so many.", type="integer", minimum=1, maximum=MOST_EVENTS),
+            query(
                 "before",
                 "Only those before this id.",
                 type="integer",
@@ -204,9 +201,7 @@ OPERATIONS: Final = (
         body=Body(Why, examples.WHY, required=False),
         parameters=(
             _id(examples.BASELINE_ID),
-            _query(
-                "reason", "Why, unless the body says so.", type="string", maxLength=LONGEST_TEXT
-            ),
+            query("reason", "Why, unless the body says so.", type="string", maxLength=LONGEST_TEXT),
         ),
         answers={
             OK: Answer("It is in force again.", schemas.RolledBack, {"one": examples.ROLLED_BACK}),

@@ -5,6 +5,7 @@ from typing import Any, Final
 from scopebound_engine.api import analytics, decisions, export
 from scopebound_engine.api.examples import decisions as examples
 from scopebound_engine.api.openapi import JSON, Answer, Operation
+from scopebound_engine.api.operations.parameters import query
 from scopebound_engine.api.operations.statuses import ASKED, NOT_FOUND, OK
 from scopebound_engine.api.schemas import decisions as schemas
 from scopebound_engine.log.export import FORMATS
@@ -12,19 +13,15 @@ from scopebound_engine.log.export import FORMATS
 _NOTE: Final = "For the scope `audit`. Records get here some moments after their answers."
 
 
-def _query(name: str, meaning: str, **schema: Any) -> Any:
-    return {"name": name, "in": "query", "description": meaning, "schema": schema}
-
-
 def _hours(default: int, most: int) -> Any:
     meaning = "How many hours before now."
-    return _query("window_hours", meaning, type="integer", minimum=1, maximum=most, default=default)
+    return query("window_hours", meaning, type="integer", minimum=1, maximum=most, default=default)
 
 
 def _filters() -> tuple[Any, ...]:
     longest = decisions.LONGEST_FILTER
     return tuple(
-        _query(name, meaning, type="string", maxLength=longest)
+        query(name, meaning, type="string", maxLength=longest)
         for name, meaning in decisions.filters().items()
     )
 
@@ -49,9 +46,9 @@ OPERATIONS: Final = (
         responder=decisions.DecisionCollection.on_get,
         parameters=(
             *_filters(),
-            _query("since", "From this time on.", type="string", format="date-time"),
-            _query("until", "Before this time.", type="string", format="date-time"),
-            _query(
+            query("since", "From this time on.", type="string", format="date-time"),
+            query("until", "Before this time.", type="string", format="date-time"),
+            query(
                 "limit",
                 "At most so many.",
                 type="integer",
@@ -59,7 +56,7 @@ OPERATIONS: Final = (
                 maximum=decisions.MOST,
                 default=decisions.PAGE,
             ),
-            _query("cursor", "What the page before answered as `next`.", type="string"),
+            query("cursor", "What the page before answered as `next`.", type="string"),
         ),
         answers={OK: Answer("The records.", schemas.DecisionPage, {"page": examples.PAGE})},
         problems=ASKED,
@@ -98,7 +95,7 @@ OPERATIONS: Final = (
         tag="audit",
         responder=export.Export.on_get,
         parameters=(
-            _query("format", "Of the file.", type="string", enum=list(FORMATS), default="json"),
+            query("format", "Of the file.", type="string", enum=list(FORMATS), default="json"),
             _hours(export.WINDOW_HOURS, export.MOST_HOURS),
         ),
         answers={

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from scopebound_engine.api.examples import roles as examples
 from scopebound_engine.api.openapi import Answer, Body, Operation
+from scopebound_engine.api.operations.parameters import query
 from scopebound_engine.api.operations.statuses import (
     ASKED,
     CONFLICT,
@@ -27,12 +28,9 @@ ROLE_ID: Final = {
     "schema": {"type": "string", "format": "uuid"},
     "example": examples.ROLE_ID,
 }
-_ROLE_NAME: Final = {
-    "name": "name",
-    "in": "query",
-    "description": "The name of one role, which is then answered itself.",
-    "schema": {"type": "string", "minLength": 1},
-}
+_ROLE_NAME: Final = query(
+    "name", "The name of one role, which is then answered itself.", type="string", minLength=1
+)
 # Where an answer's fields go next, for clients and tests that walk the API.
 _TO_ROLE: Final = {
     name: {"operationId": name, "parameters": {"role_id": "$response.body#/id"}}

@@ -4,6 +4,7 @@ from typing import Final
 
 from scopebound_engine.api.examples import sessions as examples
 from scopebound_engine.api.openapi import Answer, Operation
+from scopebound_engine.api.operations.parameters import query
 from scopebound_engine.api.operations.statuses import ASKED, NOT_FOUND, OK
 from scopebound_engine.api.schemas import sessions as schemas
 from scopebound_engine.api.sessions import MAX_REASON, SessionItem
@@ -16,12 +17,9 @@ _SESSION_ID: Final = {
     "schema": {"type": "string", "format": "uuid"},
     "example": examples.SESSION_ID,
 }
-_REASON: Final = {
-    "name": "reason",
-    "in": "query",
-    "description": "Why; those who are denied are told.",
-    "schema": {"type": "string", "maxLength": MAX_REASON},
-}
+_REASON: Final = query(
+    "reason", "Why; those who are denied are told.", type="string", maxLength=MAX_REASON
+)
 _ITEM: Final = "/v1/sessions/{session_id}"
 
 OPERATIONS: Final = (

@@ -1,9 +1,10 @@
 """Whether webhooks arrive."""
 
-from typing import Any, Final
+from typing import Final
 
 from scopebound_engine.api.examples import webhooks as examples
 from scopebound_engine.api.openapi import Answer, Operation
+from scopebound_engine.api.operations.parameters import query
 from scopebound_engine.api.operations.roles import ROLE_ID
 from scopebound_engine.api.operations.statuses import ASKED, CONFLICT, NOT_FOUND, OK
 from scopebound_engine.api.schemas import webhooks as schemas
@@ -23,19 +24,15 @@ _WEBHOOK_ID: Final = {
     "schema": {"type": "string"},
     "example": examples.WEBHOOK_ID,
 }
-_PAGE: Final[tuple[dict[str, Any], ...]] = (
-    {
-        "name": "limit",
-        "in": "query",
-        "description": "How many at most.",
-        "schema": {"type": "integer", "minimum": 1, "maximum": MOST, "default": PAGE},
-    },
-    {
-        "name": "cursor",
-        "in": "query",
-        "description": "Where the page begins: `next` of the one before.",
-        "schema": {"type": "integer", "minimum": 1, "maximum": (1 << 63) - 1},
-    },
+_PAGE: Final = (
+    query("limit", "How many at most.", type="integer", minimum=1, maximum=MOST, default=PAGE),
+    query(
+        "cursor",
+        "Where the page begins: `next` of the one before.",
+        type="integer",
+        minimum=1,
+        maximum=(1 << 63) - 1,
+    ),
 )
 
 OPERATIONS: Final = (
