@@ -12,7 +12,7 @@ from typing import Final
 
 import falcon
 
-from scopebound_engine import base64url, strict_json
+from scopebound_engine import strict_json
 from scopebound_engine.access.model import AUDIT
 from scopebound_engine.api import queries
 from scopebound_engine.api.auth import require
@@ -24,11 +24,11 @@ from scopebound_engine.role.model import is_uuid
 PAGE: Final = 100
 MOST: Final = 1_000
 LONGEST_FILTER: Final = 300
-LONGEST_CURSOR: Final = 400
+# A place in the log: the time, number and node of the record before it.
+CURSOR: Final = r"^[0-9]{1,18}/[0-9]{1,18}/[0-9A-Za-z_.-]{1,200}$"
 _TIMES: Final = ("since", "until")
 # `role` is a role's id or its name.
 PARAMETERS: Final = frozenset(FILTERS) - {"role_id", "role_name"} | {"role", "limit", "cursor"}
-_CURSOR: Final = re.compile(r"([0-9]{1,18})/([0-9]{1,18})/(.{1,200})", re.DOTALL)
 _MICROSECONDS: Final = 1_000_000
 
 
@@ -103,20 +103,17 @@ def _fail(name: str) -> int:
 
 def _cursor(key: Key) -> str:
     at_us, node, seq = key
-    return base64url.encode(f"{at_us}/{seq}/{node}".encode())
+    return f"{at_us}/{seq}/{node}"
 
 
 def _after(req: falcon.Request) -> Key | None:
-    text = queries.text(req, "cursor", LONGEST_CURSOR)
-    if not text:
+    if "cursor" not in req.params:
         return None
-    try:
-        found = _CURSOR.fullmatch(base64url.decode(text).decode())
-    except ValueError:
-        found = None
-    if found is None:
+    text = _text(req, "cursor")
+    if not re.fullmatch(CURSOR, text):
         raise InputError("cursor", "is none that was answered as `next`; begin without one")
-    return int(found[1]), found[3], int(found[2])
+    at_us, seq, node = text.split("/")
+    return int(at_us), node, int(seq)
 
 
 def filters() -> Mapping[str, str]:

@@ -24,7 +24,7 @@ DECISION: Final[dict[str, Any]] = {
 PAGE: Final = {
     "count": 1,
     "decisions": [DECISION],
-    "next": "MTc3NzQ2NDAwMDEyMzQ1Ni8xMjUwL25vZGU",
+    "next": f"{DECISION['record']['at_us']}/1250/{_NODE}",
 }
 USAGE: Final = {
     "window_hours": 24,

@@ -56,7 +56,12 @@ OPERATIONS: Final = (
                 maximum=decisions.MOST,
                 default=decisions.PAGE,
             ),
-            query("cursor", "What the page before answered as `next`.", type="string"),
+            query(
+                "cursor",
+                "What the page before answered as `next`.",
+                type="string",
+                pattern=decisions.CURSOR,
+            ),
         ),
         answers={OK: Answer("The records.", schemas.DecisionPage, {"page": examples.PAGE})},
         problems=ASKED,
