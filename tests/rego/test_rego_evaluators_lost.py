@@ -20,9 +20,11 @@ from scopebound_engine.rego.pool.evaluators import EvaluatorPool
 from scopebound_engine.verdict import ALLOW
 from tests.processes import children, descendants, wait_until_gone
 from tests.rego.pools import (
+    CODES,
     CRASH,
     DEADLINE,
     LOOP,
+    PROGRAM,
     SLACK,
     busy,
     expect,
@@ -174,3 +176,21 @@ def test_nothing_outlives_a_killed_master(seconds: str, with_spawner: bool) -> N
     master.wait()
     master.stdout.close()
     assert wait_until_gone(below, 1.5) == set()
+
+
+def test_each_that_replaces_a_lost_one_is_told_of() -> None:
+    told: list[str] = []
+    pool = EvaluatorPool(
+        PROGRAM,
+        size=2,
+        evaluation_seconds=DEADLINE,
+        codes=CODES,
+        on_replaced=lambda: told.append("replaced"),
+    )
+    pool.start(10)
+    try:
+        assert told == []
+        expect(EvaluatorCrashedError, pool, CRASH)
+        assert until(lambda: told == ["replaced"])
+    finally:
+        pool.close()
