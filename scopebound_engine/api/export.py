@@ -52,8 +52,8 @@ class Export:
         require(req, AUDIT)
         queries.only(req, {"format", "window_hours"})
         hours = queries.number(req, "window_hours", WINDOW_HOURS, MOST_HOURS)
-        form = queries.text(req, "format", max(map(len, FORMATS))) or FORMAT
-        if form not in FORMATS:
+        form = req.params.get("format", FORMAT)
+        if not isinstance(form, str) or form not in FORMATS:
             raise InputError("format", f"must be one of {', '.join(FORMATS)}")
         now = self.clock()
         with ExitStack() as seat:

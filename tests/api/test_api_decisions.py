@@ -113,6 +113,7 @@ def test_times_bound_a_search(service: Service, agent: Agent) -> None:
         (USAGE, {"window_hours": "1.5"}, "window_hours"),
         (EXPORT, {"window_hours": 721}, "window_hours"),
         (EXPORT, {"format": "xml"}, "format"),
+        (EXPORT, {"format": ""}, "format"),
     ],
 )
 def test_what_is_wrong_is_named(

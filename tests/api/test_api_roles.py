@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.doorkeeper import Doorkeeper
+from scopebound_engine.addresses import web_address
 from scopebound_engine.api import problems
 from scopebound_engine.api.audit_trail import Trail
 from scopebound_engine.api.roles import RoleCollection, RoleItem
@@ -84,11 +85,11 @@ def app(engine: Engine, keys: ApiKeyStore, tmp_path: Path) -> Iterator[Any]:
     state = SqliteState(tmp_path)
     sessions = Sessions(engine, lambda: NOON)
     provisioner = make_provisioner(engine, state, lambda: NOON, roles=store)
-    item = RoleItem(store, provisioner, sessions)
+    item = RoleItem(store, provisioner, sessions, web_address)
     doorkeeper = Doorkeeper(keys, lambda: NOON)
     app = falcon.App(middleware=[Context(doorkeeper, Trail(make_recorder(tmp_path)))])
     problems.install(app)
-    app.add_route(PATH, RoleCollection(store, provisioner))
+    app.add_route(PATH, RoleCollection(store, provisioner, web_address))
     app.add_route(PATH + "/{role_id}", item)
     app.add_route(PATH + "/{role_id}/suspend", item, suffix="suspend")
     app.add_route(PATH + "/{role_id}/resume", item, suffix="resume")
