@@ -1,46 +1,24 @@
-"""Servers whose wall clock a test can step while they run."""
+"""Clocks for tests: one that stands where it is put, one that is ahead of the real time."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from unittest.mock import patch
-
-from tests.servers import RunningServer
-
-_ENDING = ".ahead"
-# Python runs a module of this name at its start, before any other has taken time.time.
-_SITECUSTOMIZE = f"""
-import os
 import time
-
-wall, file = time.time, os.environ.get("SCOPEBOUND_DATA_DIR", "") + "{_ENDING}"
-
-
-def stepped():
-    try:
-        with open(file) as ahead:
-            return wall() + float(ahead.read())
-    except FileNotFoundError:
-        return wall()
+from dataclasses import dataclass
 
 
-time.time = stepped
-"""
+@dataclass
+class Clock:
+    """Stands at `now`, in seconds; the test moves it. For wall clocks and monotonic ones."""
+
+    now: float = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
-@contextmanager
-def steppable(folder: Path) -> Iterator[None]:
-    """Servers that are started in the block have a clock that `step` sets."""
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(_SITECUSTOMIZE)
-    with patch.dict(os.environ, PYTHONPATH=str(folder)):
-        yield
+@dataclass
+class Ahead:
+    """The time of the host, and as many seconds more as the test wants."""
 
+    ahead: float = 0.0
 
-def step(server: RunningServer, seconds: int) -> None:
-    """Let the server's wall clock be ahead by so many seconds from now on."""
-    ahead = server.data_dir.with_name(server.data_dir.name + _ENDING)
-    part = ahead.with_suffix(".part")
-    part.write_text(str(seconds))
-    part.replace(ahead)
+    def __call__(self) -> float:
+        return time.time() + self.ahead

@@ -18,19 +18,10 @@ from scopebound_engine.errors import (
     NotFoundError,
 )
 from scopebound_engine.times import moment
+from tests.clocks import Clock
 
 ENFORCE = frozenset({"enforce"})
 ADMIN = frozenset({"admin"})
-
-
-@dataclass
-class Clock:
-    """A node's monotonic clock, which the test advances."""
-
-    seconds: float = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @dataclass
@@ -95,7 +86,7 @@ def test_a_revocation_counts_on_other_nodes_within_a_second(node: Node) -> None:
     revoked = there.revoke("ci")
     assert revoked.id == key.id
     assert revoked.revoked_at is not None
-    node.clock.seconds += 0.95
+    node.clock.now += 0.95
     with pytest.raises(AuthenticationError):
         here.authenticate(secret)
 

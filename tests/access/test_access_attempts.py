@@ -2,16 +2,7 @@ import pytest
 
 from scopebound_engine.access.attempts import MAX_ADDRESSES, MOST, SECONDS, WrongKeys
 from scopebound_engine.errors import TooManyAttemptsError
-
-
-class Clock:
-    """A monotonic clock that the test advances."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from tests.clocks import Clock
 
 
 @pytest.fixture
@@ -41,9 +32,9 @@ def test_twenty_in_a_minute_are_told_and_the_next_is_too_many(wrong_keys: WrongK
 def test_the_minute_slides(wrong_keys: WrongKeys, clock: Clock) -> None:
     for _ in range(MOST):
         assert refused(wrong_keys) is None
-        clock.seconds += 2  # the last one comes 38 s after the first
+        clock.now += 2  # the last one comes 38 s after the first
     assert refused(wrong_keys) == 22  # when the second is a minute old
-    clock.seconds += 22
+    clock.now += 22
     assert refused(wrong_keys) is None
 
 
@@ -51,20 +42,20 @@ def test_attempts_that_are_refused_count_as_well(wrong_keys: WrongKeys, clock: C
     for _ in range(MOST):
         refused(wrong_keys)
     for _ in range(10):
-        clock.seconds += 30
+        clock.now += 30
         refusals = [refused(wrong_keys) for _ in range(MOST)]
         assert None not in refusals
-    clock.seconds += SECONDS
+    clock.now += SECONDS
     assert refused(wrong_keys) is None
 
 
 def test_the_wait_is_long_enough_and_whole_seconds(wrong_keys: WrongKeys, clock: Clock) -> None:
     for _ in range(MOST + 1):
         wait = refused(wrong_keys)
-    clock.seconds += 0.25
+    clock.now += 0.25
     wait = refused(wrong_keys)
     assert wait == 60
-    clock.seconds += wait
+    clock.now += wait
     assert refused(wrong_keys) is None
 
 
@@ -95,10 +86,10 @@ def test_an_address_is_told_of_once_a_minute(clock: Clock) -> None:
     assert told == []
     for _ in range(5):
         refused(wrong_keys)
-    clock.seconds += 59
+    clock.now += 59
     for _ in range(MOST):
         refused(wrong_keys)
     assert told == ["192.0.2.1"]
-    clock.seconds += 1
+    clock.now += 1
     refused(wrong_keys)
     assert told == ["192.0.2.1"] * 2

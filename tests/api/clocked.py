@@ -1,7 +1,6 @@
 """One service whose clock a test sets, and which it can look into."""
 
 import itertools
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,18 +14,10 @@ from scopebound_engine.config import Config
 from scopebound_engine.preparation import prepare
 from scopebound_engine.wiring import Services, build_services
 from tests.bundles import quick_policies
+from tests.clocks import Ahead
 from tests.servers import API_KEY
 
 _NUMBERS = itertools.count()
-
-
-class Clock:
-    """The time of the host, and what a test added to it."""
-
-    ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
 
 
 @dataclass(frozen=True)
@@ -34,7 +25,7 @@ class Service:
     """A service, its clock, and what a client and an operator ask of it."""
 
     services: Services
-    clock: Clock
+    clock: Ahead
     http: TestClient
 
     def role(self, *tools: str, **fields: Any) -> str:
@@ -99,7 +90,7 @@ def clocked_service(folder: Path, database_url: str | None) -> Iterator[Service]
         settings["database_url"] = database_url
     config = Config.model_validate(settings)
     prepare(config)
-    clock = Clock()
+    clock = Ahead()
     services = build_services(config, clock)
     http = TestClient(create_app(services), headers={"X-Scopebound-API-Key": API_KEY})
     yield Service(services, clock, http)

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from scopebound_engine.api.app import create_app
 from scopebound_engine.config import Config
 from scopebound_engine.wiring import Services, build_services
+from tests.clocks import Clock
 from tests.servers import API_KEY, make_prepared
 from tests.session.hostile_tokens import Forger, hostile
 
@@ -21,19 +22,9 @@ KEY = generate_private_key(65537, 2048)
 HOSTILE = list(hostile(Forger("any", KEY, START, "any", "any", KEY)))
 
 
-class Clock:
-    """A clock that stands where it is put."""
-
-    def __init__(self) -> None:
-        self.now = float(START)
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture(scope="module")
 def standing() -> Clock:
-    return Clock()
+    return Clock(float(START))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from scopebound_engine.bundle.registry.history import NAMED_SECONDS, History
 from scopebound_engine.bundle.registry.registry import BundleVersion
 from scopebound_engine.errors import BundleError, DatabaseUnavailableError
+from tests.clocks import Clock
 
 DATA = b"the archive, as it was uploaded"
 OTHER = b"another archive"
@@ -36,15 +37,6 @@ def version(data: bytes = DATA, second: int = 1) -> BundleVersion:
 
 
 VERSION = version()
-
-
-class Clock:
-    """A monotonic clock that stands where it is put."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

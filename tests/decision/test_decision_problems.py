@@ -6,15 +6,7 @@ import pytest
 
 from scopebound_engine.decision.problems import Problems
 from scopebound_engine.errors import DatabaseUnavailableError
-
-
-class Clock:
-    """A clock that stands where it is put."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 @pytest.fixture

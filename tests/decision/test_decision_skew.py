@@ -8,14 +8,8 @@ from sqlalchemy import Engine
 from scopebound_engine.bundle.registry.fleet import Fleet
 from scopebound_engine.decision.skew import LOOK_SECONDS, Skew
 from scopebound_engine.errors import DatabaseUnavailableError
+from tests.clocks import Clock
 from tests.sessions import StateClock
-
-
-class Clock:
-    now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_node_that_is_ahead_says_by_how_much(database: Engine, state_clock: StateClock) -> None:

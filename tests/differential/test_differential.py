@@ -27,6 +27,7 @@ from scopebound_engine.session.drift.evidence import Baseline
 from scopebound_engine.times import moment
 from scopebound_engine.verdict import Verdict
 from scopebound_engine.wiring import Services, build_services
+from tests.clocks import Clock
 from tests.differential.oracle import PRECEDENCE, Habit, Situation, codes
 from tests.servers import API_KEY, make_prepared
 
@@ -176,16 +177,6 @@ def long_sessions(draw: st.DrawFn) -> Situation:
     )
 
 
-class Clock:
-    """A clock that stands where it is put."""
-
-    def __init__(self) -> None:
-        self.now = float(SESSION_START)
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Recording(EvaluatorPool):
     """The real thing, which also remembers the facts it was asked about."""
 
@@ -272,7 +263,7 @@ def judges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judges]:
     data_dir: Path = tmp_path_factory.mktemp("differential")
     config = Config.model_validate({"data_dir": data_dir / "data"})
     make_prepared(config.data_dir)
-    clock = Clock()
+    clock = Clock(float(SESSION_START))
     services = build_services(config, clock)
     yield Judges(services, clock)
     services.close()

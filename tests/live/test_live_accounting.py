@@ -23,7 +23,6 @@ from scopebound_engine.session.state.seam import Entry, SessionState
 from scopebound_engine.session.state.sqlite import SqliteState
 from tests.accounting import HOUR, MINUTE, Answered, Limit, overdrawn, refused_in_vain
 from tests.bundles import MARKED, MARKED_CODE, make_bundle, server_key, upload
-from tests.clocks import step, steppable
 from tests.entering import enter_together
 from tests.hammer import Sent, hammer
 from tests.load import latency, posted
@@ -31,6 +30,7 @@ from tests.postgres import Databases
 from tests.roles import ROLE_ID, store_role
 from tests.servers import RunningServer, serving, two_nodes
 from tests.sessions import store_session
+from tests.stepping import step, steppable
 
 SESSIONS = int(os.environ.get("SCOPEBOUND_TEST_SESSIONS", "240"))
 # Where tests share few processors, the defaults may pass while an evaluator waits for one.

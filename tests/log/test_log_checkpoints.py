@@ -18,17 +18,11 @@ from scopebound_engine.log.journal import Head, Journal
 from scopebound_engine.log.notes import SignerKey
 from scopebound_engine.log.pushing import Pusher
 from scopebound_engine.log.status import PUSH, Status, problems
+from tests.clocks import Clock
 from tests.log.tampering import KEY, NODE, OTHER_NODE, chained, record, sealed, signer
 
 LINES = chained([record(random.Random(n)) for n in range(30)])
 HASH = "ab" * 32
-
-
-class Clock:
-    now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

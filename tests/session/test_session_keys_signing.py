@@ -20,22 +20,13 @@ from scopebound_engine.session.keys.node import NodeKeys
 from scopebound_engine.session.keys.signing import LOOK_SECONDS, SigningKeys
 from scopebound_engine.session.tokens import LEEWAY_SECONDS, MAX_LIFE_SECONDS
 from scopebound_engine.times import moment
+from tests.clocks import Clock
 from tests.postgres import PostgresServer
 
 NOW = 1_777_464_000.0
 PEM = serialization.Encoding.PEM
 PKCS8 = serialization.PrivateFormat.PKCS8
 PLAIN = serialization.NoEncryption()
-
-
-@dataclass
-class Clock:
-    """A node's clock, which the test advances."""
-
-    seconds: float
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @dataclass
@@ -123,7 +114,7 @@ def test_the_key_set_is_what_jwt_libraries_read(a: SigningKeys) -> None:
 
 def test_every_node_finds_the_keys_of_all(nodes: Nodes, a: SigningKeys) -> None:
     kid, private = nodes.start("b").current()
-    nodes.monotonic.seconds += 1
+    nodes.monotonic.now += 1
     assert a.public(kid) == private.public_key()
     assert {key["kid"] for key in a.jwks()["keys"]} == {kid, a.current()[0]}
 
@@ -147,7 +138,7 @@ def test_a_rotation_is_noticed_within_seconds(nodes: Nodes, a: SigningKeys) -> N
     old, _ = a.current()
     new = nodes.rotate("a")
     assert a.current()[0] == old
-    nodes.monotonic.seconds += LOOK_SECONDS
+    nodes.monotonic.now += LOOK_SECONDS
     assert a.current()[0] == new
     assert {key["kid"] for key in a.jwks()["keys"]} == {old, new}
     assert LOOK_SECONDS < 5
@@ -158,10 +149,10 @@ def test_what_one_process_signs_after_a_rotation_another_believes_at_once(
 ) -> None:
     other = nodes.start("a")
     new = nodes.rotate("a")
-    nodes.monotonic.seconds += LOOK_SECONDS
+    nodes.monotonic.now += LOOK_SECONDS
     kid, private = a.current()
     assert kid == new
-    nodes.monotonic.seconds -= LOOK_SECONDS
+    nodes.monotonic.now -= LOOK_SECONDS
     assert other.public(kid) == private.public_key()
     assert other.current()[0] == kid
 
@@ -171,10 +162,10 @@ def test_a_retiring_key_verifies_until_its_last_token_has_lapsed(
 ) -> None:
     old, private = a.current()
     nodes.rotate("a")
-    nodes.monotonic.seconds += LOOK_SECONDS
-    nodes.epoch.seconds += MAX_LIFE_SECONDS + LEEWAY_SECONDS - 1
+    nodes.monotonic.now += LOOK_SECONDS
+    nodes.epoch.now += MAX_LIFE_SECONDS + LEEWAY_SECONDS - 1
     assert a.public(old) == private.public_key()
-    nodes.epoch.seconds += 1
+    nodes.epoch.now += 1
     assert a.public(old) is None
     assert [key["kid"] for key in a.jwks()["keys"]] == [a.current()[0]]
 
@@ -184,7 +175,7 @@ def test_a_key_is_found_by_a_process_that_was_idle_during_two_rotations(
 ) -> None:
     nodes.rotate("a")
     newest = nodes.rotate("a")
-    nodes.monotonic.seconds += 3600
+    nodes.monotonic.now += 3600
     assert a.current()[0] == newest
 
 
@@ -193,7 +184,7 @@ def test_a_file_that_will_not_do_does_not_disturb_a_running_process(
 ) -> None:
     (nodes.folder / "a" / "keys" / "torn.pem").write_bytes(b"not a key")
     kid, private = nodes.start("b").current()
-    nodes.monotonic.seconds += LOOK_SECONDS
+    nodes.monotonic.now += LOOK_SECONDS
     assert a.public(kid) == private.public_key()
     assert a.current()[0] != kid
 
@@ -206,7 +197,7 @@ def test_a_row_that_is_not_of_its_id_does_not_disturb_what_is_known(
     with transaction(nodes.engine) as connection:
         row = update(signing_keys).where(signing_keys.c.kid != kid)
         connection.execute(row.values(kid="x" * 43))
-    nodes.monotonic.seconds += LOOK_SECONDS
+    nodes.monotonic.now += LOOK_SECONDS
     assert a.public(kid) == private.public_key()
     assert a.current()[0] == kid
 
@@ -221,9 +212,9 @@ def test_known_keys_are_verified_with_from_memory(nodes: Nodes, a: SigningKeys) 
 def test_an_expired_key_verifies_nothing(nodes: Nodes, a: SigningKeys) -> None:
     kid, _ = a.current()
     expire(nodes.engine, kid, NOW + 60)
-    nodes.monotonic.seconds += LOOK_SECONDS
+    nodes.monotonic.now += LOOK_SECONDS
     assert a.public(kid) is not None
-    nodes.epoch.seconds += 60
+    nodes.epoch.now += 60
     assert a.public(kid) is None
     assert a.jwks() == {"keys": []}
 
@@ -231,7 +222,7 @@ def test_an_expired_key_verifies_nothing(nodes: Nodes, a: SigningKeys) -> None:
 def test_a_withdrawn_key_is_found_out(nodes: Nodes, a: SigningKeys) -> None:
     kid, _ = a.current()
     withdraw_all(nodes.engine)
-    nodes.monotonic.seconds += LOOK_SECONDS
+    nodes.monotonic.now += LOOK_SECONDS
     assert a.public(kid) is None
     with pytest.raises(SigningKeyError, match="was withdrawn"):
         a.current()
@@ -242,7 +233,7 @@ def test_a_node_whose_key_expires_makes_a_new_one_and_keeps_the_old_till_then(
 ) -> None:
     old, _ = a.current()
     expire(nodes.engine, old, NOW + 60)
-    nodes.epoch.seconds += 1
+    nodes.epoch.now += 1
     again = nodes.start("a")
     assert again.current()[0] != old
     assert again.public(old) is not None
@@ -289,7 +280,7 @@ def test_a_key_file_that_will_not_do_is_named(nodes: Nodes, pem: bytes) -> None:
 def test_a_public_key_under_anothers_id_is_refused(nodes: Nodes, a: SigningKeys) -> None:
     with transaction(nodes.engine) as connection:
         connection.execute(update(signing_keys).values(kid="x" * 43))
-    nodes.monotonic.seconds += 1
+    nodes.monotonic.now += 1
     with pytest.raises(ConfigError, match="not of this id"):
         a.public("x" * 43)
 
@@ -302,7 +293,7 @@ def test_while_the_database_is_away_known_keys_count_and_others_are_in_doubt(
     nodes = Nodes(engine, tmp_path)
     a = nodes.start("a")
     own_postgres.stop()
-    nodes.monotonic.seconds += LOOK_SECONDS
+    nodes.monotonic.now += LOOK_SECONDS
     kid, _ = a.current()
     assert a.public(kid) is not None
     assert a.jwks()["keys"]
@@ -310,6 +301,6 @@ def test_while_the_database_is_away_known_keys_count_and_others_are_in_doubt(
         with pytest.raises(DatabaseUnavailableError):
             a.public("made-up")
     own_postgres.start()
-    nodes.monotonic.seconds += 1
+    nodes.monotonic.now += 1
     assert a.public("made-up") is None
     engine.dispose()

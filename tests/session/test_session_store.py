@@ -14,22 +14,15 @@ from scopebound_engine.errors import NotFoundError
 from scopebound_engine.role.model import RoleFields
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.store import SessionRecord, Sessions
+from tests.clocks import Clock
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 Make = Callable[..., SessionRecord]
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW.timestamp()
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW.timestamp())
 
 
 @pytest.fixture

@@ -21,20 +21,11 @@ from scopebound_engine.webhook.delivery import Delivery
 from scopebound_engine.webhook.outbox import Outbox
 from scopebound_engine.webhook.posting import Poster
 from scopebound_engine.webhook.queue import Queue
+from tests.clocks import Ahead
 from tests.journals import NODE, NOW_US, Written, denied
 
 SECRET = "a-secret-of-a-webhook"
 LOCAL = networks("127.0.0.0/8, ::1/128")
-
-
-class Clock:
-    """The real time, and as much ahead as a test wants."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
 
 
 def local_poster(**settings: Any) -> Poster:
@@ -54,7 +45,7 @@ class Node:
         attempts: int = 2,
         hold_seconds: float = 30.0,
     ) -> None:
-        self.clock = Clock()
+        self.clock = Ahead()
         self.journal = Written(folder / "log")
         self.shipper = Shipper(engine, self.journal.folder, NODE, [Outbox(self.clock).take])
         self.roles = RoleStore(engine, self.clock)
