@@ -7,18 +7,19 @@ For child processes only, like `engine.py`. The plan is OPA's intermediate repre
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import regopy
 from regopy.rego_shared import LogLevel
 
-from scopebound_engine.errors import CompileError, EngineError, Finding
+from scopebound_engine.errors import CompileError, EngineError, Finding, InputError
 from scopebound_engine.rego import binary, native
 from scopebound_engine.rego.binary import Frame
 from scopebound_engine.rego.findings import build_findings, parse_findings
-from scopebound_engine.rego.input import term
-from scopebound_engine.rego.outcome import error_message
+from scopebound_engine.rego.input import set_input, term
+from scopebound_engine.rego.outcome import error_message, read_value
 
 _TRUE: Final = b'{"expressions":[true]}'
 
@@ -60,7 +61,24 @@ def compile_fast(
 
     Of the built-ins it has only the names. Raises CompileError.
     """
+    return _fast(*_built(modules, entrypoints, data))
+
+
+def compile_placed(
+    modules: Mapping[str, str], entrypoints: Sequence[str], data: Mapping[str, Any]
+) -> tuple[dict[str, Any], Frame]:
+    """The document with its places, as of `compile_plan`, and the frame that loads it again.
+
+    The two forms that the engine saves of one build differ in nothing but places and built-ins:
+    functions, statements, variables and strings come in the same order, and `binary.Encoder` writes
+    no places. That of JSON takes most of the time. Raises CompileError.
+    """
     builder, bundle = _built(modules, entrypoints, data)
+    _, frame = _fast(builder, bundle)
+    return saved_plan(builder, bundle, list(modules)), frame
+
+
+def _fast(builder: regopy.Interpreter, bundle: regopy.Bundle) -> tuple[dict[str, Any], Frame]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "plan"
         builder.save_bundle(str(file), bundle, regopy.BundleFormat.Binary)
@@ -73,29 +91,58 @@ def compile_fast(
 
 
 class LoadedPlan:
-    """A plan with its data, ready to be asked without an input. For one thread."""
+    """A plan with its data, ready to be asked; without an input until it is given one.
+
+    For one thread.
+    """
 
     def __init__(self, plan: bytes) -> None:
         """Takes a binary plan. Raises EngineError where the engine refuses it."""
-        self._interpreter = _interpreter()
+        # The bundle refers to what its interpreter owns.
+        self._interpreter = self._loader = _interpreter()
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "plan"
             file.write_bytes(plan)
-            self._bundle = self._interpreter.load_bundle(str(file), regopy.BundleFormat.Binary)
+            self._bundle = self._loader.load_bundle(str(file), regopy.BundleFormat.Binary)
         if self._bundle._impl is None or not self._bundle.ok():
             raise EngineError("the Rego engine does not load the plan it made")
 
+    def set_input(self, value: Any) -> None:
+        """The input of all queries from now on, a JSON value. Raises InputError; none is set then.
+
+        Values are those of `input.set_input`.
+        """
+        try:
+            set_input(self._interpreter._impl, value)
+        except InputError:
+            # It holds the input before.
+            self._interpreter = _interpreter()
+            raise
+
     def holds(self, entrypoint: str) -> bool:
         """Whether an entrypoint is true. Raises EngineError where its evaluation fails."""
+        with self._output(entrypoint) as output:
+            root = native.output_node(output)
+            if native.node_kind(root) in (native.ERROR, native.ERROR_SEQUENCE):
+                raise EngineError(error_message(root))
+            return native.output_text(output) == _TRUE
+
+    def value(self, entrypoint: str) -> Any:
+        """The JSON value of an entrypoint, a set as an array.
+
+        Raises EvaluationError where it is undefined or its evaluation fails.
+        """
+        with self._output(entrypoint) as output:
+            return read_value(output)
+
+    @contextmanager
+    def _output(self, entrypoint: str) -> Iterator[int]:
         name = entrypoint.encode("utf-8")
         output = native.query(self._interpreter._impl, self._bundle._impl, name)
         if output is None:
             raise EngineError("the Rego engine gave no result; it does not say why")
         try:
-            root = native.output_node(output)
-            if native.node_kind(root) in (native.ERROR, native.ERROR_SEQUENCE):
-                raise EngineError(error_message(root))
-            return native.output_text(output) == _TRUE
+            yield output
         finally:
             native.free_output(output)
 

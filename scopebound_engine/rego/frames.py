@@ -10,11 +10,12 @@ give each variable a value before they read it, whatever happens; all others kee
 own. The document is that of `binary.decode`, or plan.json.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
 from scopebound_engine.rego.binary import FIELDS
+from scopebound_engine.rego.rewriting import inner
 from scopebound_engine.rego.statements import DATA, INPUT
 
 _FIXED: Final = (INPUT, DATA)
@@ -22,12 +23,18 @@ _NO_VARIABLES: Final = frozenset({"index", "capacity"})
 _WRITTEN: Final = frozenset({"target", "result"})
 
 
-def pack(document: Mapping[str, Any], callees: Mapping[str, Sequence[str]]) -> int | None:
+def pack(
+    document: Mapping[str, Any],
+    callees: Mapping[str, Sequence[str]],
+    shared: Sequence[int] = (),
+) -> int | None:
     """Renumbers the variables of a plan in place; how many places it needs then.
 
-    `callees` are the names of what each function calls. None, and nothing changed, where it cannot
-    be known which functions are under way together.
+    `callees` are the names of what each function calls; `shared` are variables that outlive them.
+    None, and nothing changed, where it cannot be known which functions are under way together. No
+    statement may stand in the document twice.
     """
+    fixed = (*_FIXED, *shared)
     functions = {function["name"]: function for function in document["funcs"]["funcs"]}
     plans = document["plans"]["plans"]
     if any(_calls_by_value(part) for part in (*plans, *functions.values())):
@@ -36,12 +43,12 @@ def pack(document: Mapping[str, Any], callees: Mapping[str, Sequence[str]]) -> i
         order = list(TopologicalSorter(_callers(functions, callees)).static_order())
     except CycleError:
         return None
-    first = max([len(_FIXED), *(_renumber(plan, _Places(len(_FIXED))) for plan in plans)])
+    first = max([len(fixed), *(_renumber(plan, _Places(len(fixed), fixed)) for plan in plans)])
     bases, ends, own = dict.fromkeys(functions, first), [first], []
     for name in order:
         end = bases[name]
-        if _writes_first(functions[name]):
-            end = _renumber(functions[name], _Places(end))
+        if _writes_first(functions[name], fixed):
+            end = _renumber(functions[name], _Places(end, fixed))
         else:
             own.append(functions[name])
         ends.append(end)
@@ -49,15 +56,15 @@ def pack(document: Mapping[str, Any], callees: Mapping[str, Sequence[str]]) -> i
             bases[callee] = max(bases.get(callee, 0), end)
     last = max(ends)
     for function in own:
-        last = _renumber(function, _Places(last))
+        last = _renumber(function, _Places(last, fixed))
     return last
 
 
 class _Places(dict[int, int]):
     """The place of each variable, dealt out from a first one on as they are asked for."""
 
-    def __init__(self, first: int) -> None:
-        super().__init__(zip(_FIXED, _FIXED, strict=True))
+    def __init__(self, first: int, fixed: Sequence[int]) -> None:
+        super().__init__({number: place for place, number in enumerate(fixed)})
         self.end = first
 
     def __missing__(self, number: int) -> int:
@@ -103,24 +110,19 @@ def _calls_by_value(part: Mapping[str, Any]) -> bool:
     return any(item["type"] == "CallDynamicStmt" for item in _statements(part["blocks"]))
 
 
-def _statements(blocks: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _statements(blocks: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     for block in blocks:
         for statement in block["stmts"]:
             yield statement
-            yield from _statements(_inner(statement))
+            yield from _statements(inner(statement))
 
 
-def _inner(statement: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    fields = statement["stmt"]
-    return [*fields.get("blocks", ()), *([fields["block"]] if "block" in fields else ())]
-
-
-def _writes_first(function: Mapping[str, Any]) -> bool:
+def _writes_first(function: Mapping[str, Any], fixed: Sequence[int]) -> bool:
     """Whether each variable has a value of this call's, or none, wherever it is read."""
-    return _all_known(function["blocks"], {*_FIXED, *function["params"]})
+    return _all_known(function["blocks"], {*fixed, *function["params"]})
 
 
-def _all_known(blocks: Sequence[Mapping[str, Any]], known: set[int]) -> bool:
+def _all_known(blocks: Iterable[Mapping[str, Any]], known: set[int]) -> bool:
     """Whether alternatives read only what is known. Adds what is known after them."""
     for block in blocks:
         within = set(known)
@@ -145,7 +147,7 @@ def _reads_known(statement: Mapping[str, Any], known: set[int]) -> bool:
     if kind == "WithStmt":
         # It fails where its block does: what comes after it has all that the block gave.
         return all(_reads_known(item, known) for item in fields["block"]["stmts"])
-    if not _all_known(_inner(statement), inside if kind != "NotStmt" else set(known)):
+    if not _all_known(inner(statement), inside if kind != "NotStmt" else set(known)):
         return False
     known.update(fields[name] for name in _WRITTEN & fields.keys())
     return True

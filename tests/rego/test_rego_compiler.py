@@ -1,8 +1,14 @@
 import pytest
 
-from scopebound_engine.errors import CompileError, EngineError
+from scopebound_engine.errors import CompileError, EngineError, EvaluationError, InputError
 from scopebound_engine.rego.binary import Encoder
-from scopebound_engine.rego.compiler import LoadedPlan, compile_fast, compile_plan, parse
+from scopebound_engine.rego.compiler import (
+    LoadedPlan,
+    compile_fast,
+    compile_placed,
+    compile_plan,
+    parse,
+)
 
 
 def loaded(text: str, *entrypoints: str) -> LoadedPlan:
@@ -58,3 +64,40 @@ def test_a_failing_evaluation_is_an_error_with_its_reason() -> None:
     plan = loaded("package t\na if f(1) == 1\nf(x) := 1 if x\nf(x) := 2 if x", "t/a")
     with pytest.raises(EngineError, match="multiple outputs"):
         plan.holds("t/a")
+
+
+def test_a_plan_with_places_is_loaded_by_the_frame_that_comes_with_it() -> None:
+    modules = {"a.rego": "package t\n\na if {\n\tinput.x == 1\n}"}
+    document, frame = compile_placed(modules, ["t/a"], {})
+    assert document == compile_plan(modules, ["t/a"])
+    plan = LoadedPlan(Encoder(document, frame).encode(["t/a"], ["g0.data.t.a"]))
+    plan.set_input({"x": 1})
+    assert plan.holds("t/a")
+    plan.set_input({"x": 2})
+    assert not plan.holds("t/a")
+
+
+def test_a_value_is_what_the_policy_made_whatever_it_prints_as() -> None:
+    plan = loaded('package t\na := {"k": [input.s, 1.5, null], "set": {1}}', "t/a")
+    hostile = 'x"]}, "k": ["y\u2028\n'
+    plan.set_input({"s": hostile})
+    assert plan.value("t/a") == {"k": [hostile, 1.5, None], "set": [1]}
+
+
+def test_a_value_that_is_undefined_or_failed_is_an_error() -> None:
+    plan = loaded(
+        "package t\na if input.x\nb := f(1)\nf(x) := 1 if x\nf(x) := 2 if x", "t/a", "t/b"
+    )
+    with pytest.raises(EvaluationError, match="undefined"):
+        plan.value("t/a")
+    with pytest.raises(EvaluationError, match="multiple outputs"):
+        plan.value("t/b")
+
+
+def test_an_input_that_cannot_be_given_leaves_none_behind() -> None:
+    plan = loaded("package t\na if input.x", "t/a")
+    plan.set_input({"x": True})
+    assert plan.holds("t/a")
+    with pytest.raises(InputError):
+        plan.set_input({"x": "\0"})
+    assert not plan.holds("t/a")

@@ -120,6 +120,15 @@ def test_what_may_be_read_unwritten_keeps_a_place_of_its_own() -> None:
         assert shared(body), body
 
 
+def test_a_variable_that_outlives_calls_keeps_one_place_in_all_functions() -> None:
+    mark = statement("AssignVar", source={"type": "bool", "value": True}, target=20)
+    document = plan_of([mark, SET, RETURN], [statement("IsDefined", source=20), SET, RETURN])
+    frames.pack(document, {"a": [], "b": []}, [20])
+    first, second = document["funcs"]["funcs"]
+    assert places(first) == places(second) == {2, 3}
+    assert first["blocks"][0]["stmts"][0]["stmt"]["target"] == 2
+
+
 def shared(body: Sequence[Any]) -> bool:
     """Whether a function of this body shares places with another that is never under way then."""
     document = plan_of([SET, RETURN], body)

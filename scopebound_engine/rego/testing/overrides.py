@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scopebound_engine.rego.rewriting import Strings
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -18,27 +20,13 @@ def wrap(plan: dict[str, Any], helpers: Mapping[str, tuple[Target, ...]]) -> Non
 
     A helper's first arguments are the values for its targets, in order.
     """
-    strings = _Strings(plan["static"]["strings"])
+    strings = Strings(plan["static"]["strings"])
     for function in plan["funcs"]["funcs"]:
         _wrap_in(function["blocks"], helpers, strings)
 
 
-class _Strings:
-    """The plan's table of strings, to which new ones are added."""
-
-    def __init__(self, table: list[dict[str, str]]) -> None:
-        self._table = table
-        self._indices = {entry["value"]: index for index, entry in enumerate(table)}
-
-    def index(self, text: str) -> int:
-        if text not in self._indices:
-            self._indices[text] = len(self._table)
-            self._table.append({"value": text})
-        return self._indices[text]
-
-
 def _wrap_in(
-    blocks: Iterable[dict[str, Any]], helpers: Mapping[str, tuple[Target, ...]], strings: _Strings
+    blocks: Iterable[dict[str, Any]], helpers: Mapping[str, tuple[Target, ...]], strings: Strings
 ) -> None:
     for block in blocks:
         statements = block["stmts"]
@@ -53,7 +41,7 @@ def _wrap_in(
                 _wrap_in(fields["blocks"], helpers, strings)
 
 
-def _wrapped(call: dict[str, Any], targets: tuple[Target, ...], strings: _Strings) -> Any:
+def _wrapped(call: dict[str, Any], targets: tuple[Target, ...], strings: Strings) -> Any:
     # A function's first two arguments are input and data. The first override is the outermost, so
     # that later ones apply on top of it.
     values = call["stmt"]["args"][2 : 2 + len(targets)]
