@@ -10,9 +10,8 @@ import click
 from scopebound_engine import whole_file
 from scopebound_engine.bundle import signature
 from scopebound_engine.bundle.format import archive
-from scopebound_engine.bundle.format.build import build
+from scopebound_engine.bundle.format.build import build, manifest_beside
 from scopebound_engine.bundle.format.envelope import SIGNATURES
-from scopebound_engine.bundle.format.manifest import FILE as MANIFEST
 from scopebound_engine.bundle.format.manifest import Manifest
 from scopebound_engine.bundle.trust.keys import SigningKey
 from scopebound_engine.cli.terminal import fields
@@ -32,9 +31,7 @@ manifest_option = click.option(
 
 def built(policies: Path, manifest: Path | None = None) -> dict[str, bytes]:
     """The files of the bundle that a folder builds into, not signed. Raises BundleError."""
-    inside = policies / MANIFEST
-    beside = policies.absolute().parent / MANIFEST
-    return build(policies, manifest or (inside if inside.exists() else beside))
+    return build(policies, manifest or manifest_beside(policies))
 
 
 def signed(files: Mapping[str, bytes], key: SigningKey) -> dict[str, bytes]:

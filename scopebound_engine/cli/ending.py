@@ -40,6 +40,8 @@ as_json = click.option(
 class EndingGroup(click.Group):
     """Turns what is known to go wrong in a command into sentences and an exit code."""
 
+    # How a command ends that is refused.
+    refused = REFUSED
     # What to say after "interrupted".
     interrupted = "`bundle list` tells what a server did"
 
@@ -48,7 +50,8 @@ class EndingGroup(click.Group):
         try:
             return super().invoke(ctx)
         except ScopeboundError as error:
-            ctx.exit(_told(error, as_json=ctx.meta.get(_JSON, False)))
+            refused = _told(error, as_json=ctx.meta.get(_JSON, False))
+            ctx.exit(self.refused if refused else FAILED)
         except KeyboardInterrupt:
             # click's own exit code for it would say that nothing was changed.
             click.echo(f"\nscopebound-engine: interrupted; {self.interrupted}", err=True)
@@ -62,8 +65,8 @@ def warn(findings: Sequence[Finding]) -> None:
         click.echo(printable(f"{level}{finding}"), err=True)
 
 
-def _told(error: ScopeboundError, *, as_json: bool) -> int:
-    """Say what went wrong; the exit code for it."""
+def _told(error: ScopeboundError, *, as_json: bool) -> bool:
+    """Say what went wrong, and whether that is a refusal."""
     findings = error.findings if isinstance(error, FindingsError | RefusedError) else ()
     click.echo(printable(f"scopebound-engine: {_summary(error)}"), err=True)
     warn(findings)
@@ -71,7 +74,7 @@ def _told(error: ScopeboundError, *, as_json: bool) -> int:
         problem = error.problem if isinstance(error, RefusedError) else None
         told = {"detail": _summary(error), "findings": [asdict(finding) for finding in findings]}
         json_document(problem or told)
-    return REFUSED if isinstance(error, BundleError) or _is_refusal(error) else FAILED
+    return isinstance(error, BundleError) or _is_refusal(error)
 
 
 def _summary(error: ScopeboundError) -> str:

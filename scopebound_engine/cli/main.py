@@ -1,11 +1,11 @@
 """scopebound-engine: the command. Each noun is a file; help builds nothing."""
 
-import importlib
 import sys
 from typing import Final
 
 import click
 
+from scopebound_engine.cli.lazy import LazyGroup
 from scopebound_engine.errors import ScopeboundError
 
 _COMMANDS: Final = {
@@ -21,25 +21,11 @@ _COMMANDS: Final = {
 }
 
 
-class _Commands(click.Group):
-    """Imports a command when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return list(_COMMANDS)
-
-    def get_command(
-        self,
-        ctx: click.Context,  # noqa: ARG002  # click's signature
-        cmd_name: str,
-    ) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module, attribute = _COMMANDS[cmd_name].split(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    commands_at=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="scopebound-engine")
 def cli() -> None:
     """A policy engine for AI agents: signed Rego bundles decide every tool call."""

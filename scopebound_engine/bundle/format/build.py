@@ -1,11 +1,12 @@
 """From sources to the files of a bundle, not yet signed: a folder of policies and a manifest.
 
-Nothing in the folder is passed over: what has no place in a bundle is refused by name, so that a
+Nothing but case files is passed over: what has no place in a bundle is refused by name, so that a
 rule in a misspelled file cannot be missing from what is shipped.
 """
 
 import fnmatch
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,18 @@ from scopebound_engine.bundle.format import archive, content, manifest
 from scopebound_engine.bundle.format.envelope import SIGNATURES
 from scopebound_engine.errors import BundleError, Finding
 
+# Case files stand beside the rules that they are about and stay with their author.
+CASES: Final = "_cases.yaml"
 _LEFTOVERS: Final = (".DS_Store", "._*", "*.swp", "*.swo", "*~", "[#]*[#]", ".[#]*", "*.orig")
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What lies in a folder: files by their name in a bundle, where each is, what is in the way."""
+
+    files: dict[str, bytes]
+    paths: dict[str, Path]
+    findings: list[Finding]
 
 
 def build(policies: Path, manifest_file: Path) -> dict[str, bytes]:
@@ -22,26 +34,52 @@ def build(policies: Path, manifest_file: Path) -> dict[str, bytes]:
     `manifest_file` may lie at the top of the folder or anywhere else. Raises BundleError with a
     finding for every file that cannot be part of it, and ManifestError.
     """
+    found = gather(policies, manifest_file)
+    if found.findings:
+        raise BundleError(f"{policies} cannot be made a bundle", found.findings)
+    manifest.Manifest.of(found.files)
+    content.check(found.files)
+    return dict(sorted(found.files.items()))
+
+
+def manifest_beside(policies: Path) -> Path:
+    """Where the manifest of a folder lies unless one is named: in it, or else beside it."""
+    inside = policies / manifest.FILE
+    return inside if inside.exists() else policies.absolute().parent / manifest.FILE
+
+
+def gather(policies: Path, manifest_file: Path | None) -> Gathered:
+    """The files that a bundle may hold, and a finding for every other but case files.
+
+    Modules are among them even where a bundle refuses their name. Without a `manifest_file` no
+    manifest is asked for.
+    """
     findings: list[Finding] = []
-    files: dict[str, bytes] = {}
-    sources = {manifest_file: manifest.FILE}
+    sources = {} if manifest_file is None else {manifest_file: manifest.FILE}
     for path in _walk(policies, findings):
-        if _place(path) != _place(manifest_file):
+        if manifest_file is None or _place(path) != _place(manifest_file):
             sources[path] = path.relative_to(policies).as_posix()
+    found = Gathered({}, {}, findings)
     for path, name in sources.items():
-        problem = _problem(path, name, manifest_file)
-        if problem is not None:
-            findings.append(problem)
-            continue
-        try:
-            files[name] = path.read_bytes()
-        except OSError as error:
-            findings.append(_unreadable(path, error))
-    if findings:
-        raise BundleError(f"{policies} cannot be made a bundle", findings)
-    manifest.Manifest.of(files)
-    content.check(files)
-    return dict(sorted(files.items()))
+        if not name.endswith(CASES):
+            _gather_one(path, name, manifest_file, found)
+    return found
+
+
+def _gather_one(path: Path, name: str, manifest_file: Path | None, found: Gathered) -> None:
+    problem = _problem(path, name, manifest_file)
+    if problem is not None:
+        found.findings.append(problem)
+        return
+    for refused in archive.refusals([name]):
+        found.findings.append(_finding(path, refused.message, refused.remedy))
+        if not name.endswith(content.MODULE):
+            return
+    try:
+        found.files[name] = path.read_bytes()
+        found.paths[name] = path
+    except OSError as error:
+        found.findings.append(_unreadable(path, error))
 
 
 def _walk(folder: Path, findings: list[Finding]) -> Iterator[Path]:
@@ -62,7 +100,7 @@ def _place(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _problem(path: Path, name: str, manifest_file: Path) -> Finding | None:
+def _problem(path: Path, name: str, manifest_file: Path | None) -> Finding | None:
     if path.is_symlink():
         return _finding(path, "a symbolic link", "put the file itself there")
     if path.exists() and not path.is_file():
@@ -71,10 +109,9 @@ def _problem(path: Path, name: str, manifest_file: Path) -> Finding | None:
         return _finding(path, "left behind by an editor or the desktop", "delete it")
     if name == SIGNATURES:
         return _finding(path, "made by signing, not a source", "delete it")
-    if name == manifest.FILE and path != manifest_file:
+    if name == manifest.FILE and manifest_file is not None and path != manifest_file:
         return _finding(path, f"a second manifest beside {manifest_file}", "keep one of them")
-    refused = archive.refusals([name])
-    return _finding(path, refused[0].message, refused[0].remedy) if refused else None
+    return None
 
 
 def _unreadable(path: Path, error: OSError) -> Finding:

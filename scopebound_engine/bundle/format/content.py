@@ -8,15 +8,15 @@ from scopebound_engine import strict_json
 from scopebound_engine.bundle.format.archive import DATA
 from scopebound_engine.errors import BundleError, Finding, InputError
 
-_MODULE: Final = ".rego"
-_TEST: Final = "_test.rego"
+MODULE: Final = ".rego"
+TEST: Final = "_test.rego"
 
 
 def check(files: Mapping[str, bytes]) -> None:
     """Raise BundleError where `modules` or `data` would not succeed, with a finding for each."""
     findings: list[Finding] = []
     for name, content in files.items():
-        if name.endswith(_MODULE):
+        if name.endswith(MODULE):
             findings += _not_utf8(name, content)
     _merge_all(files, findings)
     if findings:
@@ -28,7 +28,7 @@ def modules(files: Mapping[str, bytes], *, tests: bool) -> dict[str, str]:
     return {
         name: content.decode()
         for name, content in files.items()
-        if name.endswith(_MODULE) and (tests or not name.endswith(_TEST))
+        if name.endswith(MODULE) and (tests or not name.endswith(TEST))
     }
 
 
