@@ -27,30 +27,12 @@ from scopebound_engine.session.state.sqlite import SqliteState
 from scopebound_engine.session.store import Sessions
 from tests.provisioning import make_provisioner
 from tests.recording import make_recorder
+from tests.reference import pages
 
 NOON = 1_777_464_000  # 2026-04-29T12:00:00Z
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 PATH = "/mgmt/v1/roles"
-REFERENCE: dict[str, Any] = {
-    "name": "invoice-processor",
-    "description": "Processes invoices — read only",
-    "allowed_tools": ["read_invoices", "send_email"],
-    "default_ttl_seconds": 3600,
-    "max_delegation_depth": 1,
-    "rate_limit_per_minute": 30,
-    "rate_limit_per_hour": 500,
-    "parent_role_id": "base-agent",
-    "parameter_constraints": {
-        "send_email": [{"field": "to", "operator": "regex", "value": ".*@company\\.com$"}],
-        "read_invoices": [{"field": "amount", "operator": "lt", "value": 50000}],
-    },
-    "allowed_hours_start": 8,
-    "allowed_hours_end": 20,
-    "allowed_days": [0, 1, 2, 3, 4],
-    "data_scope": {"allowed_envs": ["staging", "production"], "max_rows": 1000},
-    "webhook_url": "https://your-server.com/webhooks/scopebound",
-    "webhook_secret": "your-hmac-secret",
-}
+REFERENCE = pages.ROLE_REQUEST
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ from tests.bundles import (
     server_key,
     upload,
 )
+from tests.reference import pages
 from tests.servers import API_KEY, RunningServer, serving
 
 # The reference's "Bundle Versioning API", to the letter.
@@ -51,54 +52,6 @@ ROLLBACK = r"""
 curl -X POST "https://your-partner.api.scopebound.ai/mgmt/v1/bundles/rollback/8ddcf3ca-1281-4668-9333-f067b989337f" \
   -H "X-Scopebound-API-Key: your-key"
 """  # noqa: E501
-
-LIST_RESPONSE: dict[str, Any] = json.loads(r"""
-{
-  "count": 2,
-  "versions": [
-    {
-      "id": "feed6359-c16c-4d1c-910d-6440c8b95b60",
-      "version": "1.0.0",
-      "checksum": "e47bc950ffd3a8c362ded5e5f7b6d988706acd94991340b1f0c7da4c9bcddd55",
-      "bundle_path": "rules/bundle-history/bundle-20260429-172000.tar.gz",
-      "is_active": false,
-      "uploaded_at": "2026-04-29T17:20:00Z",
-      "activated_at": "2026-04-29T17:20:00Z",
-      "description": "add rate limit rule"
-    },
-    {
-      "id": "8ddcf3ca-1281-4668-9333-f067b989337f",
-      "version": "1.0.0",
-      "checksum": "a1b2c3d4...",
-      "bundle_path": "rules/bundle-history/bundle-20260429-171340.tar.gz",
-      "is_active": true,
-      "uploaded_at": "2026-04-29T17:13:40Z",
-      "activated_at": "2026-04-29T17:21:00Z",
-      "description": "baseline v1"
-    }
-  ]
-}
-""")
-
-UPLOAD_RESPONSE: dict[str, Any] = json.loads(r"""
-{
-  "id": "feed6359-c16c-4d1c-910d-6440c8b95b60",
-  "version": "1.0.0",
-  "checksum": "e47bc950...",
-  "is_active": true,
-  "uploaded_at": "2026-04-29T17:20:00Z",
-  "description": "add new rule"
-}
-""")
-
-ROLLBACK_RESPONSE: dict[str, Any] = json.loads(r"""
-{
-  "message": "rollback successful",
-  "version_id": "8ddcf3ca-1281-4668-9333-f067b989337f",
-  "version": "1.0.0",
-  "checksum": "a1b2c3d4..."
-}
-""")
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -199,7 +152,7 @@ def test_the_lines_of_the_reference_answer_as_it_shows(
         pasted(TAR, server, tmp_path)
         uploaded = pasted(UPLOAD, server, tmp_path)
         checksum = hashlib.sha256((tmp_path / "bundle.tar.gz").read_bytes()).hexdigest()
-        same_kind(UPLOAD_RESPONSE, uploaded)
+        same_kind(pages.UPLOAD_RESPONSE, uploaded)
         assert uploaded | {"version": version, "checksum": checksum, "is_active": True} == uploaded
         assert uploaded["description"] == "add new rule"
         assert uploaded["converged"] is True
@@ -209,7 +162,7 @@ def test_the_lines_of_the_reference_answer_as_it_shows(
         assert {answer["deny_code"] for answer in said} == {MARKED_CODE}
 
         newest, next_newest = listed(http)[:2]
-        for shown, kept in zip(LIST_RESPONSE["versions"], (newest, next_newest), strict=True):
+        for shown, kept in zip(pages.BUNDLE_LIST["versions"], (newest, next_newest), strict=True):
             same_kind(shown, kept)
             stored = server.data_dir / kept["bundle_path"]
             assert PATH.fullmatch(kept["bundle_path"])
@@ -218,7 +171,7 @@ def test_the_lines_of_the_reference_answer_as_it_shows(
         assert (next_newest["id"], next_newest["is_active"]) == (former["id"], False)
 
         rolled = pasted(ROLLBACK, server, tmp_path, former["id"])
-        same_kind(ROLLBACK_RESPONSE, rolled)
+        same_kind(pages.ROLLBACK_RESPONSE, rolled)
         expected = {field: former[field] for field in ("version", "checksum")}
         expected |= {"message": "rollback successful", "version_id": former["id"]}
         assert rolled | expected == rolled
