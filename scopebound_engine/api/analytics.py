@@ -28,7 +28,8 @@ class UsageItem:
         """Calls allowed and denied in the hours before now, and the tools that were denied most.
 
         Repeats of a call (`replayed`) and delegations are no calls. Rates are rounded to two
-        digits; `calls_by_hour` has every hour that the window touches.
+        digits; `calls_by_hour` has every hour that the window touches. Of each node's hour the most
+        denied tools are counted by name, and the denials of all others as `unnamed_deny_count`.
         """
         require(req, AUDIT)
         queries.only(req, {"window_hours"})
@@ -48,6 +49,7 @@ def _answer(window_hours: int, usage: Usage) -> dict[str, Any]:
         "top_denied_tools": [
             {"tool_name": name, "deny_count": calls} for name, calls in usage.denied_tools
         ],
+        "unnamed_deny_count": usage.unnamed,
         "calls_by_hour": [
             {
                 "hour": timestamp(moment(hour.at_us / 1_000_000)),

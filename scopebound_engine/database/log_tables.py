@@ -102,7 +102,8 @@ call_counts = Table(
     Column("calls", BigInteger, nullable=False),
 )
 
-# Of these the denied ones by tool. Denied calls without a tool's name are in none.
+# Of these the denied ones by tool, where the tool has a place, see `log/names.py`: its calls since
+# it has it, and those of others that had it before. Calls that name no tool are in none.
 denied_tools = Table(
     "denied_tools",
     metadata,
@@ -111,6 +112,7 @@ denied_tools = Table(
     Column("node", Text, primary_key=True),
     Column("tool_name", Text, primary_key=True),
     Column("calls", BigInteger, nullable=False),
+    Column("before", BigInteger, nullable=False),
 )
 
 # When a record named a bundle last: so long its bytes are needed to decide again.

@@ -1,7 +1,9 @@
 """Usage in numbers: how many calls were allowed and denied, which tools' calls, and when.
 
 Exact to the microsecond at both ends of the window: whole hours and minutes were counted while
-their records were stored, only parts of minutes are counted call by call.
+their records were stored, only parts of minutes are counted call by call. How many calls were
+allowed and denied is exact; where an hour has more denied tools than places for their names, see
+`log/names.py`, what is left out of the tools is told as `unnamed`.
 """
 
 from collections import Counter
@@ -33,11 +35,13 @@ class Hour:
 class Usage:
     """Calls of a window: those that count, see `database/log_tables.py`.
 
-    `denied_tools` are the most often denied ones, most often first, then by name; `hours` all that
-    the window touches, in order, also those without calls.
+    `denied_tools` are the most often denied ones, most often first, then by name. `unnamed` denials
+    are counted for no tool: it had no place, or the call did not name one. A tool's real number is
+    at most that much larger. `hours` are all that the window touches, also those without calls.
     """
 
     denied_tools: tuple[tuple[str, int], ...]
+    unnamed: int
     hours: tuple[Hour, ...]
 
     @property
@@ -70,9 +74,12 @@ class Analytics:
             for at_us, verdict, number in connection.execute(_calls(spans)):
                 calls[int(at_us) * HOUR_US, verdict] += int(number)
             tools = connection.execute(_denied(spans, self._binary())).all()
+        named = int(tools[0].named) if tools else 0
+        denied = sum(number for (_, verdict), number in calls.items() if verdict == "deny")
         first = from_us // HOUR_US * HOUR_US
         return Usage(
-            tuple((name, int(number)) for name, number in tools),
+            tuple((name, int(number)) for name, number, _ in tools),
+            denied - named,
             tuple(
                 Hour(at_us, calls[at_us, "allow"], calls[at_us, "deny"])
                 for at_us in range(first, to_us, HOUR_US)
@@ -103,7 +110,7 @@ def _calls(spans: list[Span]) -> Select[Any]:
 
 
 def _denied(spans: list[Span], collation: str) -> Select[Any]:
-    """Rows of a tool and how often it was denied."""
+    """Rows of a tool, how often it was denied, and how often all that have a name were."""
     parts = []
     for span in spans:
         if span.step_us:
@@ -116,7 +123,7 @@ def _denied(spans: list[Span], collation: str) -> Select[Any]:
     found = union_all(*parts).subquery()
     number = func.sum(found.c.calls)
     return (
-        select(found.c.tool_name, number)
+        select(found.c.tool_name, number, func.sum(number).over().label("named"))
         .group_by(found.c.tool_name)
         .order_by(desc(number), found.c.tool_name.collate(collation))
         .limit(MOST_TOOLS)

@@ -1,21 +1,24 @@
 """What is counted of records while they are stored, so that analytics need not count them later."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
 from scopebound_engine.database.log_tables import HOUR_US, MINUTE_US
+from scopebound_engine.log import names
 from scopebound_engine.log.entries import Entry
+from scopebound_engine.log.names import Span
 
-_ADD: Final = """
-INSERT INTO {table} (span_us, from_us, node, {of}, calls)
-VALUES (:span_us, :from_us, :node, :of, :calls)
-ON CONFLICT (span_us, from_us, node, {of}) DO UPDATE SET calls = {table}.calls + excluded.calls
-"""
-_CALLS: Final = text(_ADD.format(table="call_counts", of="verdict"))
-_DENIED: Final = text(_ADD.format(table="denied_tools", of="tool_name"))
+_CALLS: Final = text(
+    """
+    INSERT INTO call_counts (span_us, from_us, node, verdict, calls)
+    VALUES (:span_us, :from_us, :node, :verdict, :calls)
+    ON CONFLICT (span_us, from_us, node, verdict)
+    DO UPDATE SET calls = call_counts.calls + excluded.calls
+    """
+)
 _USED: Final = text(
     """
     INSERT INTO bundle_uses (checksum, last_us) VALUES (:checksum, :last_us)
@@ -24,21 +27,20 @@ _USED: Final = text(
     """
 )
 
-_Key = tuple[int, int, str, str]
-
 
 def add(connection: Connection, entries: Sequence[Entry]) -> None:
     """Count these, which were not counted before."""
-    calls, denied = Counter[_Key](), Counter[_Key]()
+    calls = Counter[tuple[Span, str]]()
+    denied = defaultdict[Span, Counter[str]](Counter)
     for row in (entry.row for entry in entries if entry.row.verdict is not None):
         for span_us in (HOUR_US, MINUTE_US):
-            from_us = row.at_us // span_us * span_us
-            calls[span_us, from_us, row.node, str(row.verdict)] += 1
+            span = (span_us, row.at_us // span_us * span_us, row.node)
+            calls[span, str(row.verdict)] += 1
             if row.verdict == "deny" and row.tool_name is not None:
-                denied[span_us, from_us, row.node, row.tool_name] += 1
-    for statement, counter in ((_CALLS, calls), (_DENIED, denied)):
-        if counter:
-            connection.execute(statement, list(_rows(counter)))
+                denied[span][row.tool_name] += 1
+    if calls:
+        connection.execute(_CALLS, list(_rows(calls)))
+    names.add(connection, denied)
 
 
 def uses(entries: Iterable[Entry]) -> dict[str, int]:
@@ -58,7 +60,13 @@ def note_uses(connection: Connection, used: Mapping[str, int]) -> None:
         connection.execute(_USED, rows)
 
 
-def _rows(counter: Counter[_Key]) -> Iterable[dict[str, Any]]:
+def _rows(calls: Counter[tuple[Span, str]]) -> Iterable[dict[str, Any]]:
     # In one order: whoever counts the same meanwhile must not wait for us while we wait for them.
-    for (span_us, from_us, node, of), calls in sorted(counter.items()):
-        yield {"span_us": span_us, "from_us": from_us, "node": node, "of": of, "calls": calls}
+    for ((span_us, from_us, node), verdict), number in sorted(calls.items()):
+        yield {
+            "span_us": span_us,
+            "from_us": from_us,
+            "node": node,
+            "verdict": verdict,
+            "calls": number,
+        }

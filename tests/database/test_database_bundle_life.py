@@ -1,13 +1,10 @@
 """Databases made by the program before bundles had a life."""
 
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, insert, text
 from sqlalchemy.exc import IntegrityError
@@ -16,6 +13,7 @@ from scopebound_engine.bundle.registry.registry import Actor, Registry
 from scopebound_engine.database.engine import migrate, open_database, reading, transaction
 from scopebound_engine.database.schema import bundles, metadata
 from scopebound_engine.times import moment
+from tests.migrations import migrate_to
 from tests.sessions import VOLATILE_TABLES
 
 ME = Actor("me")
@@ -35,13 +33,7 @@ def former(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     sqlite = request.param == "sqlite"
     url = None if sqlite else request.getfixturevalue("empty_postgres_url")
     engine = open_database(url, tmp_path)
-    config = Config()
-    config.set_main_option(
-        "script_location", str(files("scopebound_engine.database") / "migrations")
-    )
-    with transaction(engine) as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0004")
+    migrate_to(engine, "0004")
     for version, name in enumerate(("first", "second", "third"), start=1):
         add(engine, name, version, identity=f"identity of {name}")
     activate(engine, "first", "second", "first")

@@ -37,5 +37,6 @@ USAGE: Final = {
         {"tool_name": "delete_invoice", "deny_count": 45},
         {"tool_name": "export_data", "deny_count": 25},
     ],
+    "unnamed_deny_count": 0,
     "calls_by_hour": [{"hour": "2026-04-29T00:00:00Z", "allow_count": 1180, "deny_count": 70}],
 }

@@ -53,7 +53,12 @@ class HourOfCalls(TypedDict):
 
 @with_config(EXACT)
 class UsageAnswer(TypedDict):
-    """Calls of a window: at most ten of the tools, and every hour that the window touches."""
+    """Calls of a window: at most ten of the tools, and every hour that the window touches.
+
+    `unnamed_deny_count` are denials that are counted for no tool. It is 0 unless an hour had more
+    than a hundred denied tools, or calls without a tool's name; a tool's own number is at most that
+    much too low.
+    """
 
     window_hours: int
     total_calls: int
@@ -62,4 +67,5 @@ class UsageAnswer(TypedDict):
     allow_rate: float
     deny_rate: float
     top_denied_tools: list[DeniedTool]
+    unnamed_deny_count: int
     calls_by_hour: list[HourOfCalls]
