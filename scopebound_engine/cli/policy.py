@@ -10,6 +10,7 @@ from scopebound_engine.cli.lazy import LazyGroup
 
 # In the order in which an author comes to need them.
 _COMMANDS: Final = {
+    "check": "scopebound_engine.cli.policy_check:check",
     "test": "scopebound_engine.cli.policy_test:test",
 }
 _EXIT_CODES: Final = """\b

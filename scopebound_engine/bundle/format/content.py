@@ -10,6 +10,7 @@ from scopebound_engine.errors import BundleError, Finding, InputError
 
 MODULE: Final = ".rego"
 TEST: Final = "_test.rego"
+_ONCE: Final = "keep it in one of the two"
 
 
 def check(files: Mapping[str, bytes]) -> None:
@@ -55,7 +56,8 @@ def _merge_all(files: Mapping[str, bytes], findings: list[Finding]) -> dict[str,
         try:
             value = strict_json.loads(files[name])
         except InputError as error:
-            findings.append(Finding("content", str(error), file=name))
+            remedy = "correct the JSON there"
+            findings.append(Finding("content", str(error), file=name, remedy=remedy))
             continue
         folders = PurePosixPath(name).parent.parts
         for folder in reversed(folders):
@@ -64,12 +66,13 @@ def _merge_all(files: Mapping[str, bytes], findings: list[Finding]) -> dict[str,
             conflicts: list[str] = []
             _merge(root, value, ("data",), conflicts)
             findings += [
-                Finding("content", f"{path} is in another data.json too", file=name)
+                Finding("content", f"{path} is in another data.json too", file=name, remedy=_ONCE)
                 for path in conflicts
             ]
         else:
             what = f"at the root it must be an object, not {strict_json.type_name(value)}"
-            findings.append(Finding("content", what, file=name))
+            remedy = 'write {"name": …}'
+            findings.append(Finding("content", what, file=name, remedy=remedy))
     return root
 
 

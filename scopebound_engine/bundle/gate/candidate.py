@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from scopebound_engine.bundle.gate.trial import Trial
 from scopebound_engine.rego.checks.costs import RULES
@@ -13,21 +13,25 @@ from scopebound_engine.rego.program import Program
 from scopebound_engine.rego.source.syntax import Module
 from scopebound_engine.rego.source.tokens import Source
 
+# The engine compiles nothing without an entrypoint, and takes one that is not there.
+_ANYTHING: Final = "any/thing"
+
 
 @dataclass(frozen=True)
 class Candidate:
     """`modules` holds tests too, `rule_files` names those without.
 
-    `codes` gives each declared deny code its severity, `matchers` each declared matcher the steps
-    of its path. More than `max_rules` are refused. `acknowledge_floor` makes what the floor finds a
+    Where no manifest names an `entrypoint` it is empty; all rules are compiled with any. `codes`
+    gives each declared deny code its severity, `matchers` each declared matcher the steps of its
+    path. More than `max_rules` are refused. `acknowledge_floor` makes what the floor finds a
     warning.
     """
 
     modules: Mapping[str, str]
     rule_files: tuple[str, ...]
     data: Mapping[str, Any]
-    entrypoint: str
-    codes: Mapping[str, str]
+    entrypoint: str = ""
+    codes: Mapping[str, str] = field(default_factory=dict)
     matchers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     max_rules: int = RULES.most
     acknowledge_floor: bool = False
@@ -58,7 +62,8 @@ class Candidate:
         # Loads the engine, which the parent must not do.
         from scopebound_engine.rego.compiler import compile_plan
 
-        return Plan(compile_plan(self.rules, [self.entrypoint]), self.rules)
+        entrypoint = self.entrypoint or _ANYTHING
+        return Plan(compile_plan(self.rules, [entrypoint]), self.rules)
 
     @cached_property
     def values(self) -> Values:

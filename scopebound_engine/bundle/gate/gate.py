@@ -10,7 +10,7 @@ children of their own.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -28,13 +28,11 @@ from scopebound_engine.errors import (
     Level,
 )
 from scopebound_engine.rego.checks.costs import RULES
-from scopebound_engine.rego.sandbox import decode_record, stream_from_child
+from scopebound_engine.rego.sandbox import decode_record, started
 from scopebound_engine.rego.testing.runner import TestResult, TestRun
 
-Step = Callable[[Candidate], Iterable[Finding]]
-
 # In the order in which they are made.
-GATE: Final[Mapping[str, Step]] = {
+GATE: Final[Mapping[str, inspection.Step]] = {
     "3 source": inspection.safe_sources,
     # Before anything is compiled: 10,000 rules take 35 s.
     "9 rules": inspection.countable_rules,
@@ -52,7 +50,7 @@ GATE: Final[Mapping[str, Step]] = {
     "10 verdicts": behaviour.verdicts_on_all,
     # 10 goes on with `failing_tests` and `missed_thresholds`.
 }
-_CHILD: Final = "scopebound_engine.bundle.gate.inspection:inspect"
+CHILD: Final = "scopebound_engine.bundle.gate.inspection:inspect"
 _SECONDS: Final = 60.0
 _MOST: Final = 300
 _LONGEST: Final = 1_000
@@ -102,15 +100,15 @@ def check(
         findings, timings = _inspected(candidate, seconds)
         findings += unfit_patterns(bundle.manifest)
         if inspection.can_run(findings):
-            started = time.perf_counter()
+            began = time.perf_counter()
             new, results = failing_tests(tests)
             findings += new
             findings += missed_thresholds(bundle.manifest, results, findings)
-            timings.append(("10 tests", time.perf_counter() - started))
-    return Report(_bounded(findings), tuple(timings))
+            timings.append(("10 tests", time.perf_counter() - began))
+    return Report(bounded(findings), tuple(timings))
 
 
-def _bounded(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def bounded(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Each finding once, as many and as long as somebody may want to read."""
     unique = list(dict.fromkeys(findings))
     told, rest = unique[:_MOST], unique[_MOST:]
@@ -125,37 +123,52 @@ def _bounded(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def as_candidate(bundle: VerifiedBundle, *, acknowledge_floor: bool) -> Candidate:
     """What the steps look at."""
-    manifest = bundle.manifest
-    bound = manifest.thresholds.max_rules
-    return Candidate(
+    undeclared = Candidate(
         modules=bundle.modules(),
         rule_files=tuple(bundle.rules()),
         data=bundle.data(),
+        acknowledge_floor=acknowledge_floor,
+    )
+    return declared(undeclared, bundle.manifest)
+
+
+def declared(candidate: Candidate, manifest: Manifest) -> Candidate:
+    """The candidate with what a manifest says of it."""
+    bound = manifest.thresholds.max_rules
+    return replace(
+        candidate,
         entrypoint=manifest.entrypoint,
         codes={code.code: code.severity for code in manifest.deny_codes},
         matchers={name: spec.steps for name, spec in manifest.matchers.items()},
         max_rules=RULES.most if bound is None else min(bound, RULES.most),
-        acknowledge_floor=acknowledge_floor,
     )
 
 
 def _inspected(
     candidate: Candidate, seconds: float
 ) -> tuple[list[Finding], list[tuple[str, float]]]:
+    steps = {label: step.__name__ for label, step in GATE.items()}
+    with started(CHILD, asdict(candidate), list(steps.values()), seconds=seconds) as answers:
+        return collected(answers, steps)
+
+
+def collected(
+    answers: Iterable[Any], steps: Iterable[str]
+) -> tuple[list[Finding], list[tuple[str, float]]]:
+    """The findings and timings that a child answers, which was given the steps of these labels."""
     findings: list[Finding] = []
     timings: list[tuple[str, float]] = []
-    steps = iter(GATE)
-    names = [step.__name__ for step in GATE.values()]
+    labels = iter(steps)
     try:
-        for answer in stream_from_child(_CHILD, asdict(candidate), names, seconds=seconds):
+        for answer in answers:
             new, took = _decoded(answer)
             findings += new
-            timings.append((next(steps), took))
+            timings.append((next(labels), took))
     except EngineError as error:
-        message = f"the check «{next(steps, 'end')}» could not be made: {error}"
+        message = f"the check «{next(labels, 'end')}» could not be made: {error}"
         remedy = "the policy crashes or hangs the Rego engine; leave out what you added last"
         findings.append(Finding("sandbox", message, remedy=remedy))
-    if inspection.can_run(findings) and (missing := next(steps, None)):
+    if inspection.can_run(findings) and (missing := next(labels, None)):
         findings.append(Finding("sandbox", f"the check «{missing}» was not made"))
     return findings, timings
 
@@ -210,7 +223,13 @@ def missed_thresholds(
         "max_skipped_tests": skipped,
         "max_warnings": len(warnings),
     }
+    return missed_bounds(manifest, counted)
+
+
+def missed_bounds(manifest: Manifest, counted: Mapping[str, int]) -> list[Finding]:
+    """The bounds of a manifest that are not kept, of those by whose name something was counted."""
+    remedy = "mend what is counted, or change the bound in the manifest"
     return [
-        Finding("thresholds", f"thresholds: {sentence}", FILE)
+        Finding("thresholds", f"thresholds: {sentence}", FILE, remedy=remedy)
         for sentence in missed(manifest.thresholds, counted)
     ]

@@ -6,7 +6,7 @@ itself stand in `behaviour.py`.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -33,6 +33,8 @@ from scopebound_engine.rego.checks import (
 )
 from scopebound_engine.rego.checks.demands import Demands
 
+Step = Callable[[Candidate], Iterable[Finding]]
+
 # What fails so has no plan that other steps could look at, or may not be asked once more.
 _NOT_COMPILED: Final = frozenset({"source", "size", "parse", "compile", "sandbox"})
 # A policy that is not sound cannot be asked.
@@ -44,14 +46,18 @@ def inspect(candidate: Mapping[str, Any], steps: Sequence[str]) -> Iterator[dict
 
     `steps` are names of functions of this module.
     """
-    subject = Candidate(**candidate)
+    yield from made(Candidate(**candidate), [globals()[step] for step in steps])
+
+
+def made(subject: Candidate, steps: Iterable[Step]) -> Iterator[dict[str, Any]]:
+    """The answers of `inspect` on a candidate that is there already."""
     findings: list[Finding] = []
     for step in steps:
-        if globals()[step] in _ASKING and not can_run(findings):
+        if step in _ASKING and not can_run(findings):
             return
         started = time.perf_counter()
         try:
-            new = list(globals()[step](subject))
+            new = list(step(subject))
         except CompileError as error:
             new = list(error.findings)
         seconds = time.perf_counter() - started

@@ -50,7 +50,7 @@ def check(values: Values, entrypoint: str, codes: Mapping[str, str]) -> Iterator
 
 
 def violations(values: Values, entrypoint: str) -> Iterator[Violation]:
-    """All violations that the rules which the entrypoint reaches can make."""
+    """All violations that the rules which the entrypoint reaches can make; without one, all do."""
     for _, _, made in _literals(values, entrypoint):
         yield from made
 
@@ -111,7 +111,9 @@ class _Calls:
 
     def __init__(self, values: Values, entrypoint: str) -> None:
         self._values, self._plan = values, values.plan
-        self._reachable = values.plan.reachable("g0.data." + entrypoint.replace("/", "."))
+        start = "g0.data." + entrypoint.replace("/", ".")
+        plan = values.plan
+        self._reachable = plan.reachable(*([start] if entrypoint else plan.functions))
 
     def violations(
         self, statement: Statement, written_at: Place, fields: Mapping[str, Operand]
@@ -162,7 +164,8 @@ def _written_at(made: Statement, modules: Mapping[str, Module]) -> Place:
 def _wrong_fields(place: Place, fields: Mapping[str, Operand]) -> Iterator[Finding]:
     for name in _FIELDS:
         if name not in fields:
-            yield place.finding(_STEP, f"the violation has no {name}")
+            remedy = f"add the field; a violation has {', '.join(_FIELDS)}"
+            yield place.finding(_STEP, f"the violation has no {name}", remedy)
     for name in sorted(fields.keys() - {*_FIELDS, _OPTIONAL}):
         message = f"the violation has a field {name} that nobody reads"
         yield place.finding(_STEP, message, f"fields are {', '.join(_FIELDS)} and {_OPTIONAL}")
@@ -171,7 +174,8 @@ def _wrong_fields(place: Place, fields: Mapping[str, Operand]) -> Iterator[Findi
 def _wrong_values(violation: Violation, codes: Mapping[str, str]) -> Iterator[Finding]:
     place, guidance = violation.place, violation.retry_guidance
     if len(violation.code) != 1:
-        yield place.finding(_STEP, "the violation's code is not one literal")
+        remedy = "write the code out, here or where this helper is called: one rule for each code"
+        yield place.finding(_STEP, "the violation's code is not one literal", remedy)
     for code in violation.code:
         if code not in codes:
             remedy = "declare it there under deny_codes"
@@ -182,7 +186,9 @@ def _wrong_values(violation: Violation, codes: Mapping[str, str]) -> Iterator[Fi
             yield place.finding(_STEP, message, "write the same in both")
     if not guidance or not guidance <= {*RETRY_GUIDANCE}:
         message = f"retry_guidance must be one of {', '.join(RETRY_GUIDANCE)}, as a literal"
-        yield place.finding(_STEP, message)
+        remedy = 'write "none" unless other arguments, a new session or time would help'
+        yield place.finding(_STEP, message, remedy)
     elif guidance != {"wait"} if violation.waits else "wait" in guidance:
         message = f'retry_guidance "wait" and the field {_OPTIONAL} go together'
-        yield place.finding(_STEP, message)
+        remedy = f"add {_OPTIONAL}, in whole seconds, or another retry_guidance"
+        yield place.finding(_STEP, message, remedy)

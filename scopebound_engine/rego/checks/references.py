@@ -44,7 +44,7 @@ def wrong_arity(plan: Plan) -> Iterator[Finding]:
             given = len(call.fields["args"]) - (2 if name in plan.functions else 0)
             if wanted not in (None, given):
                 message = f"{_shown(name)} takes {wanted} arguments, here are {given}"
-                yield call.place.finding(_STEP, message)
+                yield call.place.finding(_STEP, message, "pass it what its definition takes")
 
 
 def unbound_variables(plan: Plan) -> Iterator[Finding]:
@@ -85,11 +85,14 @@ def recursion(plan: Plan) -> Iterator[Finding]:
             reported.update(cycle)
             chain = " → ".join(_shown(name) for name in (*cycle, cycle[0]))
             place = plan.functions[cycle[0]].place
-            yield place.finding(_STEP, f"the rule depends on itself: {chain}")
+            remedy = "break the circle: move what both need into a rule that calls neither"
+            yield place.finding(_STEP, f"the rule depends on itself: {chain}", remedy)
 
 
 def missing_entrypoint(plan: Plan, entrypoint: str) -> Iterator[Finding]:
-    """An entrypoint that no rule defines."""
+    """An entrypoint that no rule defines; none where it is empty, since nothing names it."""
+    if not entrypoint:
+        return
     name = "g0.data." + entrypoint.replace("/", ".")
     function = plan.functions.get(name)
     if function is None or function.params:

@@ -16,7 +16,10 @@ _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _AMBIGUOUS: Final = frozenset("u/bf")
 # Far more than anybody writes; the checks, and some passes of the engine, work by recursion.
 _DEEPEST: Final = 50
-_UNCLOSED: Final = {'"': "a string is not closed on its line", "`": "a raw string is not closed"}
+_UNCLOSED: Final = {
+    '"': ("a string is not closed on its line", 'end it with ", or write `…` for several lines'),
+    "`": ("a raw string is not closed", "end it with `"),
+}
 # What may stand before a brace that is not a body.
 _BEFORE_TERM: Final = frozenset(
     (
@@ -56,7 +59,8 @@ def _too_deep(source: Source) -> Iterator[Finding]:
         ends.append(close)
         if len(ends) > _DEEPEST:
             what = f"brackets inside of more than {_DEEPEST} others"
-            yield _at(_SOURCE, source, source.tokens[opening].start, what, "")
+            remedy = "give inner parts a rule or a helper of their own"
+            yield _at(_SOURCE, source, source.tokens[opening].start, what, remedy)
             return
 
 
@@ -86,8 +90,8 @@ def overrides(modules: Iterable[Module]) -> Iterator[Finding]:
 def _unclosed(source: Source) -> Iterator[Finding]:
     for token in source.tokens:
         if token.kind == "stray":
-            what = _UNCLOSED.get(token.text, f"{token.text!r} has no place in Rego")
-            yield _at(_PARSE, source, token.start, what, "")
+            unknown = (f"{token.text!r} has no place in Rego", "take it out")
+            yield _at(_PARSE, source, token.start, *_UNCLOSED.get(token.text, unknown))
             return
 
 
@@ -106,7 +110,8 @@ def _useless_imports(module: Module) -> Iterator[Finding]:
             continue
         if words[1:2] not in (["data"], ["input"]) or words[2:3] != ["."]:
             what = "only paths below data and input can be imported, and rego.v1"
-            yield _at(_PARSE, source, source.tokens[span.start].start, what, "")
+            remedy = "write the name of a package below data, or take the line out"
+            yield _at(_PARSE, source, source.tokens[span.start].start, what, remedy)
 
 
 def _old_bodies(module: Module) -> Iterator[Finding]:
