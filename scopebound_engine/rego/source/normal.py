@@ -4,25 +4,18 @@ Comments, blanks and line breaks are left out, and commas and semicolons that en
 that ends an expression counts as a semicolon. METADATA is a comment like any other.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
+from scopebound_engine.rego.source.spacing import CLOSING, OPENING, ends_value, is_spaced
 from scopebound_engine.rego.source.syntax import Module
 
 _SEPARATOR: Final = ";"
-_OPENING: Final = frozenset("([{")
-_CLOSING: Final = frozenset(")]}")
 _WIDEST: Final = 80
 _INDENT: Final = "    "
 _TOP: Final = -1
-_VALUE: Final = re.compile(r'[A-Za-z_0-9"`]')
-# Words that no value ends with: what follows is neither called nor indexed, nor subtracted from.
-_BEFORE_TERM: Final = frozenset(
-    ("in", "as", "with", "not", "some", "every", "if", "else", "default", "import", "package")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +49,11 @@ def definitions(module: Module) -> Iterator[Definition]:
         )
 
 
+def statements(module: Module) -> list[tuple[str, ...]]:
+    """All statements of a module as tokens, in order: two modules that have the same are alike."""
+    return [_normal(module, span) for span in module.statements]
+
+
 def package(module: Module) -> str:
     """The path after `package`, as it is written but for blanks; empty where there is none."""
     return next(("".join(words[1:]) for words in _clauses(module, "package")), "")
@@ -72,7 +70,7 @@ def _aliases(module: Module) -> Mapping[str, tuple[str, ...]]:
     for words in _clauses(module, "import"):
         if words[1:2] in (("input",), ("data",)):
             # The last name, which may be in brackets: import data.a["b"] is b.
-            alias = next(word for word in reversed(words) if word not in _CLOSING)
+            alias = next(word for word in reversed(words) if word not in CLOSING)
             found[alias.strip('"`')] = words
     return found
 
@@ -98,9 +96,9 @@ def _normal(module: Module, span: range) -> tuple[str, ...]:
     for index in span:
         text = module.source.tokens[index].text
         ends = text == _SEPARATOR or (index > span.start and module.line_ends(index))
-        if ends and found and found[-1] not in _OPENING | {_SEPARATOR}:
+        if ends and found and found[-1] not in OPENING | {_SEPARATOR}:
             found.append(_SEPARATOR)
-        if text in _CLOSING and found and found[-1] in {_SEPARATOR, ","}:
+        if text in CLOSING and found and found[-1] in {_SEPARATOR, ","}:
             found.pop()
         if text != _SEPARATOR:
             found.append(text)
@@ -126,7 +124,7 @@ class _Layout:
                 yield line
                 line = ""
             if text != _SEPARATOR:
-                blank = " " if self._is_spaced(index) else ""
+                blank = " " if line and is_spaced(self._tokens, index) else ""
                 line = line + blank + text if line else self._indent(index) + text
             elif not self._is_over_lines(self._around[index]):
                 line += text
@@ -141,7 +139,7 @@ class _Layout:
         if self._tokens[opening] != "{" or opening == 0:
             return False
         before = self._tokens[opening - 1]
-        return before in {"if", "else"} or (self._ends_value(opening - 1) and before != "contains")
+        return before in {"if", "else"} or ends_value(self._tokens, opening - 1)
 
     def _is_over_lines(self, opening: int) -> bool:
         return opening == _TOP or opening in self._broken
@@ -161,28 +159,15 @@ class _Layout:
             opening = self._around[opening]
         return _INDENT * depth
 
-    def _is_spaced(self, index: int) -> bool:
-        before, text = self._tokens[index - 1], self._tokens[index]
-        if before in {"(", "[", "{", "."} or text in {")", "]", "}", ",", ".", ":"}:
-            return False
-        if text in {"(", "["}:
-            return not self._ends_value(index - 1)
-        is_sign = before == "-" and (index < 2 or not self._ends_value(index - 2))
-        return not is_sign
-
-    def _ends_value(self, index: int) -> bool:
-        text = self._tokens[index]
-        return text in _CLOSING or bool(_VALUE.match(text) and text not in _BEFORE_TERM)
-
 
 def _pairs(tokens: Sequence[str]) -> dict[int, int]:
     """The index of the closing bracket by that of the opening one."""
     pairs: dict[int, int] = {}
     waiting: list[int] = []
     for index, text in enumerate(tokens):
-        if text in _OPENING:
+        if text in OPENING:
             waiting.append(index)
-        elif text in _CLOSING and waiting:
+        elif text in CLOSING and waiting:
             pairs[waiting.pop()] = index
     return pairs
 
