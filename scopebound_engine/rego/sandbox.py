@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -76,9 +76,16 @@ def stream_from_child(
 
 @contextmanager
 def started(
-    job: Callable[..., Any] | str, *args: Any, seconds: float, memory_bytes: int = MEMORY_BYTES
+    job: Callable[..., Any] | str,
+    *args: Any,
+    seconds: float,
+    memory_bytes: int = MEMORY_BYTES,
+    pass_fds: Sequence[int] = (),
 ) -> Iterator[Iterator[Any]]:
-    """`stream_from_child` with the child at work from now on, until the block is left."""
+    """`stream_from_child` with the child at work from now on, until the block is left.
+
+    It gets the descriptors `pass_fds`, under their numbers.
+    """
     deadline = time.monotonic() + seconds
     request = {
         "job": job if isinstance(job, str) else f"{job.__module__}:{job.__qualname__}",
@@ -88,7 +95,7 @@ def started(
     }
     with (
         tempfile.TemporaryDirectory(prefix="scopebound-") as folder,
-        _child(request, Path(folder)) as child,
+        _child(request, Path(folder), pass_fds) as child,
     ):
         yield _values(child, Path(folder), deadline, seconds)
 
@@ -115,7 +122,9 @@ def _is_of(value: Any, expected: Any) -> bool:
 
 
 @contextmanager
-def _child(request: dict[str, Any], folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def _child(
+    request: dict[str, Any], folder: Path, pass_fds: Sequence[int]
+) -> Iterator["subprocess.Popen[bytes]"]:
     """The child at work, with its request on stdin as a file: no writer can block on it."""
     (folder / "request.json").write_text(json.dumps(request), encoding="ascii")
     with (folder / "request.json").open("rb") as stdin, (folder / "stderr").open("wb") as stderr:
@@ -128,6 +137,7 @@ def _child(request: dict[str, Any], folder: Path) -> Iterator["subprocess.Popen[
                 cwd=folder,
                 env={},
                 process_group=0,
+                pass_fds=pass_fds,
             )
         except OSError as error:
             raise EngineError(f"no process for the Rego engine: {error}") from error
