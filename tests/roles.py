@@ -5,7 +5,8 @@ import time
 from sqlalchemy import Engine
 
 from scopebound_engine.parsing import parse
-from scopebound_engine.role.model import Role, RoleFields
+from scopebound_engine.role.fields import RoleFields
+from scopebound_engine.role.model import Role
 from scopebound_engine.role.store import RoleStore
 
 ROLE_ID = "3bcedc38-a87a-4c2a-bc50-7693cb90af2d"

@@ -20,8 +20,8 @@ from scopebound_engine.api.auth import require
 from scopebound_engine.api.body import read_json
 from scopebound_engine.errors import NotFoundError
 from scopebound_engine.parsing import parse
-from scopebound_engine.role.model import is_uuid
 from scopebound_engine.role.schema import PRINTABLE_NAME
+from scopebound_engine.role.values import is_uuid
 from scopebound_engine.session.store import Sessions
 from scopebound_engine.times import timestamp
 

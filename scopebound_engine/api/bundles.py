@@ -23,7 +23,7 @@ from scopebound_engine.bundle.lifecycle import Bundles
 from scopebound_engine.bundle.registry.registry import Actor
 from scopebound_engine.errors import InputError, NotFoundError
 from scopebound_engine.parsing import parse
-from scopebound_engine.role.model import is_uuid
+from scopebound_engine.role.values import is_uuid
 
 GZIP: Final = "application/gzip"
 # What is packed is hardly larger than what it holds, of which the archive has a limit.

@@ -19,7 +19,7 @@ from scopebound_engine.api.auth import require
 from scopebound_engine.errors import InputError
 from scopebound_engine.log.decisions import FILTERS, DecisionLog, Page, Search
 from scopebound_engine.log.entries import Key
-from scopebound_engine.role.model import is_uuid
+from scopebound_engine.role.values import is_uuid
 
 PAGE: Final = 100
 MOST: Final = 1_000

@@ -5,7 +5,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from scopebound_engine.api.audit_trail import subject
-from scopebound_engine.role.model import Role, RoleFields
+from scopebound_engine.role.fields import RoleFields
+from scopebound_engine.role.model import Role
 
 _HIDDEN: Final = "webhook_secret"
 _ADDRESS: Final = "webhook_url"

@@ -22,17 +22,12 @@ from scopebound_engine.api.auth import require
 from scopebound_engine.api.body import read_json
 from scopebound_engine.decision.provision import Provisioner
 from scopebound_engine.errors import InputError, NotFoundError
+from scopebound_engine.parsing import parse
+from scopebound_engine.role.fields import RoleChanges, RoleFields
 from scopebound_engine.role.inheritance import effective, warnings_of
-from scopebound_engine.role.model import (
-    Role,
-    RoleChanges,
-    RoleFields,
-    Suspension,
-    is_uuid,
-    parse,
-    role_response,
-)
+from scopebound_engine.role.model import Role, Suspension, role_response
 from scopebound_engine.role.store import RoleStore
+from scopebound_engine.role.values import is_uuid
 from scopebound_engine.session.store import Sessions
 
 _CREATED: Final = HTTPStatus.CREATED

@@ -18,7 +18,7 @@ from scopebound_engine.api.answers import answer_json
 from scopebound_engine.api.auth import require
 from scopebound_engine.errors import NotFoundError
 from scopebound_engine.log.record import role_of, session_of
-from scopebound_engine.role.model import is_uuid
+from scopebound_engine.role.values import is_uuid
 from scopebound_engine.session.drift.baselines import Baselines
 from scopebound_engine.session.drift.evidence import judge
 from scopebound_engine.session.state.seam import SessionState, Window

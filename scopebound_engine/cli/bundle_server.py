@@ -29,7 +29,7 @@ def versions(server: Server) -> list[dict[str, Any]]:
 def is_version(name: str) -> bool:
     """Whether this names a version on a server."""
     # Here, as it takes the model of roles and RE2.
-    from scopebound_engine.role.model import is_uuid
+    from scopebound_engine.role.values import is_uuid
 
     return name in {ACTIVE, PREVIOUS} or is_uuid(name)
 

@@ -12,7 +12,8 @@ from scopebound_engine.cli.node_log import Record, recorded
 from scopebound_engine.cli.terminal import columns, json_document, printable
 from scopebound_engine.config import Config, from_env
 from scopebound_engine.errors import ConfigError
-from scopebound_engine.role.model import Role, is_uuid
+from scopebound_engine.role.model import Role
+from scopebound_engine.role.values import is_uuid
 
 if TYPE_CHECKING:
     from scopebound_engine.role.store import RoleStore

@@ -14,7 +14,7 @@ from scopebound_engine.cli.role_file import RoleFileError
 from scopebound_engine.cli.role_plan import Present, Step, plan, present_roles
 from scopebound_engine.config import from_env
 from scopebound_engine.errors import ConfigError
-from scopebound_engine.role.model import is_uuid
+from scopebound_engine.role.values import is_uuid
 
 _ROLES: Final = "/mgmt/v1/roles"
 

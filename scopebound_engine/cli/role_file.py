@@ -17,7 +17,8 @@ from typing import Any, Final
 from scopebound_engine import strict_json
 from scopebound_engine.cli import role_yaml
 from scopebound_engine.errors import Finding, FindingsError, InputError
-from scopebound_engine.role.model import RoleFields, parse
+from scopebound_engine.parsing import parse
+from scopebound_engine.role.fields import RoleFields
 
 # The one field that no server answers.
 HIDDEN: Final = "webhook_secret"

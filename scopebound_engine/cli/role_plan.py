@@ -12,7 +12,8 @@ from scopebound_engine.cli.role_file import DEFAULTS, HIDDEN, Entry, RoleFileErr
 from scopebound_engine.cli.terminal import printable
 from scopebound_engine.errors import InputError
 from scopebound_engine.role.inheritance import check_chain
-from scopebound_engine.role.model import HINT_LENGTH, is_uuid
+from scopebound_engine.role.model import HINT_LENGTH
+from scopebound_engine.role.values import is_uuid
 
 Mark = Literal["+", "~", "="]
 

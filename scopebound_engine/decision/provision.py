@@ -20,8 +20,9 @@ from scopebound_engine.errors import (
     TooOftenError,
 )
 from scopebound_engine.role.inheritance import EffectiveRole, effective
-from scopebound_engine.role.model import Role, is_uuid
+from scopebound_engine.role.model import Role
 from scopebound_engine.role.store import RoleStore
+from scopebound_engine.role.values import is_uuid
 from scopebound_engine.session.claims import claims_of, ttl
 from scopebound_engine.session.drift.baselines import Baselines
 from scopebound_engine.session.state.seam import SessionState

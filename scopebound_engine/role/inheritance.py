@@ -11,7 +11,8 @@ from typing import Final
 
 from scopebound_engine.errors import InputError
 from scopebound_engine.matching.anchoring import warnings_for
-from scopebound_engine.role.model import Constraint, Role
+from scopebound_engine.role.model import Role
+from scopebound_engine.role.values import Constraint
 from scopebound_engine.strict_json import dumps
 
 MAX_CHAIN: Final = 3

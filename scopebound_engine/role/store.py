@@ -10,8 +10,9 @@ from sqlalchemy.exc import IntegrityError
 from scopebound_engine.database.engine import reading, transaction
 from scopebound_engine.database.schema import roles
 from scopebound_engine.errors import ConflictError, InputError, NotFoundError
+from scopebound_engine.role.fields import RoleChanges, RoleFields
 from scopebound_engine.role.inheritance import MAX_CHAIN, check_chain
-from scopebound_engine.role.model import Role, RoleChanges, RoleFields
+from scopebound_engine.role.model import Role
 from scopebound_engine.times import moment
 
 _LOCK: Final = "roles"

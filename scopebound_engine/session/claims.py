@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from scopebound_engine.role.fields import RoleFields
 from scopebound_engine.role.inheritance import EffectiveRole
-from scopebound_engine.role.model import MIN_TTL_SECONDS, RoleFields
+from scopebound_engine.role.values import MIN_TTL_SECONDS
 
 
 def ttl(role: RoleFields, requested: int) -> int:

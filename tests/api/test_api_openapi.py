@@ -29,7 +29,7 @@ from scopebound_engine.config import Config
 from scopebound_engine.database.engine import open_database
 from scopebound_engine.log.shipper import Shipper
 from scopebound_engine.parsing import parse
-from scopebound_engine.role.model import RoleFields
+from scopebound_engine.role.fields import RoleFields
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.webhook.posting import Poster
 from scopebound_engine.wiring import Services, build_services

@@ -21,7 +21,8 @@ from scopebound_engine.api import problems
 from scopebound_engine.api.audit_trail import Trail
 from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.database.engine import migrate, open_database
-from scopebound_engine.role.model import RoleFields, parse
+from scopebound_engine.parsing import parse
+from scopebound_engine.role.fields import RoleFields
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.state.sqlite import SqliteState
 from scopebound_engine.session.store import Sessions

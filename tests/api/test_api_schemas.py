@@ -11,7 +11,8 @@ from scopebound_engine.api.enforce import UnfitCallError, call_id_of, call_of
 from scopebound_engine.api.provision import wish_of
 from scopebound_engine.errors import InputError
 from scopebound_engine.parsing import parse
-from scopebound_engine.role.model import RoleChanges, RoleFields, Suspension
+from scopebound_engine.role.fields import RoleChanges, RoleFields
+from scopebound_engine.role.model import Suspension
 from tests.description import assert_valid, schema_of, valid
 
 # Bodies near the fit ones: each field fit, unfit or absent.

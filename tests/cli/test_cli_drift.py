@@ -15,7 +15,8 @@ from scopebound_engine.cli.drift import drift
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.errors import ConfigError, NotFoundError
 from scopebound_engine.parsing import parse
-from scopebound_engine.role.model import Role, RoleFields
+from scopebound_engine.role.fields import RoleFields
+from scopebound_engine.role.model import Role
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.drift.baselines import Baselines
 from tests.ended import store_ended

@@ -11,7 +11,7 @@ from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.cli.keys import keys
 from scopebound_engine.database.engine import open_database
 from scopebound_engine.errors import ConfigError, ConflictError, InputError
-from scopebound_engine.role.model import RoleFields
+from scopebound_engine.role.fields import RoleFields
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.keys.signing import SigningKeys
 from tests.servers import environment

@@ -16,7 +16,7 @@ from scopebound_engine.cli.keys import keys
 from scopebound_engine.cli.trust import trust
 from scopebound_engine.database.engine import migrate, open_database
 from scopebound_engine.errors import JournalError
-from scopebound_engine.role.model import RoleFields
+from scopebound_engine.role.fields import RoleFields
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.keys.signing import SigningKeys
 from tests.ended import store_ended

@@ -15,7 +15,8 @@ from scopebound_engine.cli.role_file import (
     write_json,
 )
 from scopebound_engine.errors import FindingsError
-from scopebound_engine.role.model import RoleFields, parse
+from scopebound_engine.parsing import parse
+from scopebound_engine.role.fields import RoleFields
 
 EVERYTHING: dict[str, Any] = {
     "name": "invoice-processor",

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scopebound_engine.cli.role_file import DEFAULTS, Entry, Place, RoleFileError, canonical
 from scopebound_engine.cli.role_plan import Present, plan, present_roles
 from scopebound_engine.errors import InputError
+from scopebound_engine.parsing import parse
+from scopebound_engine.role.fields import RoleFields
 from scopebound_engine.role.inheritance import check_chain
-from scopebound_engine.role.model import RoleFields, parse
 
 
 def entry(name: str, *, secret: str | None = None, **fields: Any) -> Entry:

@@ -19,7 +19,8 @@ from scopebound_engine.errors import (
     TokenError,
 )
 from scopebound_engine.parsing import parse
-from scopebound_engine.role.model import Role, RoleChanges, RoleFields
+from scopebound_engine.role.fields import RoleChanges, RoleFields
+from scopebound_engine.role.model import Role
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.state.seam import Entry, SessionState
 from scopebound_engine.session.store import Sessions

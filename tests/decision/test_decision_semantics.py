@@ -18,8 +18,9 @@ from scopebound_engine.config import SHIPPED
 from scopebound_engine.decision.active import ActiveBundle, BundleRef
 from scopebound_engine.decision.facts import Call, build
 from scopebound_engine.parsing import parse
+from scopebound_engine.role.fields import RoleFields
 from scopebound_engine.role.inheritance import effective
-from scopebound_engine.role.model import Role, RoleFields
+from scopebound_engine.role.model import Role
 from scopebound_engine.session.claims import claims_of
 from scopebound_engine.session.state.seam import UNLIMITED, SessionFacts, Window
 from scopebound_engine.verdict import Verdict

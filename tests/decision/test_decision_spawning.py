@@ -22,7 +22,8 @@ from scopebound_engine.errors import (
     TooOftenError,
 )
 from scopebound_engine.parsing import parse
-from scopebound_engine.role.model import Role, RoleFields
+from scopebound_engine.role.fields import RoleFields
+from scopebound_engine.role.model import Role
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.state.seam import Entry, SessionState
 from scopebound_engine.session.store import SessionRecord, Sessions

@@ -18,15 +18,10 @@ from scopebound.adapters.mcp_slack import slack_role_template
 
 from scopebound_engine import strict_json
 from scopebound_engine.errors import InputError
-from scopebound_engine.role.model import (
-    Role,
-    RoleChanges,
-    RoleFields,
-    Suspension,
-    is_uuid,
-    parse,
-    role_response,
-)
+from scopebound_engine.parsing import parse
+from scopebound_engine.role.fields import RoleChanges, RoleFields
+from scopebound_engine.role.model import Role, Suspension, role_response
+from scopebound_engine.role.values import is_uuid
 
 ROLE_ID = "3bcedc38-a87a-4c2a-bc50-7693cb90af2d"
 UUID_7 = "019dd926-a600-7c3e-8a1b-5f2d4c6e8b90"

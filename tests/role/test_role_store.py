@@ -20,7 +20,8 @@ from scopebound_engine.errors import (
     NotFoundError,
 )
 from scopebound_engine.parsing import parse
-from scopebound_engine.role.model import Role, RoleChanges, RoleFields
+from scopebound_engine.role.fields import RoleChanges, RoleFields
+from scopebound_engine.role.model import Role
 from scopebound_engine.role.store import RoleStore
 
 NOON = 1_777_464_000.25

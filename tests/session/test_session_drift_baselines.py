@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from scopebound_engine.errors import NotFoundError
-from scopebound_engine.role.model import RoleFields
+from scopebound_engine.role.fields import RoleFields
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.drift import baselines as module
 from scopebound_engine.session.drift.baselines import Baselines

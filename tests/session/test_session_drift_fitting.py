@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import Engine
 
 from scopebound_engine.parsing import parse
-from scopebound_engine.role.model import Role, RoleFields
+from scopebound_engine.role.fields import RoleFields
+from scopebound_engine.role.model import Role
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.drift.baselines import Baselines
 from scopebound_engine.session.drift.fitting import fit, fit_all, newest

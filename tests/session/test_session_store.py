@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.errors import NotFoundError
-from scopebound_engine.role.model import RoleFields
+from scopebound_engine.role.fields import RoleFields
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session.store import SessionRecord, Sessions
 from tests.clocks import Clock

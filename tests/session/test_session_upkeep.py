@@ -5,7 +5,7 @@ import uuid
 
 from sqlalchemy import Engine
 
-from scopebound_engine.role.model import RoleFields
+from scopebound_engine.role.fields import RoleFields
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.session import upkeep
 from scopebound_engine.session.drift.baselines import Baselines

@@ -15,7 +15,8 @@ from scopebound_engine.database.engine import transaction
 from scopebound_engine.database.webhook_tables import webhook_outbox
 from scopebound_engine.log.shipper import Shipper
 from scopebound_engine.parsing import parse
-from scopebound_engine.role.model import Role, RoleFields
+from scopebound_engine.role.fields import RoleFields
+from scopebound_engine.role.model import Role
 from scopebound_engine.role.store import RoleStore
 from scopebound_engine.webhook.delivery import Delivery
 from scopebound_engine.webhook.outbox import Outbox

@@ -11,7 +11,7 @@ from scopebound_engine import webhook
 from scopebound_engine.database.engine import reading
 from scopebound_engine.database.log_tables import decisions
 from scopebound_engine.database.webhook_tables import webhook_outbox, webhook_repeats
-from scopebound_engine.role.model import RoleChanges
+from scopebound_engine.role.fields import RoleChanges
 from scopebound_engine.times import moment, timestamp
 from tests.webhook.delivering import SECRET, Node, closed_port, local_poster
 from tests.webhook.receivers import Receiver, receiving

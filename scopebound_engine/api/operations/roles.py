@@ -17,7 +17,8 @@ from scopebound_engine.api.operations.statuses import (
 )
 from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.api.schemas import roles as schemas
-from scopebound_engine.role.model import RoleChanges, RoleFields, Suspension
+from scopebound_engine.role.fields import RoleChanges, RoleFields
+from scopebound_engine.role.model import Suspension
 
 _WHY: Final = Body(Suspension, examples.SUSPENSION, required=False)
 ROLE_ID: Final = {

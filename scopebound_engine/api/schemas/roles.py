@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from scopebound_engine.api.schemas.values import EXACT, Timestamp, Uuid
-from scopebound_engine.role.model import RoleFields
+from scopebound_engine.role.fields import RoleFields
 
 
 class RoleAnswer(RoleFields):

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from scopebound_engine.errors import ConfigError
-from scopebound_engine.role.model import MAX_TTL_SECONDS
+from scopebound_engine.role.values import MAX_TTL_SECONDS
 from scopebound_engine.session.keys.folder import KeyFolder, PrivateKeys
 from scopebound_engine.session.keys.published import (
     PublishedKey,
