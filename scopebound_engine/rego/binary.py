@@ -207,13 +207,22 @@ class Encoder:
             function["name"]: _function(function) for function in document["funcs"]["funcs"]
         }
 
-    def encode(self, plans: Sequence[str], functions: Sequence[str]) -> bytes:
-        """The file with these plans and functions, by name."""
+    def encode(
+        self,
+        plans: Sequence[str],
+        functions: Sequence[str],
+        instead: Sequence[Mapping[str, Any]] = (),
+    ) -> bytes:
+        """The file with these plans and functions, by name.
+
+        Functions of the document's kind in `instead` take the place of those of their names.
+        """
+        changed = {function["name"]: _function(function) for function in instead}
         body, positions = self._static, [_HEADER.size]
         chosen = {name: self._plans[name] for name in plans}
         for mark, parts in (
             (_PLANS, chosen),
-            (_FUNCTIONS, {name: self._functions[name] for name in functions}),
+            (_FUNCTIONS, {name: changed.get(name) or self._functions[name] for name in functions}),
         ):
             section, table = _with_table(mark, parts, _HEADER.size + len(body))
             positions.append(_HEADER.size + len(body) + len(section))

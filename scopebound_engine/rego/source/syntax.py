@@ -81,11 +81,19 @@ class Module(Scanner):
             span = range(rule.start, rule.end)
             spot = [index for index in span if place(self._tokens[index].start)[0] == line]
             if spot:
-                known = {*rules, *self.imports, *self._parameters(rule.start + rule.is_default)}
+                known = {*rules, *self.imports, *self.parameters(rule)}
                 names = self.names(range(spot[0], spot[-1] + 1))
                 known |= declared(rule.bodies)
                 return [name for name in dict.fromkeys(names) if name not in known]
         return []
+
+    def parameters(self, rule: Head | Rule) -> frozenset[str]:
+        """The variables in a function's head."""
+        opening = rule.start + rule.is_default + 1
+        close = self.source.closing.get(opening)
+        if close is None or self._tokens[opening].text != "(":
+            return frozenset()
+        return frozenset(self.names(range(opening + 1, close)))
 
     def _head(self, span: range) -> Head:
         is_default = self._tokens[span.start].text == "default"
@@ -93,13 +101,6 @@ class Module(Scanner):
         return Head(name, span.start, span.stop, is_default)
 
     def _rule(self, head: Head) -> Rule:
-        parameters = self._parameters(head.start + head.is_default)
-        bodies = BodyReader(self).of_rule(range(head.start, head.end), parameters)
+        span = range(head.start, head.end)
+        bodies = BodyReader(self).of_rule(span, self.parameters(head))
         return Rule(head.name, head.start, head.end, head.is_default, tuple(bodies))
-
-    def _parameters(self, head: int) -> frozenset[str]:
-        opening = head + 1
-        close = self.source.closing.get(opening)
-        if close is None or self._tokens[opening].text != "(":
-            return frozenset()
-        return frozenset(self.names(range(opening + 1, close)))

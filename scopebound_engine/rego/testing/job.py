@@ -31,7 +31,7 @@ def run_all(
     found = find_tests(modules, pattern)
     yield [asdict(test) for test in found]
     refused: list[CompileError] = []
-    for tests in _batches([item for item in enumerate(found) if not item[1].is_skipped]):
+    for tests in batches([item for item in enumerate(found) if not item[1].is_skipped]):
         try:
             yield from _Batch(modules, data, tests, seconds_each).results()
         except CompileError as error:
@@ -41,7 +41,7 @@ def run_all(
         raise CompileError(refused[0].summary, tuple(findings))
 
 
-def _batches(tests: Tests) -> list[list[tuple[int, TestResult]]]:
+def batches(tests: Tests) -> list[list[tuple[int, TestResult]]]:
     """The tests of as many files together as have no name twice.
 
     Two files of one package may use a name twice. Compiled together they would be one rule, which
