@@ -7,7 +7,7 @@ from typing import Any
 
 from scopebound_engine.errors import CompileError, EngineError, Finding
 from scopebound_engine.rego import frames
-from scopebound_engine.rego.binary import Encoder
+from scopebound_engine.rego.binary import Encoder, Frame
 from scopebound_engine.rego.checks.references import broken_references
 from scopebound_engine.rego.compiler import LoadedPlan, compile_fast, compile_plan
 from scopebound_engine.rego.forks import Answer
@@ -36,15 +36,32 @@ class Suite:
         """Raises CompileError; with `strict` also for references to what is not there."""
         self._tests, self._seconds_each = entrypoints, seconds_each
         lowered = lower(modules)
-        document, frame = compile_fast(lowered.modules, entrypoints, data)
+        document, frame = self._compiled(lowered, data)
         self._plan = Plan(document, lowered.modules)
         if strict and any(True for _ in broken_references(self._plan)):
             found = _with_places(lowered, entrypoints)
             raise CompileError("the tests refer to what is not there", found)
+        frame, shared = self._instrumented(document, frame, lowered)
         wrap(document, lowered.helpers)
-        places = frames.pack(document, self._plan.callees)
+        places = frames.pack(document, self._plan.callees, shared)
         self._encoder = Encoder(document, replace(frame, locals=places or frame.locals))
         self._loaded: dict[str, LoadedPlan] = {}
+
+    def _compiled(self, lowered: Lowered, data: Mapping[str, Any]) -> tuple[dict[str, Any], Frame]:
+        """The plan of all tests. For those who need more of it than whether tests hold."""
+        return compile_fast(lowered.modules, self._tests, data)
+
+    def _instrumented(
+        self, _document: dict[str, Any], frame: Frame, _lowered: Lowered
+    ) -> tuple[Frame, Sequence[int]]:
+        """Where statements may be added to the plan: the frame then, and variables that outlive
+        calls.
+        """
+        return frame, ()
+
+    def _answer(self, plan: LoadedPlan, test: str) -> Answer:
+        """What a test gives. Raises EngineError where its evaluation fails."""
+        return {"outcome": "passed" if plan.holds(test) else "failed"}
 
     def groups(self) -> list[list[int]]:
         """The tests by package, those of the most source first, which take longest."""
@@ -63,12 +80,10 @@ class Suite:
         started = time.perf_counter()
         try:
             with time_limit(self._seconds_each):
-                holds = self._plan_for(_package(name)).holds(name)
-            outcome, message = "passed" if holds else "failed", ""
+                answer = {"message": "", **self._answer(self._plan_for(_package(name)), name)}
         except EngineError as error:
-            outcome, message = "error", str(error)
-        seconds = time.perf_counter() - started
-        return {"outcome": outcome, "seconds": seconds, "message": message}
+            answer = {"outcome": "error", "message": str(error)}
+        return {**answer, "seconds": time.perf_counter() - started}
 
     def lost(self, status: int) -> Answer:
         """The outcome of a test whose process ended with this exit code or signal."""
