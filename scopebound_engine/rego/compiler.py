@@ -19,7 +19,7 @@ from scopebound_engine.rego import binary, native
 from scopebound_engine.rego.binary import Frame
 from scopebound_engine.rego.findings import build_findings, parse_findings
 from scopebound_engine.rego.input import set_input, term
-from scopebound_engine.rego.outcome import error_message, read_value
+from scopebound_engine.rego.outcome import Outcome, error_message, read_outcome, read_value
 
 _TRUE: Final = b'{"expressions":[true]}'
 
@@ -134,6 +134,11 @@ class LoadedPlan:
         """
         with self._output(entrypoint) as output:
             return read_value(output)
+
+    def outcome(self, entrypoint: str) -> Outcome:
+        """The decision of an entrypoint. Raises EngineError for all but an allow or a denial."""
+        with self._output(entrypoint) as output:
+            return read_outcome(output)
 
     @contextmanager
     def _output(self, entrypoint: str) -> Iterator[int]:
