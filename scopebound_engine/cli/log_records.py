@@ -45,7 +45,7 @@ class Records:
 
     def of_hours(self, hours: int) -> Iterator[Record]:
         """Those of the last hours, of all nodes."""
-        from scopebound_engine.log.reproduce import read
+        from scopebound_engine.log.replayable import read
 
         now_us = int(time.time() * 1_000_000)
         for line in self._database.lines(now_us - hours * _HOUR_US, now_us):
@@ -70,7 +70,7 @@ class Records:
         return self._database.bundle(checksum)
 
     def _record(self, record_id: str) -> Record:
-        from scopebound_engine.log.reproduce import read
+        from scopebound_engine.log.replayable import read
 
         try:
             return read(self._database.log.get(record_id).encode())
@@ -90,7 +90,7 @@ class Records:
     def _within(self, paths: Sequence[Path], needle: bytes = b"") -> Iterator[Record]:
         """The records in these folders and files whose line holds the needle."""
         from scopebound_engine.log import sources
-        from scopebound_engine.log.reproduce import read
+        from scopebound_engine.log.replayable import read
 
         for file in (file for source in sources.sources(paths) for file in source.files):
             try:

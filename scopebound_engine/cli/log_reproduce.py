@@ -28,13 +28,6 @@ Exit codes:
 # So many records are told of one by one; all are counted.
 _MOST_TOLD: Final = 100
 _TICK_SECONDS: Final = 0.2
-_CAUSES: Final = {
-    "no decision": "are of no decision",
-    "replay": "are of calls that were repeated",
-    "engine": "are denials that the engine made by itself",
-    "masked": "have masked values",
-    "bundle": "name a bundle that cannot be had",
-}
 _ERASE_LINE: Final = "\r\x1b[K"
 
 
@@ -111,6 +104,8 @@ class _Found:
 
     def tell(self) -> None:
         """Write it for people."""
+        from scopebound_engine.log.replayable import IN_WORDS
+
         for one in self.told:
             click.echo(printable(f"{one.id} {one.event}: {_outcome(one)}"))
             for difference in one.differences:
@@ -120,7 +115,7 @@ class _Found:
             f"{self.count['different']:,} different, {self.count['impossible']:,} not reproducible"
         )
         for cause, number in self.causes.most_common():
-            click.echo(f"  {number:>9,} {_CAUSES[cause]}")
+            click.echo(f"  {number:>9,} {IN_WORDS[cause]}")
 
     def document(self) -> dict[str, Any]:
         """The same for programs."""

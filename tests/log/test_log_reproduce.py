@@ -20,7 +20,8 @@ from scopebound_engine import strict_json
 from scopebound_engine.bundle.registry.history import History
 from scopebound_engine.bundle.trust.keys import SigningKey, TrustedKeys
 from scopebound_engine.errors import InputError
-from scopebound_engine.log.reproduce import Reproducer, Reproduction, read
+from scopebound_engine.log.replayable import read
+from scopebound_engine.log.reproduce import Reproducer, Reproduction
 from scopebound_engine.log.shelf import Shelf, among
 from tests.api.clocked import Agent, Service, clocked_service
 from tests.bundles import bundle_files, packed, server_key
