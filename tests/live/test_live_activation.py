@@ -36,6 +36,9 @@ ACTIVATIONS = int(os.environ.get("SCOPEBOUND_TEST_ACTIVATIONS", "8"))
 RATE = 200.0
 CALM_SECONDS = 2.0
 STOPPED_SECONDS = 5.0
+# Of the calls during an activation so many are answered before its end: 99 of 100 on a machine that
+# has nothing else to do; none would be, if calls waited for it.
+MEANWHILE = 0.8
 # Where tests share few processors the default of 250 ms may pass while an evaluator waits for one.
 EVALUATION_MS = 900
 
@@ -127,18 +130,30 @@ class Deciders:
             self.changes.append(change)
 
 
+def answered_meanwhile(history: Sequence[Answer], changes: Sequence[Change]) -> float:
+    """Of the calls that were due while a change was under way, the share answered before its end.
+
+    None would be, if calls waited for it to be over, however long that takes.
+    """
+    ends = [
+        (answer.ended, change.ended)
+        for change in changes
+        for answer in history
+        if change.begun < answer.due < change.ended
+    ]
+    return sum(answered < over for answered, over in ends) / len(ends)
+
+
 def report(
     title: str, server: RunningServer, changes: Sequence[Change], calm: Latency, busy: Latency
 ) -> None:
-    """Times for people. What is asserted of them holds on a busy machine too, where a process may
-    not run for seconds: calls do not wait for an activation to be over."""
+    """Times for people."""
     whole = latency(change.ended - change.begun for change in changes)
     print(f"\n{title}: {len(changes)} activations")
     print(f"  request to answer         {whole}")
     print(f"  of that without the gate  {latency(converged(server, changes))}")
     print(f"  enforce, in calm          {calm}")
     print(f"  enforce, while activating {busy}")
-    assert busy.p50 < whole.p50
 
 
 def converged(server: RunningServer, changes: Sequence[Change]) -> Iterator[float]:
@@ -172,6 +187,9 @@ def test_every_decision_is_by_the_bundle_it_names_and_never_by_a_former_one(
     calm = latency(answer.latency for answer in load.since(0, begun))
     busy = latency(answer.latency for answer in load.since(begun, ended))
     report("one node, two workers", server, changes[1:], calm, busy)
+    share = answered_meanwhile(load.history, changes[1:])
+    print(f"  answered before its end   {share:.0%} of the calls during an activation")
+    assert share > MEANWHILE
 
 
 # The judge itself
@@ -280,5 +298,9 @@ def test_two_nodes_decide_alike_though_one_of_them_stands_still_across_an_activa
     assert late
     calm = latency(answer.latency for answer in load.since(0, begun))
     busy = latency(answer.latency for answer in load.since(begun, ended))
-    report("two nodes, one worker each", one, deciders.changes[1 : ACTIVATIONS + 1], calm, busy)
+    changes = deciders.changes[1 : ACTIVATIONS + 1]
+    report("two nodes, one worker each", one, changes, calm, busy)
+    share = answered_meanwhile(load.history, changes)
+    print(f"  answered before its end   {share:.0%} of the calls during an activation")
+    assert share > MEANWHILE
     print(f"  with one node stopped     {alone.ended - alone.begun:.2f} s")
