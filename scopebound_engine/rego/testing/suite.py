@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scopebound_engine.errors import CompileError, EngineError, Finding
@@ -15,6 +15,17 @@ from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.sandboxed import OUT_OF_TIME, ending, time_limit
 from scopebound_engine.rego.testing.lowering import Lowered, lower
 from scopebound_engine.rego.testing.overrides import wrap
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What a plan has been given: how many variables it has now, those that outlive calls, and
+    functions that all entrypoints may call, and which call none.
+    """
+
+    locals: int
+    shared: Sequence[int] = ()
+    functions: Sequence[str] = ()
 
 
 class Suite:
@@ -41,10 +52,12 @@ class Suite:
         if strict and any(True for _ in broken_references(self._plan)):
             found = _with_places(lowered, entrypoints)
             raise CompileError("the tests refer to what is not there", found)
-        frame, shared = self._instrumented(document, frame, lowered)
+        added = self._instrumented(document, frame, lowered)
         wrap(document, lowered.helpers)
-        places = frames.pack(document, self._plan.callees, shared)
-        self._encoder = Encoder(document, replace(frame, locals=places or frame.locals))
+        callees = {**self._plan.callees, **dict.fromkeys(added.functions, ())}
+        places = frames.pack(document, callees, added.shared)
+        self._encoder = Encoder(document, replace(frame, locals=places or added.locals))
+        self._always = added.functions
         self._loaded: dict[str, LoadedPlan] = {}
 
     def _compiled(self, lowered: Lowered, data: Mapping[str, Any]) -> tuple[dict[str, Any], Frame]:
@@ -53,11 +66,9 @@ class Suite:
 
     def _instrumented(
         self, _document: dict[str, Any], frame: Frame, _lowered: Lowered
-    ) -> tuple[Frame, Sequence[int]]:
-        """Where statements may be added to the plan: the frame then, and variables that outlive
-        calls.
-        """
-        return frame, ()
+    ) -> Added:
+        """Where something may be added to the plan, in place: what was."""
+        return Added(frame.locals)
 
     def _answer(self, plan: LoadedPlan, test: str) -> Answer:
         """What a test gives. Raises EngineError where its evaluation fails."""
@@ -96,7 +107,7 @@ class Suite:
         if package not in self._loaded:
             tests = [name for name in self._tests if _package(name) == package]
             starts = ["g0.data." + name.replace("/", ".") for name in tests]
-            needed = sorted(self._plan.reachable(*starts))
+            needed = sorted((*self._plan.reachable(*starts), *self._always))
             self._loaded[package] = LoadedPlan(self._encoder.encode(tests, needed))
         return self._loaded[package]
 
