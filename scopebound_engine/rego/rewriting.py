@@ -192,6 +192,11 @@ def insert(into: int, key: Raw, value: Raw) -> Raw:
     return _statement("ObjectInsert", key=key, value=value, object=into)
 
 
+def give(source: int) -> Raw:
+    """Ends a function with the value of a variable."""
+    return _statement("ReturnLocal", source=source)
+
+
 def make_int(value: int, target: int) -> Raw:
     """An integer of 64 bits."""
     return _statement("MakeNumberInt", value=value, target=target)
