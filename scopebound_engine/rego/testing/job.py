@@ -13,7 +13,7 @@ from scopebound_engine.rego.testing.dependencies import needed
 from scopebound_engine.rego.testing.probes import Probe, add_probes
 from scopebound_engine.rego.testing.suite import Suite
 
-_TEST_FILE: Final = "_test.rego"
+TEST_FILE: Final = "_test.rego"
 # Failures beyond this number are listed without the expression that failed.
 _EXPLAINED: Final = 20
 
@@ -59,6 +59,12 @@ def batches(tests: Tests) -> list[list[tuple[int, TestResult]]]:
     return batches
 
 
+def used_by(tests: Tests, modules: Mapping[str, str]) -> dict[str, str]:
+    """The modules without files of tests that these tests do without."""
+    others = {path for path in modules if path.endswith(TEST_FILE)}
+    return needed(modules, others - {test.file for _, test in tests})
+
+
 class _Batch:
     """Tests that are compiled together, with their indices."""
 
@@ -70,8 +76,7 @@ class _Batch:
         seconds_each: float,
     ) -> None:
         self._data, self._tests, self._seconds_each = data, tests, seconds_each
-        others = {path for path in modules if path.endswith(_TEST_FILE)}
-        self._modules = needed(modules, others - {test.file for _, test in tests})
+        self._modules = used_by(tests, modules)
 
     def results(self) -> Iterator[Any]:
         """None, and then the results. Raises CompileError."""
