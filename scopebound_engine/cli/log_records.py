@@ -37,18 +37,18 @@ class Records:
     def named(self, what: str) -> Iterator[Record]:
         """The record of an id, or all of a path. Raises InputError, NotFoundError."""
         if Path(what).exists():
-            return self._within([Path(what)])
+            return self.within([Path(what)])
         try:
             return iter([self._record(str(UUID(what)))])
         except ValueError as error:
             raise click.UsageError(f"{what} is neither the id of a record nor a file.") from error
 
-    def of_hours(self, hours: int) -> Iterator[Record]:
+    def of_hours(self, hours: float) -> Iterator[Record]:
         """Those of the last hours, of all nodes."""
         from scopebound_engine.log.replayable import read
 
         now_us = int(time.time() * 1_000_000)
-        for line in self._database.lines(now_us - hours * _HOUR_US, now_us):
+        for line in self._database.lines(now_us - int(hours * _HOUR_US), now_us):
             yield read(line.encode())
 
     def shelf(self, bundles: Sequence[Path], trust: Path | None) -> "Shelf":
@@ -85,16 +85,24 @@ class Records:
         from scopebound_engine.node import log_dir
 
         folder = log_dir(self._config)
-        return self._within([folder], needle) if folder.is_dir() else iter(())
+        return self.within([folder], needle) if folder.is_dir() else iter(())
 
-    def _within(self, paths: Sequence[Path], needle: bytes = b"") -> Iterator[Record]:
-        """The records in these folders and files whose line holds the needle."""
+    def within(
+        self,
+        paths: Sequence[Path],
+        needle: bytes = b"",
+        progress: Callable[[int], object] = lambda _read: None,
+    ) -> Iterator[Record]:
+        """The records in these folders and files whose line holds the needle.
+
+        `progress` is told how many bytes were read. Raises InputError.
+        """
         from scopebound_engine.log import sources
         from scopebound_engine.log.replayable import read
 
         for file in (file for source in sources.sources(paths) for file in source.files):
             try:
-                for number, line, is_whole in sources.lines(file, lambda _read: None):
+                for number, line, is_whole in sources.lines(file, progress):
                     if is_whole and line.strip(b"[]") and needle in line:
                         yield _placed(read, line, f"{file}:{number}")
             except OSError as error:
