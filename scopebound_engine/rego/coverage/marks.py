@@ -1,0 +1,261 @@
+"""Marks in a compiled plan: variables that outlive calls and tell what a query evaluated.
+
+An expression is pending from where its statements begin to where they end: if it still is when they
+begin again, or when the query is over, one of them failed. The marks change nothing else, for none
+of the added statements can fail but in alternatives of their own.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from scopebound_engine.rego import rewriting as ir
+from scopebound_engine.rego.coverage.clauses import bodies
+from scopebound_engine.rego.coverage.groups import Group, GroupReader
+from scopebound_engine.rego.coverage.units import Clause, Expression, Position, Units
+from scopebound_engine.rego.rewriting import Raw, Strings, Variables
+from scopebound_engine.rego.source.syntax import parsed
+from scopebound_engine.rego.statements import DATA, INPUT
+from scopebound_engine.rego.testing.lowering import Lowered
+
+# No package has a name without "data".
+TELLER: Final = "g0.marks"
+_RESULT: Final = '"result"'
+_DOCUMENTS: Final = (ir.local(INPUT), ir.local(DATA))
+
+
+class Event(StrEnum):
+    """What a mark says of an expression (true, false) or of a clause (tried, held)."""
+
+    TRUE = "true"
+    FALSE = "false"
+    TRIED = "tried"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A variable that is defined where this happened."""
+
+    variable: int
+    event: Event
+    unit: Expression | Clause
+
+
+class Marker:
+    """Marks the plan of lowered modules, in place; `units` are those of the author's modules.
+
+    An entrypoint of the marked plan gives two arrays: none or one value, its own, and the texts of
+    the indices in `marks` of what happened.
+    """
+
+    def __init__(
+        self, document: dict[str, Any], lowered: Lowered, units: Units, variables: Variables
+    ) -> None:
+        self.marks: list[Mark] = []
+        self._document, self._variables = document, variables
+        self._places = _Places(document, lowered, units)
+        self._expressions: dict[Expression, tuple[int, int, int]] = {}
+        self._split: set[Expression] = set()
+        self._strings = Strings(document["static"]["strings"])
+        self._rules: dict[tuple[str, ...], list[Clause]] = {}
+        for clause in units.clauses:
+            self._rules.setdefault(clause.rule, []).append(clause)
+        for function in document["funcs"]["funcs"]:
+            self._mark_function(function)
+        for plan in document["plans"]["plans"]:
+            plan["blocks"] = [{"stmts": self._entry(plan["name"])}]
+        document["funcs"]["funcs"].append(self._teller())
+
+    @property
+    def marked(self) -> Collection[Expression]:
+        """The expressions that can be told apart in the plan; the others have no marks."""
+        return self._expressions.keys()
+
+    def is_sure(self, expression: Expression) -> bool:
+        """Whether none of its statements was evaluated unless it is marked as true or as false."""
+        return expression in self._expressions and expression not in self._split
+
+    def variable(self, event: Event, unit: Expression | Clause) -> int:
+        """A new variable for a mark."""
+        self.marks.append(Mark(self._variables.new(), event, unit))
+        return self.marks[-1].variable
+
+    def _mark_function(self, function: Mapping[str, Any]) -> None:
+        clauses = self._rules.get(tuple(function["path"][1:]), [])
+        finder = self._places
+        reader = GroupReader(finder.expression, function["params"][2:])
+        lists = _ListMarker(self, reader)
+        found = list(bodies(function, clauses, finder.clause))
+        within = None if clauses else finder.outermost(function)
+        if not clauses and within is None:
+            return
+        for body in found:
+            last = lists.mark(body.statements, within)
+            if body.clause is not None:
+                is_choice = body.statements[0]["type"] == "IsUndefinedStmt"
+                tried = ir.assign(ir.boolean(True), self.variable(Event.TRIED, body.clause))
+                body.statements.insert(int(is_choice), tried)
+                held = self.variable(Event.HELD, body.clause)
+                last.append(ir.assign(ir.boolean(True), held))
+
+    def expression(self, expression: Expression) -> tuple[int, int, int]:
+        """The variables that say that an expression was true, was false, and is pending."""
+        if expression not in self._expressions:
+            events = (Event.TRUE, Event.FALSE, Event.FALSE)
+            true, false, pending = (self.variable(event, expression) for event in events)
+            self._expressions[expression] = (true, false, pending)
+        return self._expressions[expression]
+
+    def split(self, expression: Expression) -> None:
+        """Notes that an expression is evaluated in parts, with others between them."""
+        self._split.add(expression)
+
+    def _entry(self, name: str) -> list[Raw]:
+        """The statements of an entrypoint."""
+        values, value, marks, both, result = (self._variables.new() for _ in range(5))
+        rule = "g0.data." + name.replace("/", ".")
+        return [
+            ir.make_array(values),
+            ir.alternatives(
+                [
+                    ir.call(rule, _DOCUMENTS, value),
+                    ir.defined(value),
+                    ir.append(values, ir.local(value)),
+                ]
+            ),
+            ir.call(TELLER, _DOCUMENTS, marks),
+            ir.make_array(both),
+            ir.append(both, ir.local(values)),
+            ir.append(both, ir.local(marks)),
+            ir.make_object(result),
+            ir.insert(result, ir.text(self._strings.index(_RESULT)), ir.local(both)),
+            ir.add_result(result),
+        ]
+
+    def _teller(self) -> dict[str, Any]:
+        """The function that returns what is marked."""
+        found = self._variables.new()
+        told = [
+            [
+                ir.defined(mark.variable),
+                ir.append(found, ir.text(self._strings.index(f'"{index}"'))),
+            ]
+            for index, mark in enumerate(self.marks)
+        ]
+        return {
+            "name": TELLER,
+            "path": TELLER.split("."),
+            "params": [INPUT, DATA],
+            "return": found,
+            "blocks": [{"stmts": [ir.make_array(found), ir.alternatives(*told), ir.give(found)]}],
+        }
+
+
+class _ListMarker:
+    """Marks the lists of one function."""
+
+    def __init__(self, marker: Marker, reader: GroupReader) -> None:
+        self._marker, self._reader = marker, reader
+
+    def mark(
+        self, statements: list[Raw], within: Expression | None, opened: Expression | None = None
+    ) -> list[Raw]:
+        """Marks a list and all inside of it; the list that a body so far ends in.
+
+        It is part of the expression `within`, and begins in the middle of the one that is `opened`.
+        """
+        found = self._reader.groups(statements)
+        groups = [group for group in found if group.expression.is_within(within)]
+        marked, at, before = [], 0, list(statements)
+        for group in groups:
+            marked += before[at : group.first]
+            if opened is not group.expression:
+                marked += self._dropped(opened) + self._begun(group.expression)
+            marked += before[group.first : group.end]
+            opened = group.expression if group.outcome == "open" else None
+            marked += self._ended(group) if opened is None else []
+            at = group.end
+        statements[:] = marked + before[at:]
+        last = statements
+        for index, statement in enumerate(before):
+            goes_on = statement["type"] == "ScanStmt" and index + 1 == len(before)
+            owners = [group.expression for group in groups if group.first <= index < group.end]
+            for part in ir.inner(statement):
+                if goes_on:
+                    last = self._scanned(part["stmts"], within, opened)
+                else:
+                    self.mark(part["stmts"], [*owners, within][0])
+        if last is statements:
+            last += self._dropped(opened)
+        return last
+
+    def _scanned(
+        self, statements: list[Raw], within: Expression | None, opened: Expression | None
+    ) -> list[Raw]:
+        """Marks a list that is gone through for each element that `opened` has found."""
+        if opened is None or opened.is_condition:
+            return self.mark(statements, within, opened)
+        last = self.mark(statements, within)
+        statements[:0] = self._ended(Group(opened, 0, 0, "true"))
+        return last
+
+    def _begun(self, expression: Expression) -> list[Raw]:
+        _, false, pending = self._marker.expression(expression)
+        return [
+            ir.alternatives([ir.defined(pending), ir.assign(ir.boolean(True), false)]),
+            ir.assign(ir.boolean(True), pending),
+        ]
+
+    def _ended(self, group: Group) -> list[Raw]:
+        true, _, pending = self._marker.expression(group.expression)
+        if group.outcome == "true":
+            return [ir.reset(pending), ir.assign(ir.boolean(True), true)]
+        self._marker.split(group.expression)
+        return [ir.reset(pending)]
+
+    def _dropped(self, opened: Expression | None) -> list[Raw]:
+        return [] if opened is None else self._ended(Group(opened, 0, 0, "passed"))
+
+
+class _Places:
+    """Finds what the own places of a document's statements are in."""
+
+    def __init__(self, document: Mapping[str, Any], lowered: Lowered, units: Units) -> None:
+        self._files = [file["value"] for file in document["static"]["files"]]
+        self._lowered, self._units = lowered, units
+        self._positions: dict[tuple[int, int, int], tuple[str, Position]] = {}
+
+    def expression(self, statement: Raw) -> Expression | None:
+        """The innermost expression that a statement is in."""
+        found = self._position(statement)
+        return None if found is None else self._units.expression(*found)
+
+    def clause(self, statement: Raw) -> Clause | None:
+        """The clause that a statement is in."""
+        found = self._position(statement)
+        return None if found is None else self._units.clause(*found)
+
+    def outermost(self, function: Mapping[str, Any]) -> Expression | None:
+        """The expression that all of a function is made from, as it is of one with `with`."""
+        found = [
+            expression
+            for listing in ir.listings(function)
+            for statement in listing.statements
+            if (expression := self.expression(statement)) is not None
+        ]
+        return min(found, key=lambda item: item.start, default=None)
+
+    def _position(self, statement: Raw) -> tuple[str, Position] | None:
+        fields = statement["stmt"]
+        if "row" not in fields:
+            return None
+        key = (fields["file"], fields["row"], fields["col"])
+        if key not in self._positions:
+            path = self._files[fields["file"]]
+            source = parsed(path, self._lowered.modules[path]).source
+            column = source.column_of_byte(fields["row"], fields["col"])
+            line = self._lowered.line(path, fields["row"] + 1)
+            self._positions[key] = (path, (line, column))
+        return self._positions[key]

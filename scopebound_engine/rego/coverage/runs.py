@@ -1,0 +1,68 @@
+"""Runs the tests of a policy on a marked plan, each with what it did. In a child process only."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scopebound_engine.rego.coverage.marks import Event, Mark, Marker
+from scopebound_engine.rego.coverage.suite import MarkedSuite
+from scopebound_engine.rego.coverage.units import Clause, Units
+from scopebound_engine.rego.forks import run_forked
+from scopebound_engine.rego.testing.cases import TestResult, find_tests
+from scopebound_engine.rego.testing.job import TEST_FILE, batches, used_by
+
+# A line of a file.
+Line = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A test that was run, and what it did, by its own marker."""
+
+    test: TestResult
+    happened: list[Mark]
+    marker: Marker
+
+    @property
+    def lines(self) -> frozenset[Line]:
+        """The lines of all that was evaluated, or may have been, wherever it was."""
+        found: set[Line] = set()
+        for mark in self.happened:
+            unit = mark.unit
+            if not isinstance(unit, Clause):
+                found.update(_lines(unit.file, unit.start[0], unit.end[0]))
+            elif mark.event is Event.TRIED:
+                found.update(_lines(unit.file, unit.start[0], unit.head_end[0]))
+                for expression in unit.expressions:
+                    if not self.marker.is_sure(expression):
+                        found.update(_lines(unit.file, expression.start[0], expression.end[0]))
+        return frozenset(found)
+
+
+def units_of(modules: Mapping[str, str]) -> Units:
+    """What of these modules is counted: all that is not in a file of tests."""
+    return Units(modules, [path for path in modules if path.endswith(TEST_FILE)])
+
+
+def runs(
+    modules: Mapping[str, str],
+    data: Mapping[str, Any],
+    units: Units,
+    pattern: str | None,
+    seconds_each: float,
+) -> Iterator[Run]:
+    """Runs the tests that are not still to be done, in any order. Raises CompileError."""
+    found = [item for item in enumerate(find_tests(modules, pattern)) if not item[1].is_skipped]
+    for tests in batches(found):
+        names = [test.entrypoint for _, test in tests]
+        suite = MarkedSuite(used_by(tests, modules), data, names, seconds_each, units)
+        cores = len(os.sched_getaffinity(0))
+        for place, answer in run_forked(suite.groups(), suite.run, suite.lost, cores):
+            happened = suite.happened(answer)
+            answer.pop("marks", None)
+            yield Run(replace(tests[place][1], **answer), happened, suite.marker)
+
+
+def _lines(file: str, first: int, last: int) -> Iterator[Line]:
+    return ((file, line) for line in range(first, last + 1))
