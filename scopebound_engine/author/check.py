@@ -5,7 +5,7 @@ gate's last step, are for `policy test`.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -26,6 +26,7 @@ _ASKING: Final = {
 }
 _UNREAD: Final = "all that needs the files that cannot be read: how the policies fit together"
 _BROKEN: Final = "all that needs policies that compile"
+_UNSOUND: Final = "verdicts on typical and hostile calls: the rules refer to what is not there"
 _UNDECLARED: Final = (
     "declared codes, matchers, and verdicts on typical and hostile calls: "
     "they need a manifest.json, in the folder or beside it"
@@ -93,11 +94,14 @@ def _inspected(
         started(gate.CHILD, subject, asking, seconds=seconds) as asked,
         started(_JOB, subject, steps, seconds=seconds) as looked,
     ):
-        findings, _ = gate.collected(looked, steps)
-        if not can_run(findings):
-            return findings, [_BROKEN]
-        if asking:
+        found, made = gate.collected(looked, steps)
+        findings = _causes(found)
+        if len(made) < len(steps):
+            left_out = [_BROKEN]
+        elif asking and can_run(found):
             findings += gate.collected(asked, _ASKING)[0]
+        elif asking:
+            left_out.append(_UNSOUND)
     return findings, left_out
 
 
@@ -116,3 +120,13 @@ def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(
         sorted(findings, key=lambda item: (not item.file, item.file, item.line, item.column))
     )
+
+
+def _causes(findings: Sequence[Finding]) -> list[Finding]:
+    """Without what is only said of an expression because it refers to what is not there."""
+    broken = {_place(item) for item in findings if item.step == "plan" and item.level == "error"}
+    return [item for item in findings if item.step == "plan" or _place(item) not in broken]
+
+
+def _place(finding: Finding) -> tuple[str, int, int]:
+    return finding.file, finding.line, finding.column

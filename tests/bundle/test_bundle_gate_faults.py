@@ -34,7 +34,7 @@ RULES = [
     ("source", 'x if input.tool_name == "\\b"\n', 0, "the escape \\b"),
     ("source", 'x if input.tool_name == "\\f"\n', 0, "the escape \\f"),
     ("parse", "x { input.tool_name }\n", 0, "without `if`"),
-    ("parse", "ok := 1\n\nx := }\n", 2, "Invalid assignment operator"),
+    ("parse", "ok := 1\n\nx := }\n", 2, "} closes nothing"),
     (
         "parse",
         "import data.shop.config as limits\nlimits := 1\n",

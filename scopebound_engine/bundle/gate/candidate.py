@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from scopebound_engine.bundle.gate.trial import Trial
+from scopebound_engine.errors import CompileError
 from scopebound_engine.rego.checks.costs import RULES
 from scopebound_engine.rego.checks.values import Values
 from scopebound_engine.rego.plan import Plan
@@ -62,8 +63,13 @@ class Candidate:
         # Loads the engine, which the parent must not do.
         from scopebound_engine.rego.compiler import compile_plan
 
-        entrypoint = self.entrypoint or _ANYTHING
-        return Plan(compile_plan(self.rules, [entrypoint]), self.rules)
+        try:
+            document = compile_plan(self.rules, [self.entrypoint or _ANYTHING])
+        except CompileError as error:
+            from scopebound_engine.rego.blame import placed
+
+            raise CompileError(error.summary, placed(error.findings, self.rules)) from error
+        return Plan(document, self.rules)
 
     @cached_property
     def values(self) -> Values:

@@ -97,8 +97,11 @@ def parsed_sources(candidate: Candidate) -> Iterator[Finding]:
     """All modules are Rego, of version 1, and mean what they look like."""
     from scopebound_engine.rego.compiler import parse
 
-    yield from parse(candidate.modules)
     modules = list(candidate.parsed.values())
+    malformed = list(sources.malformed(modules))
+    yield from malformed
+    told = {finding.file for finding in malformed}
+    yield from (finding for finding in parse(candidate.modules) if finding.file not in told)
     yield from sources.misread(modules)
     yield from sources.overrides(candidate.parsed_rules)
     yield from heads.misfits(modules)

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Final
 
 from scopebound_engine.errors import Finding
-from scopebound_engine.rego.source.bodies import Body, Literal
+from scopebound_engine.rego.source.bodies import literals
 from scopebound_engine.rego.source.syntax import Module, Rule
-from scopebound_engine.rego.source.tokens import Source
+from scopebound_engine.rego.source.tokens import OPENING, Source, Token
 
 _SOURCE: Final = "source"
 _PARSE: Final = "parse"
@@ -64,16 +65,50 @@ def _too_deep(source: Source) -> Iterator[Finding]:
             return
 
 
+def malformed(modules: Iterable[Module]) -> Iterator[Finding]:
+    """What makes no Rego of a file, the first of each: the parser says less well where that is."""
+    for module in modules:
+        yield from islice(chain(_unclosed(module.source), _unpaired(module.source)), 1)
+
+
+def _unclosed(source: Source) -> Iterator[Finding]:
+    for token in source.tokens:
+        if token.kind == "stray":
+            unknown = (f"{token.text!r} has no place in Rego", "take it out")
+            yield _at(_PARSE, source, token.start, *_UNCLOSED.get(token.text, unknown))
+
+
+def _unpaired(source: Source) -> Iterator[Finding]:
+    waiting: list[Token] = []
+    for token in source.tokens:
+        if token.kind != "punctuation":
+            continue
+        if token.text in OPENING:
+            waiting.append(token)
+        elif token.text in OPENING.values():
+            opening = waiting.pop() if waiting else None
+            if opening is None:
+                remedy = "take it out, or open it above"
+                yield _at(_PARSE, source, token.start, f"{token.text} closes nothing", remedy)
+            elif OPENING[opening.text] != token.text:
+                line, column = source.place(opening.start)
+                what = f"{token.text} cannot close the {opening.text} of {line}:{column}"
+                yield _at(_PARSE, source, token.start, what, f"write {OPENING[opening.text]} first")
+    for opening in reversed(waiting):
+        remedy = f"write {OPENING[opening.text]} where it ends"
+        yield _at(_PARSE, source, opening.start, f"{opening.text} is never closed", remedy)
+
+
 def misread(modules: Sequence[Module]) -> Iterator[Finding]:
     """Syntax that the engine accepts, and reads otherwise than the author meant it."""
     names: dict[tuple[str, ...], set[str]] = {}
     for module in modules:
         names.setdefault(module.source.package, set()).update(rule.name for rule in module.rules)
     for module in modules:
-        yield from _unclosed(module.source)
         yield from _headless(module)
         yield from _useless_imports(module)
         yield from _old_bodies(module)
+        yield from _empty_bodies(module)
         yield from _shadowing(module, names[module.source.package])
     yield from _double_defaults(modules)
 
@@ -85,14 +120,6 @@ def overrides(modules: Iterable[Module]) -> Iterator[Finding]:
             if module.is_keyword(index, "with"):
                 remedy = "keep `with` in files named *_test.rego"
                 yield _at(_PARSE, module.source, token.start, "`with` in a rule", remedy)
-
-
-def _unclosed(source: Source) -> Iterator[Finding]:
-    for token in source.tokens:
-        if token.kind == "stray":
-            unknown = (f"{token.text!r} has no place in Rego", "take it out")
-            yield _at(_PARSE, source, token.start, *_UNCLOSED.get(token.text, unknown))
-            return
 
 
 def _headless(module: Module) -> Iterator[Finding]:
@@ -130,11 +157,22 @@ def _old_bodies(module: Module) -> Iterator[Finding]:
             index = source.closing.get(index, index) + 1
 
 
+def _empty_bodies(module: Module) -> Iterator[Finding]:
+    """`if {}`, which OPA refuses and the engine takes for an object, which is true."""
+    source = module.source
+    for rule in module.rules:
+        for index in range(rule.start, rule.end - 2):
+            if module.is_keyword(index, "if") and source.closing.get(index + 1) == index + 2:
+                start = source.tokens[index + 1].start
+                remedy = "write a condition between the brackets"
+                yield _at(_PARSE, source, start, "an empty body, which is always true", remedy)
+
+
 def _shadowing(module: Module, rules: set[str]) -> Iterator[Finding]:
     """Variables that the engine takes for the rule of their name."""
     source = module.source
     for rule in module.rules:
-        for literal in _literals(rule.bodies):
+        for literal in literals(rule.bodies):
             is_pattern = not literal.negated and literal.term - literal.start > 2
             assigned = source.tokens[literal.term - 1].text == ":="
             names = literal.loose | (literal.declares if is_pattern and assigned else frozenset())
@@ -153,13 +191,6 @@ def _double_defaults(modules: Iterable[Module]) -> Iterator[Finding]:
                 what = f"{'.'.join(path)} has a default already"
                 yield _at(_PARSE, module.source, _start(module, rule), what, "keep one of them")
             seen.update([path] if rule.is_default else [])
-
-
-def _literals(bodies: Iterable[Body]) -> Iterator[Literal]:
-    for body in bodies:
-        for literal in body.literals:
-            yield literal
-            yield from _literals(literal.bodies)
 
 
 def _start(module: Module, rule: Rule) -> int:

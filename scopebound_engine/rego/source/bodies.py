@@ -4,7 +4,7 @@ Terms are not parsed; brackets are paired, and those that hold a query are split
 with its `with` modifiers. All positions are indices of tokens, ends exclusive.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from scopebound_engine.rego.source.scanner import Scanner
@@ -60,6 +60,14 @@ def declared(bodies: Sequence[Body]) -> frozenset[str]:
         for literal in body.literals:
             found |= literal.declares | literal.loose | declared(literal.bodies)
     return found
+
+
+def literals(bodies: Iterable[Body]) -> Iterator[Literal]:
+    """All literals of these queries, at any depth, each before those inside of it."""
+    for body in bodies:
+        for literal in body.literals:
+            yield literal
+            yield from literals(literal.bodies)
 
 
 class BodyReader:

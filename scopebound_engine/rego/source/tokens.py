@@ -22,7 +22,7 @@ _TOKEN: Final = re.compile(
       | (?P<stray>.)""",
     re.VERBOSE | re.ASCII,
 )
-_OPENING: Final = {"(": ")", "[": "]", "{": "}"}
+OPENING: Final = {"(": ")", "[": "]", "{": "}"}
 
 
 class Token(NamedTuple):
@@ -58,9 +58,9 @@ class Source:
         for index, token in enumerate(self.tokens):
             if token.kind != "punctuation":
                 continue
-            if token.text in _OPENING:
+            if token.text in OPENING:
                 waiting.append(index)
-            elif waiting and token.text == _OPENING[self.tokens[waiting[-1]].text]:
+            elif waiting and token.text == OPENING[self.tokens[waiting[-1]].text]:
                 pairs[waiting.pop()] = index
         return pairs
 
