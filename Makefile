@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-long faults-bundles faults-sessions faults-log reproduce-long lint format bench bench-sessions bench-log policy-test bundle clean
+.PHONY: help run demo test test-long faults-bundles faults-sessions faults-log reproduce-long lint format bench bench-sessions bench-log bench-backtest policy-test bundle clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ bench-sessions: $(VENV)/.dev ## what 10,000 sessions cost nodes and the database
 
 bench-log: $(VENV)/.dev ## a decision log of 1,000,000 records: usage, searches, exports
 	@exec $(BIN)/python -m tests.log_read_bench
+
+bench-backtest: $(VENV)/.dev ## 100,000 recorded decisions decided again with a candidate
+	@exec $(BIN)/python -m tests.backtest_bench
 
 policy-test: $(VENV)/.runtime ## run the Rego tests of policies/
 	$(BIN)/scopebound-engine policy test policies
