@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import click
 
-from scopebound_engine.cli import role_file, role_yaml
+from scopebound_engine import plain_yaml
+from scopebound_engine.cli import role_file
 from scopebound_engine.cli.remote import RefusedError, RemoteError, Server, find_server
 from scopebound_engine.cli.role_file import RoleFileError
 from scopebound_engine.cli.role_plan import Present, Step, plan, present_roles
@@ -100,7 +101,7 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(answered, indent=2, ensure_ascii=False))
     else:
-        click.echo(role_yaml.dump(answered), nl=False)
+        click.echo(plain_yaml.dump(answered), nl=False)
 
 
 @role.command()

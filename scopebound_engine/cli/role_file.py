@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from scopebound_engine import strict_json
-from scopebound_engine.cli import role_yaml
+from scopebound_engine import plain_yaml, strict_json
 from scopebound_engine.errors import Finding, FindingsError, InputError
 from scopebound_engine.parsing import parse
 from scopebound_engine.role.fields import RoleFields
@@ -94,7 +93,7 @@ def write(roles: Sequence[Mapping[str, Any]], with_secret: Container[str]) -> st
     if not roles:
         return _HEADER + "roles: []\n"
     parts = [
-        (_HIDDEN_NOTE if role["name"] in with_secret else "") + role_yaml.dump([said(role)])
+        (_HIDDEN_NOTE if role["name"] in with_secret else "") + plain_yaml.dump([said(role)])
         for role in roles
     ]
     return _HEADER + "roles:\n" + "\n".join(parts)
@@ -136,7 +135,7 @@ def _value(path: Path) -> tuple[Any, Callable[[str], int]]:
     try:
         if path.suffix == ".json":
             return strict_json.loads(data), lambda _: 0
-        document = role_yaml.load(data.decode("utf-8"), str(path))
+        document = plain_yaml.load(data.decode("utf-8"), str(path))
     except (InputError, UnicodeDecodeError) as error:
         raise RoleFileError(f"{path} cannot be read: {error}") from error
     return document.value, document.line

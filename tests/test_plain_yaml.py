@@ -1,4 +1,4 @@
-"""YAML of role files: read one way or refused with its line, and written so that it reads back."""
+"""YAML that people write: read one way or refused with its line, and written so that it reads back."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scopebound_engine import strict_json
-from scopebound_engine.cli.role_yaml import YamlError, dump, load
+from scopebound_engine.plain_yaml import YamlError, dump, load
 
 
 def refusal(text: str) -> str:
