@@ -13,7 +13,6 @@ import mmap
 import os
 import threading
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -68,12 +67,13 @@ class Tally:
                 words[place] += amount
 
     def total(self) -> dict[str, list[int]]:
-        """The sums over all processes of the node, also of those that ended."""
+        """The sums over all processes of the node, also of those that ended.
+
+        Raises OSError: those of some processes alone would look as if counting had begun anew.
+        """
         found: dict[str, list[int]] = {}
-        for data in _files(self._folder):
+        for data in _files(self._folder) if self._is_shared else (bytes(self._memory),):
             _sum_up(found, data)
-        if not self._is_shared:
-            _sum_up(found, bytes(self._memory))
         return found
 
     def _add(self, name: bytes) -> int | None:
@@ -108,12 +108,10 @@ def _own_file(folder: Path) -> mmap.mmap:
 
 
 def _files(folder: Path) -> Iterable[bytes]:
-    with suppress(OSError):
-        for path in folder.iterdir():
-            with suppress(OSError):
-                data = path.read_bytes()
-                if _is_sound(data):
-                    yield data
+    for path in folder.iterdir():
+        data = path.read_bytes()
+        if _is_sound(data):
+            yield data
 
 
 def _is_sound(data: bytes | mmap.mmap) -> bool:

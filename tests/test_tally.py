@@ -102,6 +102,13 @@ def test_without_a_folder_it_counts_for_itself(tmp_path: Path) -> None:
     assert tally.total()["one"][0] == 1
 
 
+def test_where_a_file_cannot_be_read_there_is_no_total(tmp_path: Path) -> None:
+    tally = Tally(tmp_path)
+    (tmp_path / "1").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        tally.total()
+
+
 def test_its_blocks_are_there_before_they_are_used(tmp_path: Path) -> None:
     Tally(tmp_path)
     [path] = tmp_path.iterdir()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import falcon
+import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
@@ -28,6 +29,8 @@ from scopebound_engine.meter import BOUNDS, SUM, Meter
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 _BOUND_NAMES: Final = (*(f"{bound:g}" for bound in BOUNDS), "+Inf")
 _PREFIX: Final = "scopebound_"
+
+log = structlog.get_logger()
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 Counted = Mapping[tuple[str, ...], Sequence[int]]
@@ -93,8 +96,12 @@ class Metrics:
 
 
 def counted(of: Meter) -> Iterator[Family]:
-    """What the meters of all workers counted."""
-    total = of.tally.total()
+    """What the meters of all workers counted; nothing where that cannot be read."""
+    try:
+        total = of.tally.total()
+    except OSError as error:
+        log.error("counters are left out of the metrics", reason=str(error))
+        return
     found = {tuple(name.split("\t")): numbers for name, numbers in total.items()}
     decisions = CounterMetricFamily(
         f"{_PREFIX}decisions", "Recorded decisions.", labels=("event", "deny_code")

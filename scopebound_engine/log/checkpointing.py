@@ -7,6 +7,7 @@ is on the disk before it is signed, so that no crash makes a log shorter than it
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,7 +49,8 @@ class Checkpointer:
             self._sign_if_due()
         except OSError as error:
             problem = f"no checkpoint can be written to {self._file}: {error.strerror or error}"
-            self._say(problem)
+            with suppress(OSError):
+                self._say(problem)
             raise JournalError(problem) from error
 
     def _sign_if_due(self) -> None:

@@ -109,3 +109,13 @@ def test_denials_for_want_of_a_record_are_counted_and_the_node_is_down(
     health = http.simulate_get("/healthz")
     assert (health.status_code, health.json["status"]) == (503, "down")
     assert any("the decision log cannot be written" in one for one in health.json["problems"])
+
+
+def test_counters_that_cannot_be_read_are_left_out_and_all_else_is_told(service: Service) -> None:
+    unreadable = service.services.log_dir.parent / "metrics" / "200"
+    unreadable.mkdir()
+    samples = scrape(service)
+    unreadable.rmdir()
+    assert not [name for name, _ in samples if "_total" in name or "_count" in name]
+    assert at(samples, "journal_writable") == 1
+    assert at(scrape(service), "decision_seconds_count") > 0

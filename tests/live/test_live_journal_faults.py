@@ -17,6 +17,7 @@ from tests.faults import Faults
 from tests.load import Answer, Load, latency
 from tests.processes import children
 from tests.servers import RunningServer, serving
+from tests.watching import assert_counted, is_well, metrics, names, until
 
 SYNCS = os.environ.get("SCOPEBOUND_TEST_LOG_SYNC", "timer").split(",")
 BEFORE, DURING, AFTER = 0.4, 1.0, 1.5
@@ -30,6 +31,7 @@ FAULTS = {
     "read-only": {"pwrite": errno.EROFS, "open": errno.EROFS},
     "sync": {"fdatasync": errno.EIO},
 }
+REASONS = {"full": errno.ENOSPC, "read-only": errno.EROFS}
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Subject:
 
 @pytest.fixture(scope="module", params=SYNCS)
 def subject(tmp_path_factory, request) -> Iterator[Subject]:
-    folder = tmp_path_factory.mktemp("journal-faults")
+    folder = tmp_path_factory.mktemp("faults")
     faults = Faults(folder)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in faults.environment.items():
@@ -60,9 +62,12 @@ def test_while_the_disk_fails_all_is_denied_and_it_recovers_without_a_restart(su
         time.sleep(BEFORE)
         subject.faults.begin(**FAULTS[fault])
         began = time.monotonic() + (SYNC if fault == "sync" else 0.0)
-        time.sleep(DURING)
-        ending = time.monotonic()
-        subject.faults.end()
+        try:
+            until(lambda: is_named(subject, fault), DURING)
+            time.sleep(max(0.0, began + DURING - time.monotonic()))
+        finally:
+            ending = time.monotonic()
+            subject.faults.end()
         time.sleep(AFTER)
     subject.history.extend(load.history)
     assert set(workers) <= set(children(subject.server.process.pid)), "a worker was lost"
@@ -90,6 +95,11 @@ def test_every_answer_that_allowed_is_in_the_chain_once_and_what_is_missing_is_c
     assert missed >= denied > 100
 
 
+def test_all_is_counted_and_nothing_is_wrong_any_more(subject):
+    until(lambda: is_well(subject.server))
+    assert_counted(metrics(subject.server), subject.history)
+
+
 def test_a_session_is_not_made_and_no_role_changed_where_that_cannot_be_recorded(subject):
     with subject.server.client() as http:
         role = http.get("/mgmt/v1/roles").json()["roles"][0]
@@ -112,8 +122,17 @@ def is_unrecorded(answer: Answer) -> bool:
     return not answer.decision.get("decision_id")
 
 
+def is_named(subject: Subject, fault: str) -> bool:
+    """Whether health and metrics tell of the fault."""
+    reason = os.strerror(REASONS.get(fault, errno.EIO))
+    problem = f"the decision log cannot be written: .*{reason}"
+    assert names(subject.server, problem, "down")
+    return metrics(subject.server)["journal_writable"] == 0
+
+
 def wait_until_resumed(subject: Subject) -> None:
     """Each worker says what it missed, at the latest with its next record."""
     with Load([subject.server], rate=50) as load:
         time.sleep(1)
+    subject.history.extend(load.history)
     assert not any(map(is_unrecorded, load.history))
