@@ -87,6 +87,10 @@ class Frame:
     builtins: bytes
     data: bytes
 
+    def declares(self, builtin: str) -> bool:
+        """Whether a built-in of this name is called, which the engine may know by name alone."""
+        return _text(builtin) in self.builtins
+
 
 def decode(data: bytes) -> tuple[dict[str, Any], Frame]:
     """The plan in a binary file, and what else is needed to write it again. Raises EngineError."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 import regopy
 from regopy.rego_shared import LogLevel
 
-from scopebound_engine.errors import CompileError, EngineError, Finding, InputError
+from scopebound_engine.errors import CompileError, EngineError, EvaluationError, Finding
 from scopebound_engine.rego import binary, native
 from scopebound_engine.rego.binary import Frame
 from scopebound_engine.rego.findings import build_findings, parse_findings
@@ -61,7 +61,7 @@ def compile_fast(
 
     Of the built-ins it has only the names. Raises CompileError.
     """
-    return _fast(*_built(modules, entrypoints, data))
+    return fast_plan(*_built(modules, entrypoints, data))
 
 
 def compile_placed(
@@ -74,18 +74,22 @@ def compile_placed(
     no places. That of JSON takes most of the time. Raises CompileError.
     """
     builder, bundle = _built(modules, entrypoints, data)
-    _, frame = _fast(builder, bundle)
+    _, frame = fast_plan(builder, bundle)
     return saved_plan(builder, bundle, list(modules)), frame
 
 
-def _fast(builder: regopy.Interpreter, bundle: regopy.Bundle) -> tuple[dict[str, Any], Frame]:
+def fast_plan(builder: regopy.Interpreter, bundle: regopy.Bundle) -> tuple[dict[str, Any], Frame]:
+    """As `compile_fast`, of a bundle that is built. Raises OSError where there is no room."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "plan"
         builder.save_bundle(str(file), bundle, regopy.BundleFormat.Binary)
         plan, frame = binary.decode(file.read_bytes())
     static = plan["static"]
+    # Some it only declares, like http.send, for tests to replace them.
     static["builtin_funcs"] = [
-        called for called in static["builtin_funcs"] if builder.is_builtin(called["name"])
+        called
+        for called in static["builtin_funcs"]
+        if builder.is_builtin(called["name"]) or frame.declares(called["name"])
     ]
     return plan, frame
 
@@ -114,10 +118,14 @@ class LoadedPlan:
         """
         try:
             set_input(self._interpreter._impl, value)
-        except InputError:
+        except BaseException:
             # It holds the input before.
-            self._interpreter = _interpreter()
+            self.forget()
             raise
+
+    def forget(self) -> None:
+        """Be without an input again, with a new interpreter."""
+        self._interpreter = _interpreter()
 
     def holds(self, entrypoint: str) -> bool:
         """Whether an entrypoint is true. Raises EngineError where its evaluation fails."""
@@ -141,11 +149,24 @@ class LoadedPlan:
             return read_outcome(output)
 
     @contextmanager
+    def node(self, entrypoint: str) -> Iterator[int | None]:
+        """The node of an entrypoint's value, until the block is left; None where it is undefined.
+
+        Raises EngineError where its evaluation fails.
+        """
+        with self._output(entrypoint) as output:
+            root = native.output_node(output)
+            kind = native.node_kind(root)
+            if kind in (native.ERROR, native.ERROR_SEQUENCE):
+                raise EngineError(error_message(root))
+            yield None if kind == native.UNDEFINED else root
+
+    @contextmanager
     def _output(self, entrypoint: str) -> Iterator[int]:
         name = entrypoint.encode("utf-8")
         output = native.query(self._interpreter._impl, self._bundle._impl, name)
         if output is None:
-            raise EngineError("the Rego engine gave no result; it does not say why")
+            raise EvaluationError("the engine gave no result and no reason")
         try:
             yield output
         finally:

@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin
 
@@ -101,17 +101,25 @@ def started(
 
 
 def decode_record(kind: type[Record], value: Any) -> Record:
-    """A flat dataclass from the object that `dataclasses.asdict` made of it in a child.
+    """A dataclass from the object that `dataclasses.asdict` made of it in a child.
 
+    Its fields are str, int, float, bool, Literal, or tuples of one kind of these or of dataclasses.
     Raises EvaluatorCrashedError where it does not fit: the child is not believed.
     """
     types = {field.name: field.type for field in fields(kind)}
     if not isinstance(value, dict) or value.keys() != types.keys():
         raise EvaluatorCrashedError(f"the child process answered with a malformed {kind.__name__}")
-    for name, expected in types.items():
-        if not _is_of(value[name], expected):
-            raise EvaluatorCrashedError(f"the child process answered with a malformed {name}")
-    return kind(**value)
+    return kind(**{name: _decoded(name, value[name], types[name]) for name in types})
+
+
+def _decoded(name: str, value: Any, expected: Any) -> Any:
+    if get_origin(expected) is tuple and isinstance(value, list):
+        return tuple(_decoded(name, item, get_args(expected)[0]) for item in value)
+    if isinstance(expected, type) and is_dataclass(expected):
+        return decode_record(expected, value)
+    if not _is_of(value, expected):
+        raise EvaluatorCrashedError(f"the child process answered with a malformed {name}")
+    return value
 
 
 def _is_of(value: Any, expected: Any) -> bool:

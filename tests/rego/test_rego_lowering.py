@@ -73,6 +73,14 @@ HOLD = [
     't.echo == {"a": 1, "b": 2} with input as {"a": 1} with input.b as 2',
     'input.x == 1 with input as {"x": 1}; not input',
     '"t.allow with input as x" == `t.allow with input as x`',
+    't.deny[x] with input as {"n": 2}; x == "a"',
+    'some x; t.deny[x] with input as {"n": 3}; x == "b"',
+    'x := t.deny[_] with input as {"n": 3}; x == "b"',
+    "x = t.echo with input as 3; x == 3",
+    'some i; v := t.echo[i] with input as ["a", "b"]; [i, v] == [1, "b"]',
+    "count([1 | v := t.echo[_] with input as [4, 4]; v == 4]) == 2",
+    '{"a": {"b": v}} = t.echo with input.a.b as 3; v == 3',
+    'some i; ["p", "q"][i] == "q"; t.echo == i with input as i',
 ]
 FAIL = [
     "every n in [2, 1] { not t.allow with input.x as n }",
@@ -179,9 +187,8 @@ def test_modules_without_overrides_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("test_a if { t.deny[x] with input as {}; x }", "x has no value before `with` applies"),
-        ("test_a if { some x; t.deny[x] with input as {} }", "x has no value before `with`"),
-        ("test_a if { x := t.deny[_] with input as {}; x }", "an expression with `_` has several"),
+        ("test_a if { not t.deny[x] with input as {} }", "x has no value before `with` applies"),
+        ("test_a if { some v in t.deny[x] with input as {}; v }", "x has no value before `with`"),
         ("test_a if { t.allow with data.t as {} }", "`with` replaces part of what rules define"),
         ("test_a if { t.allow with data as {} }", "`with` replaces part of what rules define"),
         ("test_a if { t.allow with data.t.echo.x as 1 }", "`with` replaces part of what rules"),

@@ -69,7 +69,7 @@ def test_what_a_job_prints_does_not_reach_the_answer() -> None:
 
 
 def test_findings_of_a_job_arrive_as_findings() -> None:
-    bad = {"a_test.rego": "package t\ntest_x if { nope with input as 1 }\n"}
+    bad = {"a_test.rego": "package t\ntest_x if { not nope with input as 1 }\n"}
     with pytest.raises(CompileError) as caught:
         run_in_child(LOWER, bad, seconds=5)
     assert [(found.file, found.line) for found in caught.value.findings] == [("a_test.rego", 2)]

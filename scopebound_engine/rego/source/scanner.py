@@ -35,6 +35,10 @@ class Scanner:
         after_dot = index > 0 and self._tokens[index - 1].text == "."
         return token.kind == "name" and token.text in words and not after_dot
 
+    def is_reserved(self, index: int) -> bool:
+        """Whether a token is a word of the language, and no name."""
+        return self.is_keyword(index, *_KEYWORDS)
+
     def names(self, span: range) -> Iterator[str]:
         """The names in these tokens that can be variables: not keywords, fields or functions."""
         for index in span:

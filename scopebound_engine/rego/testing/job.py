@@ -3,114 +3,108 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from itertools import groupby
 from typing import Any, Final
 
-from scopebound_engine.errors import CompileError
 from scopebound_engine.rego.forks import Answer, run_forked
-from scopebound_engine.rego.testing.cases import TestResult, find_tests
+from scopebound_engine.rego.source.syntax import parsed
+from scopebound_engine.rego.testing.cases import (
+    TEST_FILE,
+    Definition,
+    TestResult,
+    compile_pattern,
+    definitions,
+    is_test_file,
+    told_apart,
+)
 from scopebound_engine.rego.testing.dependencies import needed
-from scopebound_engine.rego.testing.probes import Probe, add_probes
+from scopebound_engine.rego.testing.failures import Failure, explained
+from scopebound_engine.rego.testing.keys import keys_of
+from scopebound_engine.rego.testing.probes import steps
+from scopebound_engine.rego.testing.scopes import Scope, rule_paths
 from scopebound_engine.rego.testing.suite import Suite
 
-TEST_FILE: Final = "_test.rego"
+__all__ = ["TEST_FILE", "batches", "run_all", "used_by"]
+
 # Failures beyond this number are listed without the expression that failed.
 _EXPLAINED: Final = 20
 
+Found = Mapping[int, Definition]
 Tests = Sequence[tuple[int, TestResult]]
 
 
 def run_all(
     modules: Mapping[str, str], data: Mapping[str, Any], pattern: str | None, seconds_each: float
 ) -> Iterator[Any]:
-    """A job for the sandbox: a list of the tests, None once some are compiled, then their results.
+    """A job for the sandbox: a list of the tests, None once they are compiled, then their results.
 
     A result comes with the index of its test, in any order; of a test that failed a better one may
     follow. Raises CompileError.
     """
-    found = find_tests(modules, pattern)
-    yield [asdict(test) for test in found]
-    refused: list[CompileError] = []
-    for tests in batches([item for item in enumerate(found) if not item[1].is_skipped]):
-        try:
-            yield from _Batch(modules, data, tests, seconds_each).results()
-        except CompileError as error:
-            refused.append(error)
-    if refused:
-        findings = dict.fromkeys(finding for error in refused for finding in error.findings)
-        raise CompileError(refused[0].summary, tuple(findings))
+    wanted = compile_pattern(pattern)
+    named = told_apart(modules)
+    found = [item for item in definitions(named) if wanted.search(item.result.name)]
+    yield [asdict(item.result) for item in found]
+    chosen = {number: item for number, item in enumerate(found) if not item.result.is_skipped}
+    if chosen:
+        tests = [(number, item.result) for number, item in chosen.items()]
+        yield from _results(used_by(tests, named), data, chosen, seconds_each)
 
 
-def batches(tests: Tests) -> list[list[tuple[int, TestResult]]]:
-    """The tests of as many files together as have no name twice.
-
-    Two files of one package may use a name twice. Compiled together they would be one rule, which
-    is true if either is.
-    """
-    batches: list[list[tuple[int, TestResult]]] = []
-    for _, group in groupby(tests, key=lambda item: item[1].file):
-        new = list(group)
-        names = {test.name for _, test in new}
-        fitting = [batch for batch in batches if names.isdisjoint(test.name for _, test in batch)]
-        if fitting:
-            fitting[0].extend(new)
-        else:
-            batches.append(new)
-    return batches
+def batches(tests: Tests) -> list[Tests]:
+    """All of them together."""
+    return [tests] if tests else []
 
 
 def used_by(tests: Tests, modules: Mapping[str, str]) -> dict[str, str]:
     """The modules without files of tests that these tests do without."""
-    others = {path for path in modules if path.endswith(TEST_FILE)}
-    return needed(modules, others - {test.file for _, test in tests})
+    named = told_apart(modules)
+    others = {path for path in modules if is_test_file(path)}
+    return needed(named, others - {test.file for _, test in tests})
 
 
-class _Batch:
-    """Tests that are compiled together, with their indices."""
+def _results(
+    modules: Mapping[str, str], data: Mapping[str, Any], found: Found, seconds_each: float
+) -> Iterator[Any]:
+    numbers = list(found)
+    names = [found[number].result.entrypoint for number in numbers]
+    suite = Suite(modules, data, names, seconds_each)
+    yield None
+    failed: dict[int, TestResult] = {}
+    for place, answer in _answers(suite):
+        number = numbers[place]
+        result = replace(found[number].result, **answer)
+        yield {"test": number, **asdict(result)}
+        if result.outcome == "failed":
+            failed[number] = result
 
-    def __init__(
-        self,
-        modules: Mapping[str, str],
-        data: Mapping[str, Any],
-        tests: Tests,
-        seconds_each: float,
-    ) -> None:
-        self._data, self._tests, self._seconds_each = data, tests, seconds_each
-        self._modules = used_by(tests, modules)
+    def compiled(modules: Mapping[str, str], names: Sequence[str]) -> Suite:
+        # What comes before an expression may lack what binds a variable: no finding here.
+        return Suite(modules, data, names, seconds_each, strict=False)
 
-    def results(self) -> Iterator[Any]:
-        """None, and then the results. Raises CompileError."""
-        names = [test.entrypoint for _, test in self._tests]
-        suite = Suite(self._modules, self._data, names, self._seconds_each)
-        yield None
-        failed: list[tuple[int, TestResult]] = []
-        for place, answer in _answers(suite):
-            number, test = self._tests[place]
-            yield {"test": number, **asdict(replace(test, **answer))}
-            if answer["outcome"] == "failed":
-                failed.append((number, replace(test, **answer)))
-        for number, result in self._explained(failed[:_EXPLAINED]):
-            yield {"test": number, **asdict(result)}
+    places = [names.index(result.entrypoint) for result in failed.values()]
+    for place, answer in run_forked([places], suite.value, suite.lost, 1):
+        if "value" in answer:
+            number = numbers[place]
+            failed[number] = replace(failed[number], message=f"its value is {answer['value']}")
+            yield {"test": number, **asdict(failed[number])}
+    failures = _failures(modules, found, dict(list(failed.items())[:_EXPLAINED]))
+    for number, result in explained(modules, failures, compiled):
+        yield {"test": number, **asdict(result)}
 
-    def _explained(self, failed: Tests) -> Iterator[tuple[int, TestResult]]:
-        """Those of the failures of which the expression that did it is known, with that."""
-        modules: Mapping[str, str] = self._modules
-        probes: list[tuple[int, TestResult, Probe]] = []
-        for number, result in failed:
-            modules, added = add_probes(modules, result.file, result.rule, number)
-            probes += [(number, result, probe) for probe in added]
-        if not probes:
-            return
-        names = [probe.entrypoint for _, _, probe in probes]
-        # The prefix of a body may lack what binds a variable: that is no finding here.
-        suite = Suite(modules, self._data, names, self._seconds_each, strict=False)
-        broken = {place for place, answer in _answers(suite) if answer["outcome"] != "passed"}
-        seen: set[int] = set()
-        for place in sorted(broken):
-            number, result, probe = probes[place]
-            if number not in seen:
-                seen.add(number)
-                yield number, replace(result, line=probe.line, expression=probe.expression)
+
+def _failures(
+    modules: Mapping[str, str], found: Found, failed: Mapping[int, TestResult]
+) -> list[Failure]:
+    rules = rule_paths({path: parsed(path, text) for path, text in modules.items()})
+    failures = []
+    for number, result in sorted(failed.items()):
+        item = found[number]
+        rule = next(rule for rule in item.module.rules if rule.start == item.head.start)
+        scope = Scope(item.module, rules)
+        failures.append(
+            Failure(number, result, steps(item.module, rule, scope), keys_of(item, rule, scope))
+        )
+    return failures
 
 
 def _answers(suite: Suite) -> Iterator[tuple[int, Answer]]:

@@ -10,8 +10,12 @@ Each expression with an override becomes the call of a helper, which is appended
 
 and in the compiled plan each call of the helper is wrapped in the IR's own `WithStmt`, which does
 work (`overrides.py`). Overrides of functions and rules stay in the helper, where the engine handles
-them; a negated expression gets a second helper, for its `not`. Lines keep their numbers. What
-cannot be rewritten with the same meaning is a finding.
+them; a negated expression gets a second helper, for its `not`. One that gives variables their
+values becomes an array of all its solutions:
+
+    shop.deny[code] with input as call         [code] = __with_0_0(call)[_]
+
+Lines keep their numbers. What cannot be rewritten with the same meaning is a finding.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +27,11 @@ from scopebound_engine.rego.source.bodies import Body, Literal, Override, declar
 from scopebound_engine.rego.source.syntax import Module, parsed
 from scopebound_engine.rego.source.tokens import Source
 from scopebound_engine.rego.statements import DATA, INPUT
+from scopebound_engine.rego.testing.cases import is_test_file, told_apart
+from scopebound_engine.rego.testing.forms import mended
+from scopebound_engine.rego.testing.keys import without_keys
 from scopebound_engine.rego.testing.overrides import Target
+from scopebound_engine.rego.testing.scopes import RulePath, Scope, rule_paths
 
 _PREFIX: Final = "__with_"
 _NOT: Final = "_not"
@@ -45,13 +53,14 @@ class Lowered:
 
 def lower(modules: Mapping[str, str]) -> Lowered:
     """The modules, by path, with their overrides rewritten. Raises CompileError with findings."""
-    read = {path: parsed(path, text) for path, text in modules.items()}
-    rules = {
-        (*module.source.package, rule.name) for module in read.values() for rule in module.rules
+    simple, lines = without_keys(told_apart(modules))
+    read = {
+        path: parsed(path, mended(path, text) if is_test_file(path) else text)
+        for path, text in simple.items()
     }
+    rules = rule_paths(read)
     texts: dict[str, str] = {}
     helpers: dict[str, tuple[Target, ...]] = {}
-    lines: dict[tuple[str, int], int] = {}
     findings: list[Finding] = []
     for number, (path, module) in enumerate(read.items()):
         rewriter = _Rewriter(module, rules, f"{_PREFIX}{number}_")
@@ -65,18 +74,6 @@ def lower(modules: Mapping[str, str]) -> Lowered:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scope:
-    """The variables that a literal sees: those with a value, and those declared without one."""
-
-    bound: frozenset[str] = frozenset()
-    loose: frozenset[str] = frozenset()
-
-    def inside(self, body: Body) -> "_Scope":
-        bound = self.bound.union(body.variables, *(item.declares for item in body.literals))
-        return _Scope(bound, self.loose.union(*(item.loose for item in body.literals)))
-
-
-@dataclass(frozen=True, slots=True)
 class _Edit:
     """A replacement of the text from one offset to another."""
 
@@ -85,12 +82,20 @@ class _Edit:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An override that the engine handles: the path of a function or rule, and the value."""
+
+    path: str
+    value: range
+
+
 @dataclass
 class _Rewriter:
     """Rewrites one module. `rules` are the paths of all rules; the rest is what it makes."""
 
     module: Module
-    rules: set[tuple[str, ...]]
+    rules: frozenset[RulePath]
     prefix: str
     targets: dict[str, tuple[Target, ...]] = field(default_factory=dict)
     lines: dict[int, int] = field(default_factory=dict)
@@ -105,7 +110,8 @@ class _Rewriter:
 
     def rewrite(self) -> str:
         """The text of the module with its helpers at the end."""
-        edits = [edit for rule in self.module.rules for edit in self._edits(rule.bodies, _Scope())]
+        scope = Scope(self.module, self.rules)
+        edits = [edit for rule in self.module.rules for edit in self._edits(rule.bodies, scope)]
         for index, token in enumerate(self._tokens):
             if self.module.is_keyword(index, "with") and index not in self._handled:
                 self._refuse(
@@ -116,56 +122,49 @@ class _Rewriter:
         text = _applied(self._source.text, 0, edits)
         return "\n".join([text, *self._appended, ""]) if self._appended else text
 
-    def _edits(self, bodies: Sequence[Body], scope: _Scope) -> Iterator[_Edit]:
+    def _edits(self, bodies: Sequence[Body], scope: Scope) -> Iterator[_Edit]:
         for body in bodies:
-            inner = scope.inside(body)
-            for literal in body.literals:
+            for number, literal in enumerate(body.literals):
+                here = scope.at(body, number)
                 if literal.overrides:
-                    yield self._lowered(literal, inner)
+                    yield self._lowered(literal, here)
                 else:
-                    yield from self._edits(literal.bodies, inner)
+                    yield from self._edits(literal.bodies, here.inside(literal))
 
-    def _lowered(self, literal: Literal, scope: _Scope) -> _Edit:
-        nested = list(self._edits(literal.bodies, scope))
+    def _lowered(self, literal: Literal, scope: Scope) -> _Edit:
+        nested = list(self._edits(literal.bodies, scope.inside(literal)))
         self._handled.update(override.target.start - 1 for override in literal.overrides)
         documents: list[tuple[Target, Override]] = []
-        kept: list[Override] = []
+        kept: list[_Kept] = []
         for override in literal.overrides:
-            target = self._target(override)
-            if target is None:
-                kept.append(override)
-            else:
+            target = self._target(override, scope)
+            if isinstance(target, Target):
                 documents.append((target, override))
-        free = self._free(literal, kept, scope)
+            elif target is not None:
+                kept.append(_Kept(target, override.value))
+        free, found = self._variables(literal, kept, scope)
         name = f"{self.prefix}{len(self.targets)}"
         self.targets[name] = tuple(target for target, _ in documents)
-        self._append_helper(name, literal, kept, free, nested)
+        call = _Call(name, literal, tuple(free), tuple(found), self._iterates(literal))
+        self._append_helper(call, kept, nested)
         values = [(item.value, _slice(self._source, item.value, nested)) for _, item in documents]
-        return self._call(literal, f"{name}{_NOT}" if literal.negated else name, values, free)
+        return self._edit(call, values)
 
-    def _append_helper(
-        self,
-        name: str,
-        literal: Literal,
-        kept: Sequence[Override],
-        free: Sequence[str],
-        nested: Sequence[_Edit],
-    ) -> None:
-        span = range(literal.term, literal.core_end)
+    def _append_helper(self, call: "_Call", kept: Sequence[_Kept], nested: Sequence[_Edit]) -> None:
+        span = range(call.literal.term, call.literal.core_end)
         line, column = self._source.place(self._tokens[span.start].start)
         core = _slice(self._source, span, nested) + "".join(
-            f" with {self.module.text(item.target)} as {_slice(self._source, item.value, nested)}"
-            for item in kept
+            f" with {item.path} as {_slice(self._source, item.value, nested)}" for item in kept
         )
-        params = [*(f"{_PREFIX}p{index}" for index in range(len(self.targets[name]))), *free]
-        taken = ", ".join(params or [f"{_PREFIX}p"])
-        # A bound value may be false; a tested one has to hold for some solution.
-        head, assign = (" := __with_r", "__with_r :=") if literal.binds else ("", "")
-        self._append(f"{name}({taken}){head} if {{{assign}\n{' ' * (column - 1)}{core}\n}}", line)
-        if literal.negated:
+        params = [*(f"{_PREFIX}p{index}" for index in range(len(self.targets[call.name])))]
+        taken = ", ".join([*params, *call.free] or [f"{_PREFIX}p"])
+        head, opening, closing = call.frame
+        core = f"{' ' * (column - 1)}{core}"
+        self._append(f"{call.name}({taken}){head} if {{{opening}\n{core}\n{closing}}}", line)
+        if call.literal.negated:
             # Negated in a function of its own, an undefined value makes the whole expression
             # undefined; and inside of `every` the engine would not see variables after `not`.
-            self._append(f"{name}{_NOT}({taken}) if {{\nnot {name}({taken})\n}}", line)
+            self._append(f"{call.name}{_NOT}({taken}) if {{\nnot {call.name}({taken})\n}}", line)
 
     def _append(self, helper: str, line: int) -> None:
         """Adds a helper, whose second line is the author's line of this number."""
@@ -174,23 +173,29 @@ class _Rewriter:
         self._next_line += helper.count("\n") + 1
         self._appended.append(helper)
 
-    def _call(
-        self, literal: Literal, name: str, values: Sequence[tuple[range, str]], free: Sequence[str]
-    ) -> _Edit:
+    def _edit(self, call: "_Call", values: Sequence[tuple[range, str]]) -> _Edit:
         """The literal's replacement: as many lines, and each value on the line it was on."""
-        first = literal.start if literal.negated else literal.term
-        start, end = self._tokens[first].start, self._tokens[literal.end - 1].end
-        line = self._source.place(start)[0]
+        first, left, right = call.around(self.module)
+        start, end = self._tokens[first].start, self._tokens[call.literal.end - 1].end
+        line = self._source.place(start)[0] + left.count("\n")
         arguments: list[str] = []
         for span, text in values:
             target = self._source.place(self._tokens[span.start].start)[0]
-            arguments.append("\n" * (target - line) + text)
+            arguments.append("\n" * (target - line) + self._bare(span, text))
             line = target + text.count("\n")
         ending = "\n" * (self._source.place(end - 1)[0] - line)
-        return _Edit(start, end, f"{name}({', '.join([*arguments, *free] or ['true'])}){ending}")
+        given = ", ".join([*arguments, *call.free] or ["true"])
+        return _Edit(start, end, f"{left}({given}){right}{ending}")
 
-    def _target(self, override: Override) -> Target | None:
-        """The document path that is overridden; None for a function or rule, which stays."""
+    def _bare(self, span: range, text: str) -> str:
+        """A value that is a string without the quotes that it has as a constant of the plan.
+
+        The engine takes them off where it looks into a composite, and sprintf writes them.
+        """
+        return f"[{text}][0]" if len(span) == 1 else text
+
+    def _target(self, override: Override, scope: Scope) -> Target | str | None:
+        """The document path that is overridden, or that of a function or rule, written out."""
         if not override.target or not override.value:
             self._refuse(override.target.start - 1, "`with` needs a target, `as` and a value", "")
             return None
@@ -199,11 +204,12 @@ class _Rewriter:
         if fields is None:
             self._refuse(override.target.start, "the target of `with` is computed", "write it out")
             return None
-        path = (*self.module.imports.get(root, (root,)), *fields)
+        path = scope.path(root, fields)
         if path[0] == "input":
             return Target(INPUT, path[1:])
         if path[0] != "data" or path[1:] in self.rules:
-            return None
+            # By the name of an import the engine would not find it.
+            return ".".join(path)
         if self._touches_rules(path[1:]):
             what = f"`with` replaces part of what rules define at {'.'.join(path)}"
             self._refuse(override.target.start, what, "replace one whole rule, or a value of data")
@@ -227,41 +233,87 @@ class _Rewriter:
     def _touches_rules(self, path: tuple[str, ...]) -> bool:
         return any(rule[: len(path)] == path or path[: len(rule)] == rule for rule in self.rules)
 
-    def _free(self, literal: Literal, kept: Sequence[Override], scope: _Scope) -> list[str]:
-        """The variables of the rule that the helper needs, in order."""
+    def _variables(
+        self, literal: Literal, kept: Sequence[_Kept], scope: Scope
+    ) -> tuple[list[str], list[str]]:
+        """The variables of the rule that the helper needs, and those that it gives their values."""
         core = range(literal.term, literal.core_end)
         if not core:
             self._refuse(literal.start, "`with` needs an expression before it", "")
-        if literal.binds and self._iterates(literal, core):
-            what = "an expression with `_` has several values; the engine takes one with `with`"
-            self._refuse(core.start, what, "collect them: [x | some x in …]")
         inside = declared(literal.bodies)
         names = [
             name
             for span in (core, *(item.value for item in kept))
             for name in self.module.names(span)
         ]
-        free = []
+        free, found = [], []
         for name in dict.fromkeys(names):
-            if name in scope.bound - scope.loose:
+            if name in scope.bound:
                 free.append(name)
-            elif name in scope.loose or not (name in inside or self._is_global(name)):
-                what = f"{name} has no value before `with` applies"
-                self._refuse(
-                    core.start, what, "check its spelling, or bind it first: := or some … in"
-                )
-        return free
+            elif not (name in inside or scope.is_global(name)):
+                found.append(name)
+        if found and (literal.negated or self._is_some_in(literal)):
+            what = f"{found[0]} has no value before `with` applies"
+            remedy = "check its spelling, or bind it first: := or some … in"
+            self._refuse(core.start, what, remedy)
+        return free, found
 
-    def _iterates(self, literal: Literal, core: range) -> bool:
+    def _is_some_in(self, literal: Literal) -> bool:
+        return literal.binds and self.module.is_keyword(literal.term - 1, "in")
+
+    def _iterates(self, literal: Literal) -> bool:
+        """Whether a bound value may be one of several because of a `_`."""
         hidden = {index for body in literal.bodies for index in range(body.start, body.end)}
-        return any(self._tokens[index].text == "_" for index in core if index not in hidden)
-
-    def _is_global(self, name: str) -> bool:
-        return name in self.module.imports or (*self._source.package, name) in self.rules
+        core = range(literal.term, literal.core_end)
+        return literal.binds and any(
+            self._tokens[index].text == "_" for index in core if index not in hidden
+        )
 
     def _refuse(self, index: int, message: str, remedy: str) -> None:
         line, column = self._source.place(self._tokens[index].start)
         self.findings.append(Finding(_STEP, message, self._source.path, line, column, remedy))
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """The call of a helper in place of a literal.
+
+    `free` are the variables that it takes, `found` those that it gives values; `iterates` tells
+    that the value it binds is one of several.
+    """
+
+    name: str
+    literal: Literal
+    free: tuple[str, ...]
+    found: tuple[str, ...]
+    iterates: bool
+
+    @property
+    def frame(self) -> tuple[str, str, str]:
+        """What stands around the expression in the helper: in its head, before it and after it."""
+        solution = ", ".join(self.found)
+        if self.literal.binds:
+            bound = f"[{_PREFIX}v, {solution}]" if self.found else f"{_PREFIX}v"
+            if self.found or self.iterates:
+                return f" := {_PREFIX}r", f"{_PREFIX}r := [{bound} | {_PREFIX}v :=", "]"
+            # The value may be false; what is tested has to hold for some solution.
+            return f" := {_PREFIX}r", f"{_PREFIX}r :=", ""
+        if self.found:
+            return f" := {_PREFIX}r", f"{_PREFIX}r := [[{solution}] |", "]"
+        return "", "", ""
+
+    def around(self, module: Module) -> tuple[int, str, str]:
+        """The token from which on a literal is replaced, and what stands around the arguments."""
+        literal, solution = self.literal, ", ".join(self.found)
+        if literal.negated:
+            return literal.start, f"{self.name}{_NOT}", ""
+        if not self.found:
+            return literal.term, self.name, "[_]" if self.iterates else ""
+        if literal.binds:
+            # Not declared, or those of `some` would be so twice.
+            bound = module.text(range(literal.start, literal.term - 1))
+            return literal.start, f"[{bound}, {solution}] = {self.name}", "[_]"
+        return literal.start, f"[{solution}] = {self.name}", "[_]"
 
 
 def _slice(source: Source, span: range, edits: Sequence[_Edit]) -> str:

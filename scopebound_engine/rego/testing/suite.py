@@ -1,9 +1,9 @@
 """Tests compiled together, which answer one by one. In a child process only."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from scopebound_engine.errors import CompileError, EngineError, Finding
 from scopebound_engine.rego import frames
@@ -12,9 +12,19 @@ from scopebound_engine.rego.checks.references import broken_references
 from scopebound_engine.rego.compiler import LoadedPlan, compile_fast, compile_plan
 from scopebound_engine.rego.forks import Answer
 from scopebound_engine.rego.plan import Plan
+from scopebound_engine.rego.rendering import pairs, rendered
+from scopebound_engine.rego.rewriting import Variables
 from scopebound_engine.rego.sandboxed import OUT_OF_TIME, ending, time_limit
+from scopebound_engine.rego.source.syntax import parsed
+from scopebound_engine.rego.testing.cases import is_test_file
 from scopebound_engine.rego.testing.lowering import Lowered, lower
 from scopebound_engine.rego.testing.overrides import wrap
+from scopebound_engine.rego.testing.quotes import unquote
+from scopebound_engine.rego.testing.scopes import RulePath, rule_paths
+
+# Values are shown to people.
+_WIDTH: Final = 160
+_ROWS: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +64,11 @@ class Suite:
             raise CompileError("the tests refer to what is not there", found)
         added = self._instrumented(document, frame, lowered)
         wrap(document, lowered.helpers)
+        variables = Variables(added.locals)
+        unquote(document, variables, _defined(modules))
         callees = {**self._plan.callees, **dict.fromkeys(added.functions, ())}
         places = frames.pack(document, callees, added.shared)
-        self._encoder = Encoder(document, replace(frame, locals=places or added.locals))
+        self._encoder = Encoder(document, replace(frame, locals=places or variables.count))
         self._always = added.functions
         self._loaded: dict[str, LoadedPlan] = {}
 
@@ -64,9 +76,7 @@ class Suite:
         """The plan of all tests. For those who need more of it than whether tests hold."""
         return compile_fast(lowered.modules, self._tests, data)
 
-    def _instrumented(
-        self, _document: dict[str, Any], frame: Frame, _lowered: Lowered
-    ) -> Added:
+    def _instrumented(self, _document: dict[str, Any], frame: Frame, _lowered: Lowered) -> Added:
         """Where something may be added to the plan, in place: what was."""
         return Added(frame.locals)
 
@@ -96,6 +106,22 @@ class Suite:
             answer = {"outcome": "error", "message": str(error)}
         return {**answer, "seconds": time.perf_counter() - started}
 
+    def value(self, test: int) -> Answer:
+        """The value of a test, as "value"; None where it is undefined."""
+        return self._looked_at(test, lambda node: {"value": rendered(node, _WIDTH)})
+
+    def rows(self, probe: int) -> Answer:
+        """The value of a probe as "rows": pairs of a list of texts and a text."""
+        return self._looked_at(probe, lambda node: {"rows": pairs(node, _WIDTH, _ROWS)})
+
+    def _looked_at(self, number: int, look: Callable[[int], Answer]) -> Answer:
+        name = self._tests[number]
+        try:
+            with time_limit(self._seconds_each), self._plan_for(_package(name)).node(name) as node:
+                return {} if node is None else look(node)
+        except EngineError as error:
+            return {"message": str(error)}
+
     def lost(self, status: int) -> Answer:
         """The outcome of a test whose process ended with this exit code or signal."""
         late = -status in OUT_OF_TIME
@@ -110,6 +136,13 @@ class Suite:
             needed = sorted((*self._plan.reachable(*starts), *self._always))
             self._loaded[package] = LoadedPlan(self._encoder.encode(tests, needed))
         return self._loaded[package]
+
+
+def _defined(modules: Mapping[str, str]) -> frozenset[RulePath]:
+    """The paths of what is defined outside of tests."""
+    return rule_paths(
+        {path: parsed(path, text) for path, text in modules.items() if not is_test_file(path)}
+    )
 
 
 def _package(entrypoint: str) -> str:
