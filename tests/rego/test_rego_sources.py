@@ -1,6 +1,6 @@
 import pytest
 
-from scopebound_engine.rego.checks.sources import misread, overrides, unsafe_text
+from scopebound_engine.rego.checks.sources import malformed, misread, overrides, unsafe_text
 from scopebound_engine.rego.source.tokens import Source
 from tests.rego.plans import parsed, told
 
@@ -41,13 +41,12 @@ def test_other_escapes_raw_strings_and_comments_pass() -> None:
         ("x := 1", "1: the file does not begin with a package"),
         ("", "1: the file does not begin with a package"),
         ('package t["a"]', "1: the file does not begin with a package"),
-        ('package t\nx := "abc\n', "2: a string is not closed on its line"),
-        ("package t\nx := `abc\n", "2: a raw string is not closed"),
         ("package t\nimport data\nx := 1", "2: only paths below data and input can be imported"),
         ("package t\nimport foo.bar\nx := 1", "2: only paths below data and input can be imported"),
         ("package t\nx { input.a }", "2: a rule's body without `if`"),
         ("package t\ndeny[m] { m := 1 }", "2: a rule's body without `if`"),
         ("package t\nx := 1 if { input.a } else := 2 { input.b }", "2: a rule's body without"),
+        ("package t\nx if {}", "2: an empty body, which is always true"),
         ("package t\ndefault x := 1\ndefault x := 2", "3: t.x has a default already"),
         ("package t\ni := 1\nx if { some i; input.l[i] }", "3: the variable i has the name of a"),
         ("package t\ni := 1\nx if { [i, j] := input.l; j }", "3: the variable i has the name of"),
@@ -55,6 +54,26 @@ def test_other_escapes_raw_strings_and_comments_pass() -> None:
 )
 def test_syntax_that_is_read_otherwise_is_found(text: str, message: str) -> None:
     assert any(found.startswith(message) for found in misreadings(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('package t\nx := "abc\n}', "2: a string is not closed on its line"),
+        ("package t\nx := `abc\n", "2: a raw string is not closed"),
+        ("package t\nx := 1 ? 2", "2: '?' has no place in Rego"),
+        ("package t\nx := 1\n}\n}\n", "3: } closes nothing"),
+        ("package t\nx := [1\n}\n", "3: } cannot close the [ of 2:6"),
+        ("package t\nx if {\n\ty\n\nz if { true }\n", "2: { is never closed"),
+    ],
+)
+def test_what_makes_no_rego_of_a_file_is_told_once(text: str, message: str) -> None:
+    (found,) = told(malformed(parsed(text)))
+    assert found.startswith(message)
+
+
+def test_brackets_in_texts_and_comments_are_none() -> None:
+    assert told(malformed(parsed('package t\nx := "}" # {\ny := `[`\n'))) == []
 
 
 def test_what_looks_like_an_old_body_but_is_a_value_passes() -> None:
