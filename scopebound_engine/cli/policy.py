@@ -12,6 +12,7 @@ from scopebound_engine.cli.lazy import LazyGroup
 _COMMANDS: Final = {
     "check": "scopebound_engine.cli.policy_check:check",
     "test": "scopebound_engine.cli.policy_test:test",
+    "cover": "scopebound_engine.cli.policy_cover:cover",
     "backtest": "scopebound_engine.cli.policy_backtest:backtest",
 }
 _EXIT_CODES: Final = """\b

@@ -37,10 +37,9 @@ def cover(
     Raises CompileError and InputError.
     """
     units = units_of(modules)
-    done = list(runs(modules, data, units, pattern, seconds_each))
-    report = Report(units, done)
+    report = Report(units, list(runs(modules, data, units, pattern, seconds_each)))
     return {
-        "tests": [asdict(run.test) for run in done],
+        "tests": [asdict(item) for item in report.tests()],
         "clauses": [asdict(item) for item in report.clauses()],
         "expressions": [asdict(item) for item in report.expressions()],
     }

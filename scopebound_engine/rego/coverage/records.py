@@ -39,3 +39,16 @@ class ClauseCover:
     rule: str
     is_entered: bool
     is_held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TestCover:
+    """A test that was run; `outcome` is "passed", "failed" or "error"."""
+
+    __test__ = False  # pytest collects classes that are named like tests
+
+    name: str
+    file: str
+    line: int
+    outcome: str
+    message: str

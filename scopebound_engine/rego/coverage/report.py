@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from scopebound_engine.rego.coverage.marks import Event
-from scopebound_engine.rego.coverage.records import ClauseCover, ExpressionCover
+from scopebound_engine.rego.coverage.records import ClauseCover, ExpressionCover, TestCover
 from scopebound_engine.rego.coverage.runs import Run
 from scopebound_engine.rego.coverage.units import Clause, Expression, Units
 
@@ -12,9 +12,16 @@ class Report:
     """The records of all units, in the order of the source."""
 
     def __init__(self, units: Units, runs: Sequence[Run]) -> None:
-        self._units = units
+        self._units, self._runs = units, runs
         self._marked = {item for run in runs for item in run.marker.marked}
         self._happened = {(mark.unit, mark.event) for run in runs for mark in run.happened}
+
+    def tests(self) -> Iterator[TestCover]:
+        """All tests that were run, in the order of the source."""
+        for test in sorted(
+            (run.test for run in self._runs), key=lambda test: (test.file, test.line)
+        ):
+            yield TestCover(test.name, test.file, test.line, test.outcome, test.message)
 
     def clauses(self) -> Iterator[ClauseCover]:
         """All clauses."""
