@@ -106,7 +106,8 @@ test_order_can_be_changed if {
 	codes == ["ENV_VIOLATION", "SCOPE_VIOLATION"] with input as fixtures.call_with({
 		"/tool_name": "delete_invoice",
 		"/call_args/env": "prod",
-	}) with data.scopebound.config.precedence as ["ENV_VIOLATION", "SCOPE_VIOLATION"]
+	})
+		with data.scopebound.config.precedence as ["ENV_VIOLATION", "SCOPE_VIOLATION"]
 }
 
 test_code_unknown_to_the_order_denies_and_comes_last if {

@@ -9,11 +9,10 @@ policies/shop/deny.rego:7:9: error: the function shop.opne is not defined
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Protocol
 
 import click
 
-from scopebound_engine.author.folder import Sources
 from scopebound_engine.cli.ending import FAILED
 from scopebound_engine.cli.terminal import printable
 from scopebound_engine.errors import Finding, FindingsError
@@ -21,6 +20,16 @@ from scopebound_engine.errors import Finding, FindingsError
 _COLORS: Final = {"error": "red", "warning": "yellow"}
 # A line that is longer is shown around the column.
 _WIDTH: Final = 160
+
+
+class Sources(Protocol):
+    """What findings are about: a folder's, or any files that are known by a name."""
+
+    def path(self, name: str, /) -> str:
+        """Where a file lies that a finding names."""
+
+    def line(self, name: str, number: int, /) -> str | None:
+        """A line of a file, from 1; None where there is none."""
 
 
 def show(findings: Iterable[Finding], sources: Sources, *, err: bool = False) -> None:

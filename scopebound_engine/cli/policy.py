@@ -14,6 +14,7 @@ _COMMANDS: Final = {
     "test": "scopebound_engine.cli.policy_test:test",
     "cover": "scopebound_engine.cli.policy_cover:cover",
     "backtest": "scopebound_engine.cli.policy_backtest:backtest",
+    "fmt": "scopebound_engine.cli.policy_fmt:fmt",
 }
 _EXIT_CODES: Final = """\b
 Exit codes of every command:

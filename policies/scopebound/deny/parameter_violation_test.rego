@@ -42,7 +42,6 @@ call(constraints) := fixtures.call_with({"/constraints": constraints})
 
 one(constraint, change) := call([object.union(constraint, change)])
 
-
 test_no_constraints_pass if {
 	found == [] with input as fixtures.call
 }
