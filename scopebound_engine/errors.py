@@ -11,6 +11,7 @@ ScopeboundError
 ├── ForbiddenError             the API key lacks the scope, or the role is not among its roles
 ├── NotFoundError              no such role, bundle, key
 ├── ConflictError              it exists already, or the change does not fit what is there
+├── IrreproducibleError        a recorded decision that cannot be made again; says for what cause
 ├── TooOftenError              it was done too often; it may be tried again later
 ├── BusyError                  others of its kind are under way; it may be tried again later
 ├── ActivationError            a worker cannot run the bundle, which therefore takes no effect
@@ -120,6 +121,14 @@ class ConflictError(ScopeboundError):
     def __init__(self, detail: str, findings: Sequence[Finding] = ()) -> None:
         super().__init__(detail)
         self.findings = tuple(findings)
+
+
+class IrreproducibleError(ScopeboundError):
+    """A recorded decision cannot be made again; `cause` is one of `log/replayable.py`."""
+
+    def __init__(self, cause: str, reason: str) -> None:
+        super().__init__(f"this decision cannot be made again: {reason}")
+        self.cause = cause
 
 
 class TooOftenError(ScopeboundError):

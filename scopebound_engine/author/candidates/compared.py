@@ -1,0 +1,126 @@
+"""What an author's own rules compared: each comparison turned around.
+
+A rule that denies because `input.call_args.amount > 500` held is left alone by 500; one that asks
+whether a value is listed, by one that is.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from scopebound_engine.author.candidates.arguments import allowed
+from scopebound_engine.author.candidates.change import Change, argument, closest, role, shown
+from scopebound_engine.author.samples import matching
+from scopebound_engine.author.world import REMOVED, Document, Edit, at
+from scopebound_engine.bundle.format.manifest import Manifest
+from scopebound_engine.bundle.format.matcher_specs import MatcherSpec
+from scopebound_engine.rego.tracing.told import Comparison, Fired
+
+_MIRRORED: Final = {"lt": "gt", "gt": "lt", "lte": "gte", "gte": "lte"}
+_TURNED: Final = {"lt": "gte", "gte": "lt", "gt": "lte", "lte": "gt"}
+_EQUAL: Final = ("Equal", "equal")
+_MEMBER: Final = "internal.member_2"
+_MOST: Final = 6
+# Claims that say which session it is, and no role grants.
+_NO_ROLE: Final = frozenset(
+    (
+        *("iss", "aud", "sub", "jti", "iat", "nbf", "exp", "role", "role_id"),
+        *("parent_session_id", "root_session_id"),
+    )
+)
+# Behind what the role itself says of arguments.
+_COST: Final = 1.2
+
+
+def changes(document: Document, fired: Sequence[Fired], manifest: Manifest) -> Iterator[Change]:
+    """Those of what the rules that denied compared."""
+    for comparison in dict.fromkeys(
+        map(_Once, (one for rule in fired for one in rule.comparisons))
+    ):
+        first, *rest = comparison.of.path
+        values = list(_turned(comparison.of, at(document, comparison.of.path)))[:_MOST]
+        if first == "call_args" and rest:
+            for value in values:
+                yield argument(document, rest, value, _COST)
+        elif first == "claims" and rest and rest[0] not in _NO_ROLE:
+            yield from (_claim(document, rest, value) for value in values)
+        elif first == "matches" and len(rest) == 1 and rest[0] in manifest.matchers:
+            yield from _matched(document, manifest.matchers[rest[0]])
+
+
+class _Once:
+    """A comparison that equals others of its values."""
+
+    def __init__(self, of: Comparison) -> None:
+        self.of = of
+        self._key = repr(of)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Once) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+def _turned(comparison: Comparison, actual: Any) -> Iterator[Any]:
+    """Values for which the comparison comes out the other way."""
+    operator, other = comparison.operator, comparison.other
+    if operator in _TURNED:
+        operator = _MIRRORED[operator] if comparison.swapped else operator
+        wanted = _TURNED[operator] if comparison.held else operator
+        if type(other) in (int, float):
+            yield other if wanted in ("gte", "lte") else _beyond(other, wanted, actual)
+        return
+    if operator == _MEMBER and not comparison.swapped and isinstance(other, list):
+        # What is left out is in no list; of one that it has to be in, the closest.
+        yield from [REMOVED] if comparison.held else closest(other, actual)
+        return
+    is_equal = comparison.held if operator in _EQUAL else not comparison.held
+    if not is_equal:
+        yield other
+    elif type(other) is bool:
+        yield not other
+    yield REMOVED
+
+
+def _beyond(limit: Any, wanted: str, actual: Any) -> Any:
+    return allowed({"operator": wanted, "value": limit}, actual)[0]
+
+
+def _claim(document: Document, path: Sequence[Any], value: Any) -> Change:
+    before = at(document, ("claims", *path))
+    after = None if value is REMOVED else value
+    name = ".".join(map(str, path))
+    says = f"let the role's {name} be {shown(after)}"
+    return role(
+        name,
+        None if before is REMOVED else before,
+        after,
+        says,
+        Edit(("claims", *path), value),
+        cost=_COST,
+    )
+
+
+def _matched(document: Document, spec: MatcherSpec) -> Iterator[Change]:
+    """Another text at the path of a matcher: one that it says yes to, or nothing at all."""
+    first, *rest = spec.steps
+    if first != "call_args" or not rest:
+        return
+    for value in _texts(spec, at(document, spec.steps)):
+        yield argument(document, rest, value, _COST)
+    yield argument(document, rest, REMOVED, _COST)
+
+
+def _texts(spec: MatcherSpec, actual: Any) -> list[str]:
+    pattern = spec.patterns[0]
+    if spec.operator == "regex":
+        return closest(matching(pattern), actual)[:_MOST]
+    if spec.operator == "cidr":
+        return [pattern.partition("/")[0]]
+    if spec.operator == "glob":
+        return [pattern.replace("**", "a").replace("*", "a").replace("?", "a")]
+    if spec.operator == "suffix" and isinstance(actual, str):
+        return [f"{actual.partition('@')[0]}{pattern}", f"a{pattern}"]
+    if spec.operator == "prefix" and isinstance(actual, str):
+        return [f"{pattern}{actual}", pattern]
+    return [pattern]

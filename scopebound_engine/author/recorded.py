@@ -1,0 +1,38 @@
+"""Explains recorded decisions, each by the bundle that made it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scopebound_engine.author import subject
+from scopebound_engine.author.candidates.callers import Constraints
+from scopebound_engine.author.explain import SECONDS, Explanation, explain
+from scopebound_engine.errors import BundleError, IrreproducibleError, NotFoundError
+from scopebound_engine.log.replayable import ImpossibleError, bundle_of, require_decision
+from scopebound_engine.log.shelf import Shelf
+from scopebound_engine.times import moment
+
+
+def explain_record(
+    record: Mapping[str, Any],
+    shelf: Shelf,
+    *,
+    known: Constraints | None = None,
+    turn: bool = True,
+    seconds: float = SECONDS,
+) -> Explanation:
+    """What `explain` tells of a record's input.
+
+    Raises IrreproducibleError where it cannot be decided again, InputError for a record that is
+    none, EngineError, and what the shelf's places raise.
+    """
+    try:
+        require_decision(record)
+    except ImpossibleError as error:
+        raise IrreproducibleError(error.cause, str(error)) from error
+    checksum, at_us = bundle_of(record)
+    try:
+        bundle = shelf.bundle(checksum, moment(at_us / 1_000_000))
+    except (NotFoundError, BundleError) as error:
+        raise IrreproducibleError("bundle", f"its bundle cannot be had: {error}") from error
+    decides = subject.of_bundle(bundle)
+    return explain(decides, record["input"], known=known, turn=turn, seconds=seconds)
