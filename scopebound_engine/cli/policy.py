@@ -13,6 +13,8 @@ _COMMANDS: Final = {
     "check": "scopebound_engine.cli.policy_check:check",
     "test": "scopebound_engine.cli.policy_test:test",
     "cover": "scopebound_engine.cli.policy_cover:cover",
+    "eval": "scopebound_engine.cli.policy_eval:evaluate",
+    "explain": "scopebound_engine.cli.policy_explain:explain",
     "backtest": "scopebound_engine.cli.policy_backtest:backtest",
     "fmt": "scopebound_engine.cli.policy_fmt:fmt",
 }
