@@ -34,6 +34,8 @@ class Node:
     postgres: PostgresServer | None
     settings: dict[str, Any] = field(default_factory=dict)
     stack: ExitStack = field(default_factory=ExitStack)
+    # Evaluators, and spawners of some, whose workers lived.
+    evaluators_killed: int = 0
 
     def victims(self) -> Victims:
         """What can be killed, by name; what is killed then is back or on its way back."""
@@ -71,8 +73,11 @@ class Node:
         """Or whatever else a worker started: a spawner, the gate's child."""
         below = [pid for worker in self.workers() for pid in descendants(worker)]
         if below:
+            killed = rng.choice(below)
+            evaluates = "spawner" in command(killed)
             with suppress(ProcessLookupError):
-                os.kill(rng.choice(below), SIGKILL)
+                os.kill(killed, SIGKILL)
+                self.evaluators_killed += evaluates
 
     def kill_shipper(self, rng: random.Random) -> None:
         """The worker that does the housekeeping, or the process that does it for that one."""

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import nan
 from typing import Any
 
 import httpx
@@ -25,13 +26,16 @@ _PREFIX = "scopebound_"
 
 @dataclass(frozen=True)
 class Metrics:
-    """The metrics that have no labels, and recorded decisions: by deny code, or as "allow"."""
+    """The metrics that have no labels, and recorded decisions: by deny code, or as "allow".
+
+    What is not known is not a number.
+    """
 
     values: Mapping[str, float]
     decisions: Counter[str]
 
     def __getitem__(self, name: str) -> float:
-        return self.values[_PREFIX + name]
+        return self.values.get(_PREFIX + name, nan)
 
 
 def metrics(server: RunningServer) -> Metrics:

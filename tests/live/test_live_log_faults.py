@@ -2,8 +2,8 @@
 
 While calls come in, a worker, an evaluator, whoever ships the log, the gunicorn master, the whole
 node or PostgreSQL is killed with -9. Every answer that arrived is then in the journal once, whose
-chain is whole, and in the database once. SCOPEBOUND_TEST_FAULTS=100 makes it long,
-SCOPEBOUND_TEST_SEED repeats one.
+chain is whole, and in the database once; /metrics has counted it, and analytics count what the
+journal has. SCOPEBOUND_TEST_FAULTS=100 makes it long, SCOPEBOUND_TEST_SEED repeats one.
 """
 
 import json
@@ -23,11 +23,13 @@ from scopebound_engine.database.engine import open_database, reading
 from scopebound_engine.database.log_tables import decisions
 from scopebound_engine.errors import DatabaseUnavailableError
 from scopebound_engine.log import batches, chain, log_keys, segments
+from scopebound_engine.log.analytics import Analytics
 from scopebound_engine.log.sources import sources
 from scopebound_engine.log.verify import verify
 from tests.load import PLAIN, Answer, Load, latency, posted
 from tests.servers import RunningServer
 from tests.victims import Node
+from tests.watching import assert_counted, is_well, metrics, until
 
 LONG = os.environ.get("SCOPEBOUND_TEST_FAULTS")
 ROUNDS = int(LONG or "15")
@@ -35,6 +37,8 @@ SEED = int(os.environ.get("SCOPEBOUND_TEST_SEED") or secrets.randbelow(1 << 32))
 # Where the machine is slower than the rate, what cannot be sent in time is left out.
 RATE, LINES = 500, 24
 KILL_SECONDS, SHIPPED_SECONDS = (0.2, 1.0), 60.0
+# What a killed candidate was refused for is named for a minute.
+WELL_SECONDS = 90.0
 # Where the machine is slower than this, a campaign that is not long has fewer rounds: of those that
 # take long, which come last.
 ROUND_SECONDS, RESTARTED = 3.5, ("master", "node")
@@ -97,6 +101,8 @@ def test_after_any_kill_what_was_answered_is_in_the_log_once(node: Node) -> None
     history = under_fire(node, rng)
     engine = open_database(node.postgres.url() if node.postgres else None, node.data_dir)
     wait_until_shipped(node, engine)
+    until(lambda: is_well(node.server), WELL_SECONDS)
+    counted = metrics(node.server)
     node.stop()
     report = verify(sources([node.data_dir / "log"]), [own_key(node)])
     stored = compared(node, engine)
@@ -112,7 +118,15 @@ def test_after_any_kill_what_was_answered_is_in_the_log_once(node: Node) -> None
     assert (lost, duplicated) == (0, 0)
     assert agree.keys() == answered.keys()
     assert not report.flaws
-    assert report.checked[0].proven, "no checkpoint covers anything"
+    assert report.checked[0].proven == report.checked[0].last, "the checkpoints are behind"
+    assert_counted(counted, history)
+    recorded = [said for records in stored.values() for said in records]
+    # Who was killed between the two had recorded a call and not counted it.
+    assert counted.decisions <= Counter(said.code or "allow" for said in recorded)
+    assert counted["evaluator_restarts_total"] >= node.evaluators_killed
+    usage = Analytics(engine, time.time).usage(window_hours=24)
+    calls = Counter(said.decision for said in recorded if not said.replayed)
+    assert (usage.allowed, usage.denied) == (calls["allow"], calls["deny"])
 
 
 def under_fire(node: Node, rng: random.Random) -> list[Answer]:
@@ -134,9 +148,15 @@ def under_fire(node: Node, rng: random.Random) -> list[Answer]:
             victims[victim](rng)
             servers[0] = node.server
             node.wait_until_recovered()
+            until(lambda: has_replaced(node))
             print(f"{time.monotonic() - began:5.1f} s, round {number}: {victim} killed")
         time.sleep(KILL_SECONDS[0])
     return calls.history
+
+
+def has_replaced(node: Node) -> bool:
+    """Whether all evaluators that were killed were replaced, as far as is counted."""
+    return metrics(node.server)["evaluator_restarts_total"] >= node.evaluators_killed
 
 
 def acknowledged(history: Sequence[Answer]) -> dict[str, Said]:
