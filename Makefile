@@ -60,15 +60,17 @@ faults-log: $(VENV)/.dev ## the decision log: 100 kills under load, failing disk
 reproduce-long: $(VENV)/.dev ## 10,000 random decisions by three bundles, made again from the log
 	SCOPEBOUND_TEST_DECISIONS=10000 $(BIN)/pytest -s tests/log/test_log_reproduce.py -k comes_out_alike
 
-lint: $(VENV)/.dev ## ruff, mypy strict and the layers
+lint: $(VENV)/.dev ## ruff, mypy strict, the layers, and the style of policies/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/scopebound-engine policy fmt --check policies
 
-format: $(VENV)/.dev ## let ruff format the tree
+format: $(VENV)/.dev ## let ruff format the tree, and policies/ be put in style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/scopebound-engine policy fmt policies
 
 bench: $(VENV)/.dev ## p50, p99 and requests per second of a real server
 	@exec $(BIN)/python -m tests.bench
