@@ -75,11 +75,26 @@ class Definition:
     token: int
     result: TestResult
 
+    @property
+    def is_function(self) -> bool:
+        """Whether it takes arguments, which nothing gives to a test: to OPA it is undefined."""
+        tokens = self.module.source.tokens
+        following = tokens[self.token + 1] if self.token + 1 < self.head.end else None
+        return (
+            following is not None
+            and following.text == "("
+            and following.start == tokens[self.token].end
+        )
+
 
 def find_tests(modules: Mapping[str, str], pattern: str | None = None) -> list[TestResult]:
-    """The tests in these modules, in order, none of them run. Raises InputError."""
+    """The tests in these modules that can be run, in order. Raises InputError."""
     wanted = compile_pattern(pattern)
-    return [found.result for found in definitions(modules) if wanted.search(found.result.name)]
+    return [
+        found.result
+        for found in definitions(modules)
+        if wanted.search(found.result.name) and not found.is_function
+    ]
 
 
 def compile_pattern(pattern: str | None) -> re.Pattern[str]:

@@ -28,6 +28,8 @@ __all__ = ["TEST_FILE", "batches", "run_all", "used_by"]
 # Failures beyond this number are listed without the expression that failed.
 _EXPLAINED: Final = 20
 
+_UNCALLED: Final = "takes arguments: a test has none; give it another name if others call it"
+
 Found = Mapping[int, Definition]
 Tests = Sequence[tuple[int, TestResult]]
 
@@ -44,7 +46,12 @@ def run_all(
     named = told_apart(modules)
     found = [item for item in definitions(named) if wanted.search(item.result.name)]
     yield [asdict(item.result) for item in found]
-    chosen = {number: item for number, item in enumerate(found) if not item.result.is_skipped}
+    todo = {number: item for number, item in enumerate(found) if not item.result.is_skipped}
+    for number, item in todo.items():
+        if item.is_function:
+            result = replace(item.result, outcome="failed", message=_UNCALLED)
+            yield {"test": number, **asdict(result)}
+    chosen = {number: item for number, item in todo.items() if not item.is_function}
     if chosen:
         tests = [(number, item.result) for number, item in chosen.items()]
         yield from _results(used_by(tests, named), data, chosen, seconds_each)

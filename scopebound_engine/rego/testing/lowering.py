@@ -181,18 +181,11 @@ class _Rewriter:
         arguments: list[str] = []
         for span, text in values:
             target = self._source.place(self._tokens[span.start].start)[0]
-            arguments.append("\n" * (target - line) + self._bare(span, text))
+            arguments.append("\n" * (target - line) + text)
             line = target + text.count("\n")
         ending = "\n" * (self._source.place(end - 1)[0] - line)
         given = ", ".join([*arguments, *call.free] or ["true"])
         return _Edit(start, end, f"{left}({given}){right}{ending}")
-
-    def _bare(self, span: range, text: str) -> str:
-        """A value that is a string without the quotes that it has as a constant of the plan.
-
-        The engine takes them off where it looks into a composite, and sprintf writes them.
-        """
-        return f"[{text}][0]" if len(span) == 1 else text
 
     def _target(self, override: Override, scope: Scope) -> Target | str | None:
         """The document path that is overridden, or that of a function or rule, written out."""

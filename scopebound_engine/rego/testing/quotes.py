@@ -1,63 +1,41 @@
 """String constants without the quotes that the engine leaves on them where it passes them on.
 
-A constant that is given to a variable or to a function keeps its quotes (regopy 1.5.2), which most
-of the engine takes no notice of and sprintf writes: `wrap("x")` is `<"x">` for a rule that makes
-`<x>` of the same string in a call. Taken out of an array, a string has none.
+A constant that is given to a variable or to a function has its quotes in the plan (regopy 1.5.2),
+which most of the engine takes no notice of and sprintf writes: `wrap("x")` is `<"x">` for a rule
+that makes `<x>` of the same string in a call. One in an array or object has none.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
-from scopebound_engine.rego.rewriting import (
-    Raw,
-    Variables,
-    append,
-    dot,
-    listings,
-    local,
-    make_array,
-    make_int,
-)
+from scopebound_engine.rego.rewriting import Raw, Strings, listings, text
 from scopebound_engine.rego.testing.scopes import RulePath
 
+_OWN: Final = "g0."
 
-def unquote(
-    document: Mapping[str, Any], variables: Variables, shipped: Collection[RulePath]
-) -> None:
+
+def unquote(document: Mapping[str, Any], shipped: Collection[RulePath]) -> None:
     """Changes a plan's functions in place, but for those `shipped`, by their paths below `data`.
 
     What is shipped has to do without.
     """
+    strings = Strings(document["static"]["strings"])
+    texts = [entry["value"] for entry in document["static"]["strings"]]
     for function in document["funcs"]["funcs"]:
-        if tuple(function["path"][1:]) not in shipped:
-            for listing in listings(function):
-                listing.statements[:] = [
-                    new for old in listing.statements for new in _bare(old, variables)
-                ]
+        if tuple(function["path"][1:]) in shipped:
+            continue
+        for operands, place in _passed_on(function):
+            operand = operands[place]
+            if operand["type"] == "string_index" and texts[operand["value"]].startswith('"'):
+                operands[place] = text(strings.index(texts[operand["value"]][1:-1]))
 
 
-def _bare(statement: Raw, variables: Variables) -> Iterator[Raw]:
-    """The statement, after those that take its strings out of arrays."""
-    fields = statement["stmt"]
-    if statement["type"] == "AssignVarStmt" and _is_string(fields["source"]):
-        yield from _taken_out(fields["source"], fields["target"], variables)
-        return
-    if statement["type"] == "CallStmt":
-        for place, argument in enumerate(fields["args"]):
-            if _is_string(argument):
-                target = variables.new()
-                yield from _taken_out(argument, target, variables)
-                fields["args"][place] = local(target)
-    yield statement
-
-
-def _taken_out(text: Raw, target: int, variables: Variables) -> Iterator[Raw]:
-    array, index = variables.new(), variables.new()
-    yield make_array(array)
-    yield append(array, text)
-    yield make_int(0, index)
-    yield dot(local(array), local(index), target)
-
-
-def _is_string(operand: Raw) -> bool:
-    return bool(operand["type"] == "string_index")
+def _passed_on(function: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """The operands that give a variable or a parameter its value: where each is, and at what."""
+    for listing in listings(function):
+        for statement in listing.statements:
+            fields: Raw = statement["stmt"]
+            if statement["type"] == "CallStmt" and fields["func"].startswith(_OWN):
+                yield from ((fields["args"], place) for place in range(len(fields["args"])))
+            elif statement["type"] in {"AssignVarStmt", "AssignVarOnceStmt", "WithStmt"}:
+                yield fields, "value" if statement["type"] == "WithStmt" else "source"

@@ -13,7 +13,6 @@ from scopebound_engine.rego.compiler import LoadedPlan, compile_fast, compile_pl
 from scopebound_engine.rego.forks import Answer
 from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.rendering import pairs, rendered
-from scopebound_engine.rego.rewriting import Variables
 from scopebound_engine.rego.sandboxed import OUT_OF_TIME, ending, time_limit
 from scopebound_engine.rego.source.syntax import parsed
 from scopebound_engine.rego.testing.cases import is_test_file
@@ -64,11 +63,10 @@ class Suite:
             raise CompileError("the tests refer to what is not there", found)
         added = self._instrumented(document, frame, lowered)
         wrap(document, lowered.helpers)
-        variables = Variables(added.locals)
-        unquote(document, variables, _defined(modules))
+        unquote(document, _defined(modules))
         callees = {**self._plan.callees, **dict.fromkeys(added.functions, ())}
         places = frames.pack(document, callees, added.shared)
-        self._encoder = Encoder(document, replace(frame, locals=places or variables.count))
+        self._encoder = Encoder(document, replace(frame, locals=places or added.locals))
         self._always = added.functions
         self._loaded: dict[str, LoadedPlan] = {}
 
@@ -93,7 +91,8 @@ class Suite:
         found: dict[str, list[int]] = {}
         for test, name in enumerate(self._tests):
             found.setdefault(_package(name), []).append(test)
-        return [found[package] for package in sorted(found, key=sizes.__getitem__, reverse=True)]
+        order = sorted(found, key=lambda package: sizes.get(package, 0), reverse=True)
+        return [found[package] for package in order]
 
     def run(self, test: int) -> Answer:
         """The outcome of a test, by its index among the entrypoints."""
