@@ -1,7 +1,7 @@
 """From sources to the files of a bundle, not yet signed: a folder of policies and a manifest.
 
-Nothing but case files is passed over: what has no place in a bundle is refused by name, so that a
-rule in a misspelled file cannot be missing from what is shipped.
+Nothing but what stays with its author is passed over: what has no place in a bundle is refused by
+name, so that a rule in a misspelled file cannot be missing from what is shipped.
 """
 
 import fnmatch
@@ -14,8 +14,10 @@ from scopebound_engine.bundle.format import archive, content, manifest
 from scopebound_engine.bundle.format.envelope import SIGNATURES
 from scopebound_engine.errors import BundleError, Finding
 
-# Case files stand beside the rules that they are about and stay with their author.
+# What stays with the author: case files beside the rules that they are about, and at the top of the
+# folder the list of mutants that no test can kill.
 CASES: Final = "_cases.yaml"
+EQUIVALENTS: Final = "equivalents.yaml"
 _LEFTOVERS: Final = (".DS_Store", "._*", "*.swp", "*.swo", "*~", "[#]*[#]", ".[#]*", "*.orig")
 
 
@@ -49,7 +51,8 @@ def manifest_beside(policies: Path) -> Path:
 
 
 def gather(policies: Path, manifest_file: Path | None) -> Gathered:
-    """The files that a bundle may hold, and a finding for every other but case files.
+    """The files that a bundle may hold, and a finding for every other but those of its
+    author.
 
     Modules are among them even where a bundle refuses their name. Without a `manifest_file` no
     manifest is asked for.
@@ -61,7 +64,7 @@ def gather(policies: Path, manifest_file: Path | None) -> Gathered:
             sources[path] = path.relative_to(policies).as_posix()
     found = Gathered({}, {}, findings)
     for path, name in sources.items():
-        if not name.endswith(CASES):
+        if not name.endswith(CASES) and name != EQUIVALENTS:
             _gather_one(path, name, manifest_file, found)
     return found
 

@@ -1,0 +1,132 @@
+"""The faults that are put into a clause, one at a time."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+from scopebound_engine.rego.mutants.clause import Clause
+from scopebound_engine.rego.mutants.mutation import Edit, Kind, brief
+from scopebound_engine.rego.source.bodies import Body, Literal
+
+_SHIFTED: Final = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "=="}
+_OPPOSITE: Final = {"+": "-", "-": "+", "*": "/", "/": "*"}
+_BOOLEANS: Final = {"true": "false", "false": "true"}
+# After these a minus belongs to its number.
+_OPERANDS: Final = frozenset({"name", "number", "string", "raw"})
+_CLOSING: Final = frozenset({")", "]", "}"})
+
+
+def faults(clause: Clause, *, alone: bool) -> Iterator[Edit]:
+    """All faults of a clause; `alone` where the rule has no other, and so cannot do without it."""
+    yield from _deleted(clause, alone)
+    for body, literal in clause.conditions:
+        yield from _loosened(clause, body, literal)
+    yield from _operators(clause)
+    yield from _constants(clause)
+    yield from _elements(clause)
+
+
+def _deleted(clause: Clause, alone: bool) -> Iterator[Edit]:
+    rule, text = clause.rule, brief(clause.text)
+    if rule.is_default:
+        if not alone:
+            words = f"without `{text}`"
+            yield Edit("default dropped", clause.start, clause.end, "", words)
+        return
+    if alone or len(clause.branches) > 1:
+        first, *others = clause.branches
+        kind: Kind = "branch deleted" if others else "clause deleted"
+        yield _never(clause, first, kind)
+        for branch in others:
+            yield _without(clause, branch, "branch deleted")
+    if not alone:
+        yield Edit("clause deleted", clause.start, clause.end, "", f"without `{text}`")
+
+
+def _never(clause: Clause, branch: range, kind: Kind) -> Edit:
+    """A branch that is there, for references and for what comes after it, and never holds."""
+    condition = clause.module.find(branch, "if")
+    body = branch if condition is None else range(condition, branch.stop)
+    end = clause.tokens[branch[-1]].end
+    start = end if condition is None else clause.tokens[body[0]].start
+    blank = " " if condition is None else ""
+    return Edit(kind, start, end, f"{blank}if false", f"never `{brief(clause.words(branch))}`")
+
+
+def _without(clause: Clause, span: range, kind: Kind) -> Edit:
+    """Without some tokens and the blanks before them."""
+    start, end = clause.tokens[span[0] - 1].end, clause.tokens[span[-1]].end
+    return Edit(kind, start, end, "", f"without `{brief(clause.words(span))}`")
+
+
+def _loosened(clause: Clause, body: Body, literal: Literal) -> Iterator[Edit]:
+    span = range(literal.start, literal.end)
+    text = brief(clause.words(span))
+    if not clause.binds(literal) and text != "true":
+        start, end, replacement = _dropped(clause, body, literal)
+        yield Edit("condition dropped", start, end, replacement, f"without `{text}`")
+    if literal.negated:
+        start, end = clause.tokens[literal.start].start, clause.tokens[literal.term].start
+        shorter = brief(clause.words(range(literal.term, literal.end)))
+        yield Edit("negation dropped", start, end, "", f"`{text}` → `{shorter}`")
+
+
+def _dropped(clause: Clause, body: Body, literal: Literal) -> tuple[int, int, str]:
+    """Where an expression is cut out, with what parts it from others; a query needs one."""
+    start, end = clause.tokens[literal.start].start, clause.tokens[literal.end - 1].end
+    if len(body.literals) == 1:
+        return start, end, "true"
+    if literal is not body.literals[-1] and clause.tokens[literal.end].text == ";":
+        return start, clause.tokens[literal.end + 1].start, ""
+    before = clause.tokens[literal.start - 1]
+    return (before.start if before.text == ";" else clause.line_before(start)), end, ""
+
+
+def _operators(clause: Clause) -> Iterator[Edit]:
+    for index in range(clause.rule.start, clause.rule.end):
+        token = clause.tokens[index]
+        if token.text in _SHIFTED:
+            yield _replaced(clause, index, "comparison shifted", _SHIFTED[token.text])
+        elif token.text in _OPPOSITE and _has_two_operands(clause, index):
+            yield _replaced(clause, index, "operator changed", _OPPOSITE[token.text])
+
+
+def _has_two_operands(clause: Clause, index: int) -> bool:
+    before = clause.tokens[index - 1]
+    return before.kind in _OPERANDS or before.text in _CLOSING
+
+
+def _constants(clause: Clause) -> Iterator[Edit]:
+    for index in clause.constants:
+        token = clause.tokens[index]
+        if token.kind == "number":
+            for step in (1, -1):
+                yield _replaced(clause, index, "number changed", str(Decimal(token.text) + step))
+        elif token.kind == "name":
+            yield _replaced(clause, index, "boolean changed", _BOOLEANS[token.text])
+        else:
+            quote = token.text[-1]
+            yield _replaced(clause, index, "text changed", f"{token.text[:-1]}~{quote}")
+
+
+def _elements(clause: Clause) -> Iterator[Edit]:
+    for opening, elements in clause.collections:
+        for at, element in enumerate(elements):
+            text = brief(clause.words(element))
+            start, end = clause.tokens[element[0]].start, clause.tokens[element[-1]].end
+            replacement = ""
+            if len(elements) == 1 and clause.tokens[opening].text == "{":
+                start, end, replacement = start - 1, end + 1, "set()"
+            elif at + 1 < len(elements):
+                end = clause.tokens[elements[at + 1][0]].start
+            elif at:
+                start = clause.tokens[elements[at - 1][-1]].end
+            words = f"without the element `{text}`"
+            yield Edit("element dropped", start, end, replacement, words)
+
+
+def _replaced(clause: Clause, index: int, kind: Kind, text: str) -> Edit:
+    token = clause.tokens[index]
+    before, after = clause.around(index)
+    words = f"`{before}{token.text}{after}` → `{before}{text}{after}`"
+    return Edit(kind, token.start, token.end, text, words)

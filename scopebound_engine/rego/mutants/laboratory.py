@@ -1,0 +1,84 @@
+"""Mutants and tests compiled together: each test can be asked about each mutant.
+
+In a child process only. A mutant takes the place of the function that its rule was compiled to, in
+a plan of its own, which is made and loaded in a few milliseconds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from scopebound_engine.rego import frames
+from scopebound_engine.rego.binary import Encoder
+from scopebound_engine.rego.compiler import LoadedPlan, compile_fast
+from scopebound_engine.rego.mutants.functions import Functions
+from scopebound_engine.rego.mutants.grafts import graft
+from scopebound_engine.rego.mutants.mutation import Mutation
+from scopebound_engine.rego.testing.lowering import lower
+from scopebound_engine.rego.testing.overrides import wrap
+
+# The number of no mutant: the policy as it is.
+_NONE: Final = -1
+
+
+class Laboratory:
+    """Compiled tests, by entrypoint, and mutants, by number."""
+
+    def __init__(
+        self,
+        modules: Mapping[str, str],
+        data: Mapping[str, Any],
+        tests: Sequence[str],
+        mutations: Mapping[int, Mutation],
+    ) -> None:
+        """Raises CompileError."""
+        self._modules, self._data, self._mutations = modules, data, mutations
+        lowered = lower(graft(modules, mutations))
+        document, frame = compile_fast(lowered.modules, tests, data)
+        wrap(document, lowered.helpers)
+        self._functions = Functions(
+            document, {number: item.path for number, item in mutations.items()}
+        )
+        places = frames.pack(document, self._functions.callees)
+        self._encoder = Encoder(document, replace(frame, locals=places or frame.locals))
+        self._loaded: dict[tuple[int, str], LoadedPlan] = {}
+        self._packages: dict[str, list[str]] = {}
+        for test in tests:
+            self._packages.setdefault(_package(test), []).append(test)
+
+    def holds(self, test: str, number: int = _NONE) -> bool:
+        """Whether a test passes with a mutant. Raises EngineError where its evaluation fails."""
+        key = number, _package(test)
+        if key not in self._loaded:
+            # One mutant after the other: none is asked for again.
+            self._loaded = {key: self._plan(*key)}
+        return self._loaded[key].holds(test)
+
+    def _plan(self, number: int, package: str) -> LoadedPlan:
+        # The engine goes over the whole plan for each query, so each package gets one of its own.
+        tests = self._packages[package]
+        needed = sorted(self._functions.needed(map(_function, tests)))
+        if number == _NONE:
+            return LoadedPlan(self._encoder.encode(tests, needed))
+        changed = self._functions.instead(number, needed)
+        if changed is None:
+            return self._compiled(number, tests)
+        return LoadedPlan(self._encoder.encode(tests, needed, changed))
+
+    def _compiled(self, number: int, tests: Sequence[str]) -> LoadedPlan:
+        """A mutant whose function has not the calls of those that it would replace."""
+        mutation = self._mutations[number]
+        text = mutation.applied(self._modules[mutation.file])
+        lowered = lower({**self._modules, mutation.file: text})
+        document, frame = compile_fast(lowered.modules, tests, self._data)
+        wrap(document, lowered.helpers)
+        names = [function["name"] for function in document["funcs"]["funcs"]]
+        return LoadedPlan(Encoder(document, frame).encode(tests, names))
+
+
+def _package(test: str) -> str:
+    return test.rpartition("/")[0]
+
+
+def _function(test: str) -> str:
+    return "g0.data." + test.replace("/", ".")
