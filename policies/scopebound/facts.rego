@@ -7,7 +7,6 @@ package scopebound.facts
 
 import rego.v1
 
-# The engine scans an object for its key but remembers what a rule gave, hence these readers.
 claims := input.claims
 
 session := input.session
@@ -39,6 +38,10 @@ depth_left if {
 	is_number(remaining)
 	remaining >= 1
 }
+
+# METADATA
+# description: True of every value that is there; a function of what is not is undefined.
+known(_) := true
 
 # METADATA
 # description: The reason of a denial for want of facts; `names` is the set of their paths.

@@ -13,11 +13,11 @@ import regopy
 from regopy.rego_shared import LogLevel
 
 from scopebound_engine.errors import CompileError, EvaluationError, Finding, InputError
-from scopebound_engine.rego import native
-from scopebound_engine.rego.compiler import saved_plan
+from scopebound_engine.rego.compiler import LoadedPlan, fast_plan, saved_plan
 from scopebound_engine.rego.findings import build_findings, parse_findings
-from scopebound_engine.rego.input import set_input, term
-from scopebound_engine.rego.outcome import Outcome, read_outcome
+from scopebound_engine.rego.input import term
+from scopebound_engine.rego.lean import lean
+from scopebound_engine.rego.outcome import Outcome
 from scopebound_engine.rego.program import Program
 
 __all__ = ["Compiled", "Outcome", "Program", "compile_program"]
@@ -31,10 +31,9 @@ class Compiled:
     def __init__(
         self, builder: regopy.Interpreter, bundle: regopy.Bundle, program: Program
     ) -> None:
-        # The builder is kept because the bundle refers to what it owns.
         self._builder, self._bundle, self._program = builder, bundle, program
-        self._entrypoint = program.entrypoint.encode("ascii")
-        self._interpreter = _interpreter()
+        self._lean = lean(*fast_plan(builder, bundle), dict(program.modules), [program.entrypoint])
+        self._plan = LoadedPlan(self._lean.plan)
 
     def evaluate(self, facts: Mapping[str, Any]) -> Outcome:
         """The outcome for these facts as input.
@@ -42,10 +41,13 @@ class Compiled:
         Raises EvaluationError for anything but an allow or a denial.
         """
         try:
-            return self._evaluate(facts)
+            self._plan.set_input(self._lean.input(facts))
+            return self._plan.outcome(self._program.entrypoint)
+        except InputError as error:
+            raise EvaluationError(f"the input cannot be given to the engine: {error}") from error
         except BaseException:
-            # The interpreter may still hold this caller's input, or the one before.
-            self._interpreter = _interpreter()
+            # The interpreter may be in the middle of something.
+            self._plan.forget()
             raise
 
     def origins(self) -> dict[str, list[str]]:
@@ -55,20 +57,6 @@ class Compiled:
 
         paths = [path for path, _ in self._program.modules]
         return origins(saved_plan(self._builder, self._bundle, paths), self._program)
-
-    def _evaluate(self, facts: Mapping[str, Any]) -> Outcome:
-        interpreter = self._interpreter._impl
-        try:
-            set_input(interpreter, facts)
-        except InputError as error:
-            raise EvaluationError(f"the input cannot be given to the engine: {error}") from error
-        output = native.query(interpreter, self._bundle._impl, self._entrypoint)
-        if output is None:
-            raise EvaluationError("the engine gave no result and no reason")
-        try:
-            return read_outcome(output)
-        finally:
-            native.free_output(output)
 
 
 def compile_program(program: Program) -> Compiled:

@@ -61,14 +61,16 @@ drift_reason := "the session drifted from its role's baseline; an operator has t
 	[drift.log_evidence, drift.calls, config.drift.log_evidence],
 )
 
-drift_missing contains sprintf("session.drift.%s", [name]) if {
-	some name in ["latched", "ready"]
-	not is_boolean(drift[name])
-}
+drift_missing contains "session.drift.latched" if not is_boolean(drift.latched)
 
-drift_missing contains sprintf("session.drift.%s", [name]) if {
-	some name in ["log_evidence", "calls", "baseline_sessions"]
-	not is_number(drift[name])
+drift_missing contains "session.drift.ready" if not is_boolean(drift.ready)
+
+drift_missing contains "session.drift.log_evidence" if not is_number(drift.log_evidence)
+
+drift_missing contains "session.drift.calls" if not is_number(drift.calls)
+
+drift_missing contains "session.drift.baseline_sessions" if {
+	not is_number(drift.baseline_sessions)
 }
 
 drift_missing contains "config.drift.log_evidence" if not is_number(config.drift.log_evidence)

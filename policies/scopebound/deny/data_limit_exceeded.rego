@@ -37,11 +37,14 @@ rows_allowed if {
 	rows_most == 0
 	is_object(input.call_args)
 } else if {
-	arguments := input.call_args
-	is_object(arguments)
+	is_object(input.call_args)
 	is_number(rows_most)
-	object.get(arguments, "limit", null) == null
+	rows_unasked
 }
+
+rows_unasked if input.call_args.limit == null
+
+rows_unasked if not facts.known(input.call_args.limit)
 
 rows_guidance := "none" if {
 	count(rows_missing) > 0

@@ -33,11 +33,14 @@ env_allowed if {
 	env_list == []
 	is_object(input.call_args)
 } else if {
-	arguments := input.call_args
-	is_object(arguments)
+	is_object(input.call_args)
 	is_array(env_list)
-	object.get(arguments, "env", null) == null
+	env_unasked
 }
+
+env_unasked if input.call_args.env == null
+
+env_unasked if not facts.known(input.call_args.env)
 
 env_guidance := "none" if {
 	count(env_missing) > 0

@@ -108,7 +108,7 @@ parameter_lacks("field", constraint) if not is_string(constraint.field)
 
 parameter_lacks("operator", constraint) if not is_string(constraint.operator)
 
-parameter_lacks("value", constraint) if not parameter_known(constraint.value)
+parameter_lacks("value", constraint) if not facts.known(constraint.value)
 
 parameter_lacks("required", constraint) if not is_boolean(constraint.required)
 
@@ -118,7 +118,7 @@ parameter_lacks("fit", constraint) if not is_boolean(constraint.fit)
 
 parameter_lacks("actual", constraint) if {
 	parameter_judged(constraint)
-	not parameter_known(constraint.actual)
+	not facts.known(constraint.actual)
 }
 
 parameter_lacks("matched", constraint) if {
@@ -131,6 +131,3 @@ parameter_judged(constraint) if {
 	constraint.present == true
 	constraint.fit == true
 }
-
-# A function of an undefined argument is undefined: this holds for every value that is there.
-parameter_known(_) := true

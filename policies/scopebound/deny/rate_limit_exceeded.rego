@@ -32,7 +32,7 @@ rate_server_granted if {
 	rate.server.granted == true
 }
 
-rate_server_limited if "server" in object.keys(rate)
+rate_server_limited if facts.known(rate.server)
 
 rate_server_limited if input.mcp_server in object.keys(facts.bound.mcp_server_rate_limits)
 
@@ -47,12 +47,12 @@ rate_denial := {
 	"code": "RATE_LIMIT_EXCEEDED",
 	"severity": "medium",
 	"reason": sprintf("the limit of %v calls per %s is used up; wait %v s", [
-		rate[rate_binding].limit,
+		rate_limit(rate_binding),
 		rate_meaning,
-		rate[rate_binding].retry_after_seconds,
+		rate_wait(rate_binding),
 	]),
 	"retry_guidance": "wait",
-	"retry_after_seconds": rate[rate_binding].retry_after_seconds,
+	"retry_after_seconds": rate_wait(rate_binding),
 }
 
 # The window that decides: the empty one that takes longest to refill.
@@ -63,15 +63,15 @@ rate_binding := "hour" if {
 } else := "minute"
 
 rate_decides(name) if {
-	rate[name].granted == false
+	rate_open(name) == false
 	not rate_outwaited(name)
 }
 
 rate_outwaited(name) if {
 	some other in rate_windows
-	rate[other].granted == false
-	longer := rate[other].retry_after_seconds
-	shorter := rate[name].retry_after_seconds
+	rate_open(other) == false
+	longer := rate_wait(other)
+	shorter := rate_wait(name)
 	is_number(longer)
 	is_number(shorter)
 	longer > shorter
@@ -81,18 +81,41 @@ rate_meaning := sprintf("minute to the MCP server %s", [facts.shown(input.mcp_se
 	rate_binding == "server"
 } else := rate_binding
 
+rate_open("minute") := rate.minute.granted
+
+rate_open("hour") := rate.hour.granted
+
+rate_open("server") := rate.server.granted
+
+rate_limit("minute") := rate.minute.limit
+
+rate_limit("hour") := rate.hour.limit
+
+rate_limit("server") := rate.server.limit
+
+rate_wait("minute") := rate.minute.retry_after_seconds
+
+rate_wait("hour") := rate.hour.retry_after_seconds
+
+rate_wait("server") := rate.server.retry_after_seconds
+
 rate_windows contains name if some name in ["minute", "hour"]
 
 rate_windows contains "server" if rate_server_limited
 
 rate_missing contains sprintf("session.rate.%s.granted", [name]) if {
 	some name in rate_windows
-	not is_boolean(rate[name].granted)
+	not is_boolean(rate_open(name))
 }
 
-rate_missing contains sprintf("session.rate.%s.%s", [name, fact]) if {
+rate_missing contains sprintf("session.rate.%s.limit", [name]) if {
 	some name in rate_windows
-	rate[name].granted == false
-	some fact in ["limit", "retry_after_seconds"]
-	not is_number(rate[name][fact])
+	rate_open(name) == false
+	not is_number(rate_limit(name))
+}
+
+rate_missing contains sprintf("session.rate.%s.retry_after_seconds", [name]) if {
+	some name in rate_windows
+	rate_open(name) == false
+	not is_number(rate_wait(name))
 }

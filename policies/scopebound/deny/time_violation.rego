@@ -68,14 +68,14 @@ time_reason := facts.missing(time_missing) if {
 	facts.claims.allowed_hours_end,
 ])
 
-time_missing contains sprintf("now.%s", [name]) if {
-	some name in ["hour", "weekday"]
-	not is_number(facts.now[name])
+time_missing contains "now.hour" if not is_number(facts.now.hour)
+
+time_missing contains "now.weekday" if not is_number(facts.now.weekday)
+
+time_missing contains "claims.allowed_hours_start" if {
+	not is_number(facts.claims.allowed_hours_start)
 }
 
-time_missing contains sprintf("claims.%s", [name]) if {
-	some name in ["allowed_hours_start", "allowed_hours_end"]
-	not is_number(facts.claims[name])
-}
+time_missing contains "claims.allowed_hours_end" if not is_number(facts.claims.allowed_hours_end)
 
 time_missing contains "claims.allowed_days" if not is_array(facts.claims.allowed_days)
