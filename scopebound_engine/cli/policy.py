@@ -13,10 +13,11 @@ _COMMANDS: Final = {
     "check": "scopebound_engine.cli.policy_check:check",
     "test": "scopebound_engine.cli.policy_test:test",
     "cover": "scopebound_engine.cli.policy_cover:cover",
+    "mutate": "scopebound_engine.cli.policy_mutate:mutate",
     "eval": "scopebound_engine.cli.policy_eval:evaluate",
     "explain": "scopebound_engine.cli.policy_explain:explain",
-    "backtest": "scopebound_engine.cli.policy_backtest:backtest",
     "fmt": "scopebound_engine.cli.policy_fmt:fmt",
+    "backtest": "scopebound_engine.cli.policy_backtest:backtest",
 }
 _EXIT_CODES: Final = """\b
 Exit codes of every command:
