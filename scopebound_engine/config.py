@@ -58,6 +58,9 @@ class Config(BaseModel):
     webhook_networks: str = ""
     webhook_attempts: Annotated[int, Field(ge=1, le=20)] = 2
     webhook_timeout_ms: Annotated[int, Field(ge=100, le=30_000)] = 3_000
+    backtest_records: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    backtest_seconds: Annotated[int, Field(ge=1, le=600)] = 60
+    backtest_max_deny_to_allow: Annotated[int, Field(ge=0)] = 0
     issuer: Annotated[str, Field(min_length=1, max_length=200)] = "scopebound-engine"
     audience: Annotated[str, Field(min_length=1, max_length=200)] = "scopebound"
 

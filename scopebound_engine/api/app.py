@@ -12,6 +12,7 @@ from scopebound_engine.api import body, departure, problems
 from scopebound_engine.api.analytics import UsageItem
 from scopebound_engine.api.api_keys import ApiKeyCollection, ApiKeyItem
 from scopebound_engine.api.audit_trail import PROVISION, Trail
+from scopebound_engine.api.backtests import BundleBacktest
 from scopebound_engine.api.baselines import BaselineItem
 from scopebound_engine.api.bundles import BundleCollection, BundleItem
 from scopebound_engine.api.checkpoints import Checkpoints
@@ -30,6 +31,7 @@ from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.api.seats import Seats
 from scopebound_engine.api.sessions import SessionItem
 from scopebound_engine.api.webhooks import DeadLetterCollection, DeadLetterItem, WebhookTest
+from scopebound_engine.author.backtests import Backtests
 from scopebound_engine.config import Config, from_env
 from scopebound_engine.log import checkpoints
 from scopebound_engine.logs import configure
@@ -123,7 +125,8 @@ def _route_bundles(app: App, services: Services) -> None:
     root, threads = "/mgmt/v1/bundles", services.config.threads
     # With those that one flooded session may keep waiting (see wiring.py) they leave threads free.
     seats, rollback_seats = Seats(max(1, threads // 4)), Seats(max(1, threads // 16))
-    versions = BundleCollection(services.bundles, seats, Seats(max(1, threads // 8)))
+    backtests = Backtests(services.config)
+    versions = BundleCollection(services.bundles, seats, Seats(max(1, threads // 8)), backtests)
     app.add_route(root, versions)
     app.add_route(f"{root}/upload", versions, suffix="upload")
     app.add_route(f"{root}/events", versions, suffix="events")
@@ -133,6 +136,7 @@ def _route_bundles(app: App, services: Services) -> None:
     app.add_route(f"{root}/{{bundle_id}}/activate", version, suffix="activate")
     app.add_route(f"{root}/{{bundle_id}}/download", version, suffix="download")
     app.add_route(f"{root}/{{bundle_id}}/diff/{{other_id}}", version, suffix="diff")
+    app.add_route(f"{root}/{{bundle_id}}/backtest", BundleBacktest(services.bundles, backtests))
 
 
 def _route_log(app: App, services: Services) -> None:

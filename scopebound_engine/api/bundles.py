@@ -18,8 +18,9 @@ from scopebound_engine.api import body, bundle_answers, bundle_trail, queries
 from scopebound_engine.api.answers import answer_json, answer_tagged
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.seats import Seats
+from scopebound_engine.author.backtests import MOST_HOURS, WINDOW_HOURS, Backtests
 from scopebound_engine.bundle.format import archive
-from scopebound_engine.bundle.lifecycle import Bundles
+from scopebound_engine.bundle.lifecycle import Bundles, Demand, nothing
 from scopebound_engine.bundle.registry.registry import Actor
 from scopebound_engine.errors import InputError, NotFoundError
 from scopebound_engine.parsing import parse
@@ -30,6 +31,9 @@ GZIP: Final = "application/gzip"
 MOST_BYTES: Final = archive.LIMITS.inflated_bytes
 UPLOAD_SECONDS: Final = 30.0
 LONGEST_TEXT: Final = 500
+# The word that makes an upload depend on a backtest, and how long its report's digest is.
+REQUIRED: Final = "required"
+DIGEST_DIGITS: Final = 64
 MOST_EVENTS: Final = 1000
 _EVENTS: Final = 100
 LAST_EVENT: Final = (1 << 63) - 1
@@ -55,6 +59,9 @@ class _Wish:
     activate: bool
     dry_run: bool
     acknowledge_floor: bool
+    backtest: str
+    backtest_window_hours: int
+    acknowledge_backtest: str
 
     @classmethod
     def of(cls, req: falcon.Request) -> "_Wish":
@@ -65,7 +72,16 @@ class _Wish:
             activate=queries.flag(req, "activate", True),
             dry_run=queries.flag(req, "dry_run", False),
             acknowledge_floor=queries.flag(req, "acknowledge_floor", False),
+            backtest=queries.text(req, "backtest", len(REQUIRED)),
+            backtest_window_hours=queries.number(
+                req, "backtest_window_hours", WINDOW_HOURS, MOST_HOURS
+            ),
+            acknowledge_backtest=queries.text(req, "acknowledge_backtest", DIGEST_DIGITS),
         )
+        if wish.backtest not in ("", REQUIRED):
+            raise InputError("backtest", f"must be {REQUIRED}, or left out")
+        if wish.acknowledge_backtest and not wish.backtest:
+            raise InputError("acknowledge_backtest", f"is for an upload with backtest={REQUIRED}")
         if wish.acknowledge_floor:
             require(req, ADMIN)
         return wish
@@ -82,6 +98,7 @@ class BundleCollection:
     bundles: Bundles
     seats: Seats
     receiving_seats: Seats
+    backtests: Backtests
     reading_seats: Seats = field(default_factory=_long_reads)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -125,7 +142,10 @@ class BundleCollection:
     def _tried(self, data: bytes, wish: "_Wish") -> dict[str, Any]:
         return bundle_answers.trial(
             self.bundles.try_out(
-                data, activate=wish.activate, acknowledge_floor=wish.acknowledge_floor
+                data,
+                activate=wish.activate,
+                acknowledge_floor=wish.acknowledge_floor,
+                demand=self._demand(wish),
             )
         )
 
@@ -137,8 +157,15 @@ class BundleCollection:
                 actor=actor,
                 activate=wish.activate,
                 acknowledge_floor=wish.acknowledge_floor,
+                demand=self._demand(wish),
             )
         )
+
+    def _demand(self, wish: "_Wish") -> Demand:
+        if not wish.backtest:
+            return nothing
+        hours, acknowledged = wish.backtest_window_hours, wish.acknowledge_backtest
+        return lambda data: self.backtests.require(data, hours, acknowledged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +182,7 @@ class BundleItem:
         require(req, *_READING)
         queries.only(req)
         with self.reading_seats.take():
-            version, data = self.bundles.load(_uuid(bundle_id))
+            version, data = self.bundles.load(uuid_of(bundle_id))
             events = self.bundles.events(limit=_EVENTS, bundle_id=version.id)
             answer_json(resp, bundle_answers.details(version, archive.read(data), events))
 
@@ -163,7 +190,7 @@ class BundleItem:
         """The bytes, exactly as they were uploaded."""
         require(req, *_READING)
         queries.only(req)
-        version, data = self.bundles.load(_uuid(bundle_id))
+        version, data = self.bundles.load(uuid_of(bundle_id))
         name = PurePosixPath(version.bundle_path).name
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         answer_tagged(req, resp, data, GZIP, version.checksum, headers)
@@ -175,7 +202,7 @@ class BundleItem:
         require(req, *_READING)
         queries.only(req)
         with self.reading_seats.take():
-            found = self.bundles.compare(_uuid(bundle_id), _uuid(other_id))
+            found = self.bundles.compare(uuid_of(bundle_id), uuid_of(other_id))
             answer_json(resp, bundle_answers.diff(*found))
 
     def on_post_activate(self, req: falcon.Request, resp: falcon.Response, bundle_id: str) -> None:
@@ -183,7 +210,7 @@ class BundleItem:
         require(req, BUNDLES)
         queries.only(req)
         with self.seats.take():
-            outcome = self.bundles.activate(_uuid(bundle_id), actor=bundle_trail.actor(req))
+            outcome = self.bundles.activate(uuid_of(bundle_id), actor=bundle_trail.actor(req))
         answer_json(resp, bundle_answers.upload(outcome))
 
     def on_post_rollback(self, req: falcon.Request, resp: falcon.Response, bundle_id: str) -> None:
@@ -191,7 +218,7 @@ class BundleItem:
         require(req, ROLLBACK)
         actor, reason = bundle_trail.actor(req), _reason(req)
         with self.rollback_seats.take():
-            outcome = self.bundles.rollback(_uuid(bundle_id), actor=actor, reason=reason)
+            outcome = self.bundles.rollback(uuid_of(bundle_id), actor=actor, reason=reason)
         answer_json(resp, bundle_answers.rollback(outcome))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, bundle_id: str) -> None:
@@ -203,12 +230,13 @@ class BundleItem:
         queries.only(req)
         actor, may_take_way_back = bundle_trail.actor(req), key.may(ROLLBACK)
         version = self.bundles.remove(
-            _uuid(bundle_id), actor=actor, may_take_way_back=may_take_way_back
+            uuid_of(bundle_id), actor=actor, may_take_way_back=may_take_way_back
         )
         answer_json(resp, {"deleted": True, "id": version.id, "version": version.version})
 
 
-def _uuid(bundle_id: str) -> str:
+def uuid_of(bundle_id: str) -> str:
+    """A version's id in an address. Raises NotFoundError."""
     if not is_uuid(bundle_id):
         raise NotFoundError(
             "a bundle's address holds its id; GET /mgmt/v1/bundles shows those of all"

@@ -43,6 +43,8 @@ from scopebound_engine.times import moment
 log = structlog.get_logger()
 
 _FLOOR: Final = "floor"
+# Whose warnings are of what somebody has to acknowledge.
+_ACKNOWLEDGED: Final = frozenset({_FLOOR, "backtest"})
 # So long, and while it is put in force, an upload keeps others waiting in its lane.
 _GATE_SECONDS: Final = 40.0
 # An archive can be wrong in thousands of ways at once. The answer has them all.
@@ -66,6 +68,15 @@ class Trial:
     outcome: Literal["activate", "store", "unchanged"]
     bundle: VerifiedBundle
     warnings: tuple[Finding, ...]
+
+
+# A further check of an upload's bytes, once its signature is believed: warnings, or BundleError.
+Demand = Callable[[bytes], tuple[Finding, ...]]
+
+
+def nothing(_data: bytes) -> tuple[Finding, ...]:
+    """Demands nothing."""
+    return ()
 
 
 class Bundles:
@@ -97,8 +108,11 @@ class Bundles:
         actor: Actor,
         activate: bool = True,
         acknowledge_floor: bool = False,
+        demand: Demand = nothing,
     ) -> Outcome:
         """Check and store a bundle, and unless told otherwise put it in force.
+
+        `demand` may take its time: it keeps nobody else waiting.
 
         The bundle in force again is unchanged, and a version that was stored and never activated is
         found again: whoever lost the answer may send the same bytes once more.
@@ -108,11 +122,12 @@ class Bundles:
             known |= {"version": bundle.manifest.version, "key_id": bundle.key_id}
             if self._admit(bundle) == "unchanged":
                 return self._unchanged(bundle.identity)
+            told = demand(data)
             with self._lanes.uploads():
                 # Whoever was before us in the lane may have changed the answer.
                 if self._admit(bundle) == "unchanged":
                     return self._unchanged(bundle.identity)
-                warnings = _judged(bundle, acknowledge_floor)
+                warnings = told + _judged(bundle, acknowledge_floor)
                 self._note_acknowledged(warnings, actor, known)
                 version = self._registry.store(
                     data, bundle, description=description, actor=actor, warnings=warnings
@@ -126,14 +141,20 @@ class Bundles:
                     raise BusyError(message, 1) from gone
 
     def try_out(
-        self, data: bytes, *, activate: bool = True, acknowledge_floor: bool = False
+        self,
+        data: bytes,
+        *,
+        activate: bool = True,
+        acknowledge_floor: bool = False,
+        demand: Demand = nothing,
     ) -> Trial:
         """Make every check of an upload, and store and record nothing."""
         bundle = self._verify(data)
         if self._admit(bundle) == "unchanged":
             return Trial("unchanged", bundle, ())
+        told = demand(data)
         with self._lanes.uploads():
-            warnings = _judged(bundle, acknowledge_floor)
+            warnings = told + _judged(bundle, acknowledge_floor)
         return Trial("activate" if activate else "store", bundle, warnings)
 
     def activate(self, bundle_id: str, *, actor: Actor) -> Outcome:
@@ -277,7 +298,7 @@ class Bundles:
         self, warnings: tuple[Finding, ...], actor: Actor, known: dict[str, str]
     ) -> None:
         """Before it is stored: where this cannot be recorded, nothing is."""
-        allowed = [warning for warning in warnings if warning.step == _FLOOR]
+        allowed = [warning for warning in warnings if warning.step in _ACKNOWLEDGED]
         if allowed:
             self._registry.note("bundle.acknowledged", actor=actor, findings=allowed, **known)
 

@@ -46,6 +46,8 @@ class Wishes:
     dry_run: bool
     no_activate: bool
     acknowledge_floor: bool
+    backtest: str | None
+    acknowledge_backtest: str
 
     @property
     def query(self) -> str:
@@ -55,6 +57,8 @@ class Wishes:
             "dry_run": "true" if self.dry_run else "",
             "activate": "false" if self.no_activate else "",
             "acknowledge_floor": "true" if self.acknowledge_floor else "",
+            "backtest": self.backtest,
+            "acknowledge_backtest": self.acknowledge_backtest,
         }
         return urlencode({name: value for name, value in asked.items() if value})
 
@@ -76,6 +80,17 @@ class Wishes:
     "--acknowledge-floor",
     is_flag=True,
     help="Activate it although it allows what every bundle must deny; needs an admin key.",
+)
+@click.option(
+    "--backtest",
+    type=click.Choice(["required"]),
+    help="Let the server refuse it if calls that were denied in the last 24 h would be allowed.",
+)
+@click.option(
+    "--acknowledge-backtest",
+    default="",
+    metavar="DIGEST",
+    help="Activate it although they would be: the digest that the refusal told.",
 )
 @as_json
 @server_options

@@ -3,16 +3,20 @@
 from http import HTTPStatus
 from typing import Any, Final
 
+from scopebound_engine.api.backtests import BundleBacktest
 from scopebound_engine.api.bundles import (
+    DIGEST_DIGITS,
     GZIP,
     LAST_EVENT,
     LONGEST_TEXT,
     MOST_EVENTS,
+    REQUIRED,
     BundleCollection,
     BundleItem,
     Why,
 )
 from scopebound_engine.api.examples import bundles as examples
+from scopebound_engine.api.examples.backtests import REPORT
 from scopebound_engine.api.openapi import Answer, Body, Operation
 from scopebound_engine.api.operations.parameters import query
 from scopebound_engine.api.operations.statuses import (
@@ -24,6 +28,8 @@ from scopebound_engine.api.operations.statuses import (
     WRITING,
 )
 from scopebound_engine.api.schemas import bundles as schemas
+from scopebound_engine.api.schemas.backtests import BacktestReport
+from scopebound_engine.author.backtests import MOST_HOURS, WINDOW_HOURS
 
 _COLLECTION: Final = "/mgmt/v1/bundles"
 _ITEM: Final = f"{_COLLECTION}/{{bundle_id}}"
@@ -43,6 +49,17 @@ def _id(example: str, name: str = "bundle_id", meaning: str = "The version's id.
 
 def _flag(name: str, meaning: str, default: bool) -> Any:
     return query(name, meaning, type="boolean", default=default)
+
+
+def _hours(name: str) -> Any:
+    return query(
+        name,
+        "Decisions of the last hours are decided again.",
+        type="integer",
+        minimum=1,
+        maximum=MOST_HOURS,
+        default=WINDOW_HOURS,
+    )
 
 
 # Where an answer's fields go next, for clients and tests that walk the API.
@@ -80,6 +97,20 @@ OPERATIONS: Final = (
                 "acknowledge_floor",
                 "`true`, for the scope `admin`, takes a bundle that allows what any must deny.",
                 False,
+            ),
+            query(
+                "backtest",
+                "Refuse it if calls that were denied would have been allowed by it, more than "
+                "SCOPEBOUND_BACKTEST_MAX_DENY_TO_ALLOW.",
+                type="string",
+                enum=[REQUIRED],
+            ),
+            _hours("backtest_window_hours"),
+            query(
+                "acknowledge_backtest",
+                "Take it all the same: the `digest` of its backtest.",
+                type="string",
+                maxLength=DIGEST_DIGITS,
             ),
         ),
         answers={
@@ -191,6 +222,20 @@ OPERATIONS: Final = (
         },
         problems=(*ASKED, NOT_FOUND, CONFLICT, REFUSED),
         note="For the scope `bundles`.",
+    ),
+    Operation(
+        id="backtestBundle",
+        method="post",
+        path=f"{_ITEM}/backtest",
+        tag="bundles",
+        responder=BundleBacktest.on_post,
+        parameters=(_id(examples.STORED_ID), _hours("window_hours")),
+        answers={
+            OK: Answer("The report.", BacktestReport, {"one": REPORT}),
+        },
+        problems=(*ASKED, NOT_FOUND, REFUSED),
+        note="For the scope `bundles`. It takes its time; while another one is under way on the "
+        "node it is busy.",
     ),
     Operation(
         id="rollbackBundle",
