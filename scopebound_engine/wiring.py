@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.doorkeeper import Doorkeeper
+from scopebound_engine.author.recorded import Explainer
 from scopebound_engine.bundle.activation import Activator
 from scopebound_engine.bundle.lanes import Lanes
 from scopebound_engine.bundle.lifecycle import Bundles
@@ -29,6 +30,7 @@ from scopebound_engine.log.decisions import DecisionLog
 from scopebound_engine.log.journal import Journal
 from scopebound_engine.log.latches import RecordedLatches
 from scopebound_engine.log.recorder import Recorder, noting
+from scopebound_engine.log.shelf import Shelf
 from scopebound_engine.masking import Masks, pointers, read_key
 from scopebound_engine.meter import Meter
 from scopebound_engine.node import database_url, log_dir, node_id, open_state
@@ -67,6 +69,7 @@ class Services:
     clerk: Keeper
     log_keys: Callable[[], list[log_keys.PublishedLogKey]]
     decision_log: DecisionLog
+    explainer: Explainer
     analytics: Analytics
     export: Callable[[int, int], Iterator[str]]
     webhooks: Webhooks
@@ -171,6 +174,7 @@ def build_services(config: Config, clock: Callable[[], float] = time.time) -> Se
         clerk=Keeper(config),
         log_keys=lambda: log_keys.published(engine),
         decision_log=DecisionLog(engine),
+        explainer=Explainer(Shelf((history.find, registry.data_of), trusted_keys), roles),
         analytics=Analytics(engine, clock),
         export=partial(export.lines, engine),
         webhooks=open_webhooks(config, engine, clock),

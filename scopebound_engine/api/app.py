@@ -19,6 +19,7 @@ from scopebound_engine.api.checkpoints import Checkpoints
 from scopebound_engine.api.decisions import DecisionCollection, DecisionItem
 from scopebound_engine.api.docs import PAGE_HEADERS, page
 from scopebound_engine.api.enforce import Enforce
+from scopebound_engine.api.explanations import DecisionExplanation
 from scopebound_engine.api.export import Export
 from scopebound_engine.api.health import Health, Jwks
 from scopebound_engine.api.metrics import Metrics
@@ -143,6 +144,8 @@ def _route_log(app: App, services: Services) -> None:
     app.add_route("/mgmt/v1/analytics", UsageItem(services.analytics))
     app.add_route("/mgmt/v1/decisions", DecisionCollection(services.decision_log))
     app.add_route("/mgmt/v1/decisions/{decision_id}", DecisionItem(services.decision_log))
+    explained = DecisionExplanation(services.decision_log, services.explainer, Seats(1))
+    app.add_route("/mgmt/v1/decisions/{decision_id}/explain", explained)
     seats = Seats(max(1, services.config.threads // 16))
     app.add_route("/mgmt/v1/audit/export", Export(services.export, seats, services.clock))
     signed = Checkpoints(services.log_dir / checkpoints.FILE, services.log_keys)

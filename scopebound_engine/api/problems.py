@@ -31,6 +31,7 @@ from scopebound_engine.errors import (
     FindingsError,
     ForbiddenError,
     InputError,
+    IrreproducibleError,
     JournalError,
     LateBodyError,
     MissingTokenError,
@@ -78,6 +79,7 @@ _KINDS: tuple[tuple[type[ScopeboundError], Kind], ...] = (
     (ForbiddenError, Kind(HTTPStatus.FORBIDDEN, "forbidden", "The API key may not do this")),
     (NotFoundError, Kind(HTTPStatus.NOT_FOUND, "not-found", "No such thing")),
     (ConflictError, Kind(HTTPStatus.CONFLICT, "conflict", "In conflict with what is there")),
+    (IrreproducibleError, Kind(HTTPStatus.CONFLICT, "not-reproducible", "Cannot be decided again")),
     (BundleError, Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bundle-refused", "Bundle refused")),
     (CompileError, Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bundle-refused", "Bundle refused")),
     (DatabaseUnavailableError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Unavailable")),
@@ -178,6 +180,8 @@ def _detail(error: Exception) -> str:
 def _extra(error: Exception) -> dict[str, Any]:
     if isinstance(error, InputError) and error.field:
         return {"field": error.field}
+    if isinstance(error, IrreproducibleError):
+        return {"cause": error.cause}
     if isinstance(error, FindingsError | ConflictError) and error.findings:
         return {"findings": [finding_answer(finding) for finding in error.findings]}
     return {}

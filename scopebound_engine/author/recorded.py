@@ -9,6 +9,8 @@ from scopebound_engine.author.explain import SECONDS, Explanation, explain
 from scopebound_engine.errors import BundleError, IrreproducibleError, NotFoundError
 from scopebound_engine.log.replayable import ImpossibleError, bundle_of, require_decision
 from scopebound_engine.log.shelf import Shelf
+from scopebound_engine.role.inheritance import effective
+from scopebound_engine.role.store import RoleStore
 from scopebound_engine.times import moment
 
 
@@ -36,3 +38,30 @@ def explain_record(
         raise IrreproducibleError("bundle", f"its bundle cannot be had: {error}") from error
     decides = subject.of_bundle(bundle)
     return explain(decides, record["input"], known=known, turn=turn, seconds=seconds)
+
+
+class Explainer:
+    """Explains the records of a node's database."""
+
+    def __init__(self, shelf: Shelf, roles: RoleStore) -> None:
+        self._shelf, self._roles = shelf, roles
+
+    def explain(self, record: Mapping[str, Any], seconds: float) -> Explanation:
+        """What `explain_record` tells. Raises DatabaseUnavailableError besides."""
+        return explain_record(record, self._shelf, known=self._known(record), seconds=seconds)
+
+    def _known(self, record: Mapping[str, Any]) -> Constraints | None:
+        """The role's constraints by tool, if the role is still what the session was given."""
+        role = record.get("role", {})
+        try:
+            now = self._roles.get(str(role.get("id", "")))
+        except NotFoundError:
+            return None
+        granted = effective(self._roles.chain(now))
+        tools = record.get("input", {}).get("claims", {}).get("allowed_tools")
+        if now.revision != role.get("revision") or [*granted.allowed_tools] != tools:
+            return None
+        return {
+            tool: [one.model_dump(mode="json") for one in found]
+            for tool, found in granted.parameter_constraints.items()
+        }

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.api.app import create_app
-from scopebound_engine.api.examples import bundles, decisions, webhooks
+from scopebound_engine.api.examples import bundles, decisions, explanations, webhooks
 from scopebound_engine.api.examples.api_keys import API_KEY_ID
 from scopebound_engine.api.examples.roles import ROLE, ROLE_ID
 from scopebound_engine.api.examples.sessions import SESSION_ID
@@ -133,9 +133,13 @@ def store_bundles_of_the_examples(services: Services, engine: Engine) -> None:
         registry.activate(bundle_id, actor=actor)
 
 
-def ship_record_of_the_examples(engine: Engine, folder: Path) -> None:
-    journal = Written(folder)
-    journal.append(decisions.DECISION["record"])
+def ship_records_of_the_examples(services: Services, engine: Engine, folder: Path) -> None:
+    journal, record = Written(folder), decisions.DECISION["record"]
+    journal.append(record)
+    current = services.active.current
+    assert current is not None
+    bundle = {"checksum": current.ref.checksum}
+    journal.append({**record, "id": explanations.EXPLAINED_ID, "bundle": bundle, "input": {}})
     Shipper(engine, folder, NODE).run()
 
 
@@ -168,7 +172,7 @@ def test_examples_are_answered_as_documented(tmp_path: Path) -> None:
     services = build_services(Config.model_validate(settings))
     engine = open_database(None, tmp_path / "data")
     store_bundles_of_the_examples(services, engine)
-    ship_record_of_the_examples(engine, tmp_path / "log")
+    ship_records_of_the_examples(services, engine, tmp_path / "log")
     store_dead_letter(engine, webhooks.WEBHOOK_ID, NOBODY)
     served = with_a_receiver_out_of_reach(with_ids_of_the_examples(services, engine))
     http = falcon.testing.TestClient(create_app(served))

@@ -2,12 +2,14 @@
 
 from typing import Any, Final
 
-from scopebound_engine.api import analytics, decisions, export
+from scopebound_engine.api import analytics, decisions, explanations, export
 from scopebound_engine.api.examples import decisions as examples
+from scopebound_engine.api.examples import explanations as explained
 from scopebound_engine.api.openapi import JSON, Answer, Operation
 from scopebound_engine.api.operations.parameters import query
-from scopebound_engine.api.operations.statuses import ASKED, NOT_FOUND, OK
+from scopebound_engine.api.operations.statuses import ASKED, CONFLICT, NOT_FOUND, OK
 from scopebound_engine.api.schemas import decisions as schemas
+from scopebound_engine.api.schemas.explanations import ExplanationAnswer
 from scopebound_engine.log.export import FORMATS
 
 _NOTE: Final = "For the scope `audit`. Records get here some moments after their answers."
@@ -24,6 +26,17 @@ def _filters() -> tuple[Any, ...]:
         query(name, meaning, type="string", maxLength=longest)
         for name, meaning in decisions.filters().items()
     )
+
+
+def _id(example: str) -> Any:
+    return {
+        "name": "decision_id",
+        "in": "path",
+        "required": True,
+        "description": "The record's id.",
+        "schema": {"type": "string", "format": "uuid"},
+        "example": example,
+    }
 
 
 OPERATIONS: Final = (
@@ -79,19 +92,24 @@ OPERATIONS: Final = (
         path="/mgmt/v1/decisions/{decision_id}",
         tag="audit",
         responder=decisions.DecisionItem.on_get,
-        parameters=(
-            {
-                "name": "decision_id",
-                "in": "path",
-                "required": True,
-                "description": "The record's id.",
-                "schema": {"type": "string", "format": "uuid"},
-                "example": examples.RECORD_ID,
-            },
-        ),
+        parameters=(_id(examples.RECORD_ID),),
         answers={OK: Answer("The record.", schemas.DecisionLine, {"denial": examples.DECISION})},
         problems=(*ASKED, NOT_FOUND),
         note=_NOTE,
+    ),
+    Operation(
+        id="explainDecision",
+        method="get",
+        path="/mgmt/v1/decisions/{decision_id}/explain",
+        tag="audit",
+        responder=explanations.DecisionExplanation.on_get,
+        parameters=(_id(explained.EXPLAINED_ID),),
+        answers={
+            OK: Answer("The explanation.", ExplanationAnswer, {"denial": explained.EXPLANATION})
+        },
+        problems=(*ASKED, NOT_FOUND, CONFLICT),
+        note=f"{_NOTE} A record that does not suffice to decide again is a conflict, whose `cause` "
+        'is "no decision", "replay", "engine", "masked" or "bundle".',
     ),
     Operation(
         id="exportDecisions",

@@ -41,3 +41,6 @@ class Problem(TypedDict):
     findings: NotRequired[
         Annotated[list[Finding], Field(description="All that is wrong with the bundle.")]
     ]
+    cause: NotRequired[
+        Annotated[str, Field(description="Why a recorded decision cannot be made again.")]
+    ]
