@@ -10,6 +10,7 @@ from scopebound_engine.cli.lazy import LazyGroup
 
 # In the order in which an author comes to need them.
 _COMMANDS: Final = {
+    "new": "scopebound_engine.cli.policy_new:new",
     "check": "scopebound_engine.cli.policy_check:check",
     "test": "scopebound_engine.cli.policy_test:test",
     "cover": "scopebound_engine.cli.policy_cover:cover",

@@ -109,6 +109,15 @@ class Manifest:
         raise ManifestError("the bundle has no manifest", [Finding("manifest", what)])
 
 
+def unfit_code(code: Any) -> str:
+    """Why a bundle cannot declare this deny code; "" where it can."""
+    if not (isinstance(code, str) and _CODE.fullmatch(code)):
+        return "code must be 3 to 64 of A-Z, 0-9 and '_', a letter first"
+    if code in RESERVED_CODES:
+        return f"{code} is the engine's own; choose another"
+    return ""
+
+
 def _document(data: bytes, file: str) -> tuple[Document, list[Finding]]:
     """The fields, those of `metadata.scopebound` among them, and which of them stand twice."""
     try:
@@ -196,10 +205,8 @@ def _check_deny_codes(value: Any) -> Iterator[str]:
 
 def _check_deny_code(item: Document, place: str) -> Iterator[str]:
     code, severity, description = item["code"], item["severity"], item["description"]
-    if not (isinstance(code, str) and _CODE.fullmatch(code)):
-        yield f"{place}: code must be 3 to 64 of A-Z, 0-9 and '_', a letter first"
-    elif code in RESERVED_CODES:
-        yield f"{place}: {code} is the engine's own; choose another"
+    if problem := unfit_code(code):
+        yield f"{place}: {problem}"
     expected = REFERENCE_SEVERITIES.get(code) if isinstance(code, str) else None
     if severity not in SEVERITIES:
         yield f"{place}: severity must be one of {', '.join(SEVERITIES)}"
