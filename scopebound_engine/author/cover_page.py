@@ -28,7 +28,7 @@ tbody th { font-weight: normal; }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; list-style: none; padding: 0; }
 pre { border: 1px solid var(--rule); padding: .5rem 0; tab-size: 4; font-size: .875rem; }
 .line { display: block; width: max-content; min-width: 100%; } .line:target { outline: 2px solid; }
-.number { display: inline-block; width: 4ch; text-align: right; user-select: none; }
+.number { display: inline-block; width: 5ch; text-align: right; user-select: none; }
 .sign { display: inline-block; width: 3ch; text-align: center; user-select: none; }
 .said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .hit { background: var(--hit); } .missed { background: var(--missed); }

@@ -13,13 +13,14 @@ from typing import Final
 from scopebound_engine.author.cover import FileCover
 from scopebound_engine.rego.coverage.records import ClauseCover, ExpressionCover
 
-# What a part can be, the worst first: its class, the sign of its line, and what that says.
+# What a part can be, the worst first, with the sign of a line and what it says.
 STATES: Final = {
     "missed": ("✗", "not covered"),
     "untrue": ("◐", "never true"),
     "unfalse": ("◑", "never false"),
     "hit": ("✓", "covered"),
 }
+_PARTLY: Final = ("◔", "covered in part")
 _WORST_FIRST: Final = list(STATES)
 
 
@@ -52,15 +53,25 @@ def source(file: FileCover, text: str, anchor: str) -> Iterator[str]:
             by_line.setdefault(number, []).append(part)
     for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
         parts = _shown(number, line, by_line.get(number, []))
-        worst = min((part.state for part in parts if part), key=_WORST_FIRST.index, default="")
-        sign, says = STATES.get(worst, (" ", ""))
+        states = {part.state for part in parts if part}
+        sign, says = _sign(states, counts=file.by_line.get(number))
         yield (
             f'<span class="line" id="{anchor}l{number}">'
             f'<span class="number">{number}</span>'
             f'<span class="sign" aria-hidden="true">{sign}</span>'
-            f'<span class="said">{says}</span>'
-            f"{_marked(line, parts)}</span>\n"
+            f'<span class="said"> {says} </span>'
+            f"{_marked(line, parts)}\n</span>"
         )
+
+
+def _sign(states: set[str], *, counts: bool | None) -> tuple[str, str]:
+    """The sign of a line of parts in these states; `counts` is None, or whether it is covered."""
+    if not states:
+        return " ", ""
+    worst = min(states, key=_WORST_FIRST.index)
+    if counts is False:
+        return STATES["missed"]
+    return _PARTLY if counts and worst == "missed" else STATES[worst]
 
 
 def _shown(number: int, line: str, parts: list[_Part]) -> list[_Part | None]:

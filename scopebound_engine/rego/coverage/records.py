@@ -28,7 +28,7 @@ class ExpressionCover:
 class ClauseCover:
     """A clause of a rule: its head, or that of an `else`, at these places.
 
-    It is entered where it held, or one of its expressions was evaluated.
+    It is entered where it held, one of its expressions was evaluated, or it has none and was tried.
     """
 
     file: str

@@ -26,13 +26,15 @@ class Report:
     def clauses(self) -> Iterator[ClauseCover]:
         """All clauses."""
         for clause in self._units.clauses:
+            # Whether a head alone was only compared with the arguments of a call cannot be told.
+            is_tried = (clause, Event.TRIED) in self._happened and not clause.expressions
             is_held = (clause, Event.HELD) in self._happened
             yield ClauseCover(
                 clause.file,
                 *clause.start,
                 *clause.head_end,
                 rule=".".join(clause.rule),
-                is_entered=is_held or any(map(self._is_known, clause.expressions)),
+                is_entered=is_held or is_tried or any(map(self._is_known, clause.expressions)),
                 is_held=is_held,
             )
 
