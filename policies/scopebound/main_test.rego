@@ -157,6 +157,13 @@ test_nothing_is_allowed_without_a_grant if {
 	scopebound.granted with input as fixtures.delegation
 }
 
+test_grant_is_needed_where_no_rule_objects if {
+	every facts in [{"/tool_name": "delete_invoice"}, {"/action": "spawn"}] {
+		scopebound.allow == false with input as fixtures.call_with(facts) with data.scopebound.deny.violation as set()
+	}
+	scopebound.allow with input as fixtures.call with data.scopebound.deny.violation as set()
+}
+
 test_each_missing_claim_denies if {
 	every path in [
 		"/claims",

@@ -151,6 +151,13 @@ test_absent_required_argument_denies if {
 	})] with input as one(object.remove(limit, ["actual"]), {"present": false, "required": true})
 }
 
+test_absent_required_argument_needs_no_match if {
+	[violation.retry_guidance | some violation in found] == ["change_args"] with input as one(
+		object.remove(recipient, ["actual", "matched"]),
+		{"present": false, "required": true},
+	)
+}
+
 test_present_required_argument_passes if {
 	found == [] with input as one(limit, {"required": true})
 }

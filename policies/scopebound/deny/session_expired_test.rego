@@ -78,6 +78,16 @@ test_revoked_without_reason if {
 	}
 }
 
+test_reason_of_a_revocation_needs_one if {
+	found == [denial({
+		"reason": "the session token expired at 1800003600 (Unix seconds)",
+		"retry_guidance": "reprovision",
+	})] with input as fixtures.call_with({
+		"/session/revoked_reason": "key leaked",
+		"/now/epoch_ms": 1800003600000,
+	})
+}
+
 test_revoked_comes_before_expired if {
 	found == [denial({
 		"reason": "the session was revoked",
