@@ -1,93 +1,154 @@
-"""`policy test`: the tests of a folder of policies."""
+"""`policy test`: the tests and case files of a folder of policies."""
 
-import json
-import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final
 
 import click
 
-from scopebound_engine.bundle.format import content
-from scopebound_engine.bundle.format.archive import DATA
-from scopebound_engine.errors import EngineError, Finding, FindingsError, InputError
-from scopebound_engine.rego.testing.runner import TestResult, run_tests
+from scopebound_engine.author import folder, tests
+from scopebound_engine.author.folder import Sources
+from scopebound_engine.author.tests import Report, TestResult
+from scopebound_engine.cli import findings, junit
+from scopebound_engine.cli.bundle_files import FOLDER, manifest_option, write
+from scopebound_engine.cli.ending import REFUSED, as_json
+from scopebound_engine.cli.terminal import json_document, printable, table, waiting
+from scopebound_engine.errors import ConfigError
 
-_FAILED: Final = 1
-_ERROR: Final = 2
-_BAD: Final = frozenset({"failed", "error"})
+_COLORS: Final = {"passed": "green", "failed": "red", "error": "red", "skipped": "yellow"}
+_WORDS: Final = {"error": "could not be judged"}
+_SLOWEST: Final = 5
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("-r", "--run", "pattern", help="Only tests whose name this regular expression finds.")
-@click.option("-v", "--verbose", is_flag=True, help="List the tests that pass too.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-def test(folder: Path, pattern: str | None, verbose: bool, as_json: bool) -> None:
-    """Run the tests of the policies in FOLDER: rules whose name begins with test_.
+@click.argument("source", metavar="FOLDER", type=FOLDER)
+@manifest_option
+@click.option(
+    "-r",
+    "--run",
+    "pattern",
+    metavar="REGEX",
+    help="Only what this regular expression finds in its name: tests by the full name of their "
+    "rule (data.…), cases by FILE: NAME.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="List what passes too, and the slowest.")
+@click.option(
+    "--junit",
+    "junit_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the results to this file too, as JUnit XML for continuous integration.",
+)
+@as_json
+def test(
+    source: Path,
+    manifest: Path | None,
+    pattern: str | None,
+    verbose: bool,
+    junit_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Run the tests and case files of the policies in FOLDER.
 
-    Ends with 0 if all pass, 1 if one does not, 2 if none could be run.
+    Tests are rules whose name begins with test_, in any module, as OPA runs them: each definition
+    is a test, and passes if it is true; todo_test_ is skipped; `with` replaces input, data, rules,
+    functions and built-ins. What failed is shown with the values that it saw.
+
+    Case files are *_cases.yaml beside the rules: calls, each with what the policy is expected to
+    say. They are decided by the evaluators of a server on what FOLDER builds into, so they need the
+    manifest.
 
     \b
-    Example: scopebound-engine policy test policies -r scope_violation
+    roles:
+      clerk: {allowed_tools: [read_invoices]}
+    cases:
+      - name: a tool that the role does not list
+        role: clerk
+        call: {tool_name: delete_invoice, call_args: {}}
+        expect: {deny: SCOPE_VIOLATION}
+
+    A role is what POST /mgmt/v1/roles takes. A case may also have: at, provisioned (times), session
+    (facts of the session), spawn in place of call (a session that is asked for), or input in place
+    of all (a whole Rego input). expect is allow, or deny with its code and, if you like, severity,
+    retry_guidance, reason (a part of it) and codes (all).
+
+    \b
+    Examples: scopebound-engine policy test policies -r scope_violation
+              scopebound-engine policy test policies --junit results.xml
     """
-    files = _read(folder)
-    try:
-        content.check(files)
-        modules = content.modules(files, tests=True)
-        results = run_tests(modules, content.data(files), pattern)
-    except FindingsError as error:
-        _refuse(error.summary, error.findings, files)
-    except (EngineError, InputError) as error:
-        _refuse(str(error))
-    if not results:
-        _refuse(f"no tests in {folder}" + (f" match {pattern}" if pattern else ""))
+    sources = folder.read(source, manifest)
+    with waiting("testing"), findings.refusing(sources):
+        report = tests.run(sources, pattern)
+    if not report.results:
+        where = f" match {pattern}" if pattern else ""
+        raise ConfigError(f"no tests in {source}{where}.")
+    if junit_file is not None:
+        write(junit_file, junit.document(report))
     if as_json:
-        click.echo(json.dumps([asdict(result) for result in results], indent=2))
+        json_document(_document(report))
     else:
-        _print(results, verbose)
-    if any(result.outcome in _BAD for result in results):
-        sys.exit(_FAILED)
+        _tell(report, sources, verbose)
+    if report.bad:
+        click.get_current_context().exit(REFUSED)
 
 
-def _read(folder: Path) -> dict[str, bytes]:
-    """The modules and data of a folder, by the names they would have in a bundle."""
-    paths = [*folder.rglob("*.rego"), *folder.rglob(DATA)]
-    try:
-        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(paths)}
-    except OSError as error:
-        _refuse(f"{error.filename} cannot be read: {error.strerror}")
-
-
-def _print(results: Sequence[TestResult], verbose: bool) -> None:
-    for result in results:
-        if result.outcome in _BAD:
-            click.echo(f"{result.outcome:7} {result.file}:{result.line}: {result.name}")
-            click.echo(f"        {result.expression or result.message or 'is not true'}")
+def _tell(report: Report, sources: Sources, verbose: bool) -> None:
+    for result in report.results:
+        if result in report.bad:
+            for line in _problem(result, sources):
+                click.echo(line)
+            click.echo()
         elif verbose:
-            took = f"  {result.seconds * 1000:.1f} ms" if result.outcome == "passed" else ""
-            click.echo(f"{result.outcome:7} {result.name}{took}")
-    counts = Counter(result.outcome for result in results)
-    parts = [f"{counts['passed']} passed", f"{counts['failed']} failed"]
-    parts += [f"{counts['error']} could not be judged"] if counts["error"] else []
-    parts += [f"{counts['skipped']} skipped"] if counts["skipped"] else []
-    click.echo(", ".join(parts))
+            took = "" if result.outcome == "skipped" else f"  {result.seconds * 1_000:.1f} ms"
+            outcome = click.style(f"{result.outcome:7}", fg=_COLORS[result.outcome])
+            click.echo(f"{outcome} {printable(_name(result))}{took}")
+    if verbose:
+        slowest = sorted(report.results, key=lambda result: result.seconds, reverse=True)
+        rows = [(f"{one.seconds * 1_000:.1f} ms", _name(one)) for one in slowest[:_SLOWEST]]
+        table("slowest", rows)
+        click.echo()
+    click.echo(_sum(report))
 
 
-def _refuse(
-    summary: str, findings: Sequence[Finding] = (), files: Mapping[str, bytes] | None = None
-) -> NoReturn:
-    """Say why no test could be run, with the lines it is about, and end."""
-    click.echo(f"error: {summary}", err=True)
-    for finding in findings:
-        click.echo(str(finding), err=True)
-        text = (files or {}).get(finding.file, b"").decode("utf-8", "replace")
-        lines = text.splitlines()
-        if 0 < finding.line <= len(lines):
-            line = lines[finding.line - 1]
-            # Tabs are kept, so that the caret stands below what it points at.
-            blank = "".join("\t" if char == "\t" else " " for char in line[: finding.column - 1])
-            click.echo(f"    {line}\n    {blank}^", err=True)
-    sys.exit(_ERROR)
+def _name(result: TestResult) -> str:
+    """Rules have a name of their own in all files, cases only in theirs."""
+    return result.name if result.name.startswith("data.") else f"{result.file}: {result.name}"
+
+
+def _problem(result: TestResult, sources: Sources) -> Iterator[str]:
+    place = printable(f"{sources.path(result.file)}:{result.line}")
+    outcome = click.style(f"{result.outcome:7}", fg=_COLORS[result.outcome], bold=True)
+    yield f"{outcome} {click.style(printable(result.name), bold=True)}  {place}"
+    if result.expression:
+        yield f"        {printable(result.expression)}"
+    if result.message or not result.expression:
+        yield f"        {printable(result.message or 'is not true')}"
+    width = max((len(printable(seen.text)) for seen in result.seen), default=0)
+    for seen in result.seen:
+        text = f"{printable(seen.text):{width}}"
+        yield f"          {click.style(text, fg='cyan')}  {printable(seen.value)}"
+
+
+def _sum(report: Report) -> str:
+    parts = [
+        click.style(f"{count} {_WORDS.get(outcome, outcome)}", fg=color, bold=True)
+        for outcome, color in _COLORS.items()
+        if (count := report.count(outcome)) or outcome in {"passed", "failed"}
+    ]
+    counted = [
+        f"{len(results)} {word}{'' if len(results) == 1 else 's'}"
+        for results, word in ((report.tests, "test"), (report.cases, "case"))
+        if results
+    ]
+    return f"{' and '.join(counted)}: {', '.join(parts)}, in {report.seconds:.1f} s"
+
+
+def _document(report: Report) -> dict[str, Any]:
+    outcomes: Sequence[str] = list(_COLORS)
+    return {
+        "ok": not report.bad,
+        "counts": {outcome: report.count(outcome) for outcome in outcomes},
+        "seconds": round(report.seconds, 3),
+        "tests": [asdict(result) for result in report.tests],
+        "cases": [asdict(result) for result in report.cases],
+    }
