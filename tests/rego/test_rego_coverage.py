@@ -15,7 +15,8 @@ import pytest
 from scopebound_engine.bundle.format import content
 from scopebound_engine.config import SHIPPED
 from scopebound_engine.errors import CompileError
-from scopebound_engine.rego.coverage.job import cover, reached
+from scopebound_engine.rego.coverage.job import cover
+from scopebound_engine.rego.coverage.runs import runs, units_of
 from scopebound_engine.rego.testing.runner import run_tests
 
 HEADER = "package t\n\n"
@@ -367,6 +368,14 @@ def test_what_does_not_pass_or_come_to_its_end_is_told_as_without_marks() -> Non
     assert {test["outcome"] for test in marked.values()} == {"failed", "error"}
 
 
+def reached(modules: Mapping[str, str], pattern: str | None = None) -> dict[str, set[int]]:
+    """The lines of t.rego that each test reaches."""
+    return {
+        run.test.rule: {line for file, line in run.lines if file == "t.rego"}
+        for run in runs(modules, {}, units_of(modules), pattern, 0.5)
+    }
+
+
 def test_lines_that_a_test_reaches() -> None:
     text = """package t
 
@@ -394,11 +403,7 @@ test_small if count(t.deny) == 0 with input as {"a": 2}
 test_late if not t.late with input as {}
 """
     modules = {"t.rego": text, "t_test.rego": TEST_HEADER + tests}
-    lines = {
-        name.removeprefix("data.t_test."): {line for file, line in found if file == "t.rego"}
-        for name, found in reached(modules, {}).items()
-    }
-    assert lines == {
+    assert reached(modules) == {
         "test_deny": {3, 4, 5, 6, 7, 8, 10, 11, 12, 13},
         "test_small": {3, 4, 5, 6},
         # What unpacks an array cannot be told apart: it counts as reached where its rule is.
@@ -406,11 +411,11 @@ test_late if not t.late with input as {}
     }
 
 
-def test_only_tests_that_came_to_their_end_reach_anything_and_a_pattern_chooses() -> None:
-    found = reached(broken(), {}, seconds_each=0.5)
-    assert {name.rpartition(".")[2] for name in found} == {"test_fails", "test_one"}
-    assert reached(broken(), {}, "test_one$").keys() == {"data.t_test.test_one"}
-    assert found["data.t_test.test_fails"] == {("t.rego", 3)}
+def test_of_a_test_that_did_not_come_to_its_end_nothing_is_known_and_a_pattern_chooses() -> None:
+    found = reached(broken())
+    assert found["test_fails"] == {3}
+    assert found["test_hangs"] == found["test_crashes"] == found["test_errs"] == set()
+    assert reached(broken(), "test_one$") == {"test_one": {4}}
 
 
 def test_tests_of_one_name_in_two_files_are_kept_apart() -> None:

@@ -9,8 +9,8 @@ from scopebound_engine.rego.coverage.marks import Event, Mark, Marker
 from scopebound_engine.rego.coverage.suite import MarkedSuite
 from scopebound_engine.rego.coverage.units import Clause, Units
 from scopebound_engine.rego.forks import run_forked
-from scopebound_engine.rego.testing.cases import TestResult, find_tests
-from scopebound_engine.rego.testing.job import TEST_FILE, batches, used_by
+from scopebound_engine.rego.testing.cases import TestResult, find_tests, is_test_file
+from scopebound_engine.rego.testing.job import used_by
 
 # A line of a file.
 Line = tuple[str, int]
@@ -26,7 +26,12 @@ class Run:
 
     @property
     def lines(self) -> frozenset[Line]:
-        """The lines of all that was evaluated, or may have been, wherever it was."""
+        """The lines that it reached: of all expressions that were evaluated, or may have been, and
+        of the heads of all clauses that were tried.
+
+        A change of any other line outside of tests changes no outcome, as long as it came to its
+        end: of a test that did not, nothing is known.
+        """
         found: set[Line] = set()
         for mark in self.happened:
             unit = mark.unit
@@ -42,7 +47,7 @@ class Run:
 
 def units_of(modules: Mapping[str, str]) -> Units:
     """What of these modules is counted: all that is not in a file of tests."""
-    return Units(modules, [path for path in modules if path.endswith(TEST_FILE)])
+    return Units(modules, [path for path in modules if is_test_file(path)])
 
 
 def runs(
@@ -53,15 +58,16 @@ def runs(
     seconds_each: float,
 ) -> Iterator[Run]:
     """Runs the tests that are not still to be done, in any order. Raises CompileError."""
-    found = [item for item in enumerate(find_tests(modules, pattern)) if not item[1].is_skipped]
-    for tests in batches(found):
-        names = [test.entrypoint for _, test in tests]
-        suite = MarkedSuite(used_by(tests, modules), data, names, seconds_each, units)
-        cores = len(os.sched_getaffinity(0))
-        for place, answer in run_forked(suite.groups(), suite.run, suite.lost, cores):
-            happened = suite.happened(answer)
-            answer.pop("marks", None)
-            yield Run(replace(tests[place][1], **answer), happened, suite.marker)
+    tests = [test for test in find_tests(modules, pattern) if not test.is_skipped]
+    if not tests:
+        return
+    names = [test.entrypoint for test in tests]
+    suite = MarkedSuite(used_by(list(enumerate(tests)), modules), data, names, seconds_each, units)
+    cores = len(os.sched_getaffinity(0))
+    for number, answer in run_forked(suite.groups(), suite.run, suite.lost, cores):
+        happened = suite.happened(answer)
+        answer.pop("marks", None)
+        yield Run(replace(tests[number], **answer), happened, suite.marker)
 
 
 def _lines(file: str, first: int, last: int) -> Iterator[Line]:

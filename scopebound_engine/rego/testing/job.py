@@ -8,7 +8,6 @@ from typing import Any, Final
 from scopebound_engine.rego.forks import Answer, run_forked
 from scopebound_engine.rego.source.syntax import parsed
 from scopebound_engine.rego.testing.cases import (
-    TEST_FILE,
     Definition,
     TestResult,
     compile_pattern,
@@ -22,8 +21,6 @@ from scopebound_engine.rego.testing.keys import keys_of
 from scopebound_engine.rego.testing.probes import steps
 from scopebound_engine.rego.testing.scopes import Scope, rule_paths
 from scopebound_engine.rego.testing.suite import Suite
-
-__all__ = ["TEST_FILE", "batches", "run_all", "used_by"]
 
 # Failures beyond this number are listed without the expression that failed.
 _EXPLAINED: Final = 20
@@ -55,11 +52,6 @@ def run_all(
     if chosen:
         tests = [(number, item.result) for number, item in chosen.items()]
         yield from _results(used_by(tests, named), data, chosen, seconds_each)
-
-
-def batches(tests: Tests) -> list[Tests]:
-    """All of them together."""
-    return [tests] if tests else []
 
 
 def used_by(tests: Tests, modules: Mapping[str, str]) -> dict[str, str]:
