@@ -19,7 +19,8 @@ from scopebound_engine.errors import (
 from scopebound_engine.rego.sandbox import decode_record, stream_from_child
 
 _JOB: Final = "scopebound_engine.author.formatting.job:format_all"
-_SECONDS: Final = 60.0
+_SECONDS: Final = 30.0
+_SECONDS_EACH: Final = 1.0
 _SUFFIX: Final = ".rego"
 
 State = Literal["clean", "changed", "unfit", "refused"]
@@ -105,8 +106,9 @@ def _unread(name: str, data: bytes) -> Formatted:
 
 def _answers(modules: Mapping[str, str]) -> Iterator[Any]:
     """What the child says of each; where it dies, that is said of the one it was at."""
+    seconds = _SECONDS + _SECONDS_EACH * len(modules)
     try:
-        yield from stream_from_child(_JOB, dict(modules), seconds=_SECONDS)
+        yield from stream_from_child(_JOB, dict(modules), seconds=seconds)
     except EvaluatorTimeoutError:
         raise
     except (EvaluatorCrashedError, EngineError) as error:

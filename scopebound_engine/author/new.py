@@ -1,20 +1,22 @@
-"""A deny code made from nothing: its rule, the rule's tests, and its entry in the manifest.
+"""A deny code made from nothing: its rule, tests and cases, and its entry in the manifest.
 
-The files go where the folder has its deny rules: one file a code, named as the code, its tests
-beside it.
+The files go where the folder has its deny rules: one file a code, named as the code, its tests and
+cases beside it.
 """
 
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from string import Template
 from typing import Final
 
 from scopebound_engine import whole_file
 from scopebound_engine.author import folder, templates
 from scopebound_engine.author.folder import Sources
 from scopebound_engine.author.manifest_edit import with_deny_code
+from scopebound_engine.bundle.format.build import CASES
+from scopebound_engine.bundle.format.content import MODULE, TEST
 from scopebound_engine.bundle.format.manifest import FILE, unfit_code
 from scopebound_engine.errors import ConfigError, ConflictError
 from scopebound_engine.rego.source.syntax import Module
@@ -33,6 +35,7 @@ class NewDeny:
     severity: str
     rule: Path
     tests: Path
+    cases: Path
     manifest: Path
 
 
@@ -51,22 +54,26 @@ def deny(policies: Path, code: str, severity: str, manifest_file: Path | None = 
         raise ConflictError(f"{code} is declared in the manifest already.")
     package, place = _home(sources)
     _refuse_names(sources, package, code)
-    manifest = sources.paths[FILE]
+    home = policies / place / code.lower()
     made = NewDeny(
         code,
         severity,
-        policies / place / f"{code.lower()}.rego",
-        policies / place / f"{code.lower()}_test.rego",
-        manifest,
+        rule=home.with_name(f"{home.name}{MODULE}"),
+        tests=home.with_name(f"{home.name}{TEST}"),
+        cases=home.with_name(f"{home.name}{CASES}"),
+        manifest=sources.paths[FILE],
     )
+    texts = {
+        made.rule: templates.DENY,
+        made.tests: templates.DENY_TEST,
+        made.cases: templates.DENY_CASES,
+    }
+    fill = partial(templates.filled, code=code, severity=severity, package=package)
     entry = {"code": code, "severity": severity, "description": _description(code)}
     _write(
-        {
-            made.rule: _text(templates.DENY, made, package),
-            made.tests: _text(templates.DENY_TEST, made, package),
-        },
-        manifest,
-        with_deny_code(sources.files[FILE], entry, str(manifest)),
+        {path: fill(template).encode() for path, template in texts.items()},
+        made.manifest,
+        with_deny_code(sources.files[FILE], entry, str(made.manifest)),
     )
     return made
 
@@ -100,12 +107,6 @@ def _refuse_names(sources: Sources, package: str, code: str) -> None:
 
 def _description(code: str) -> str:
     return f"{code.replace('_', ' ').capitalize()}: an example, to be edited"
-
-
-def _text(template: Template, made: NewDeny, package: str) -> bytes:
-    return templates.filled(
-        template, code=made.code, severity=made.severity, package=package
-    ).encode()
 
 
 def _write(files: dict[Path, bytes], manifest: Path, declared: bytes) -> None:

@@ -85,6 +85,29 @@ test_other_tools_pass if {
 }
 """)
 
+DENY_CASES: Final = Template("""# Whole calls, decided as a server decides them. See: scopebound-engine policy test --help
+
+roles:
+  clerk:
+    allowed_tools: [example_tool]
+
+cases:
+  - name: an amount up to 1000
+    role: clerk
+    call: {tool_name: example_tool, call_args: {amount: 1000}}
+    expect: allow
+
+  - name: a larger amount
+    role: clerk
+    call: {tool_name: example_tool, call_args: {amount: 1001}}
+    expect: {deny: $code, severity: $severity, retry_guidance: change_args}
+
+  - name: no amount
+    role: clerk
+    call: {tool_name: example_tool}
+    expect: {deny: $code, reason: missing}
+""")
+
 
 def filled(template: Template, *, code: str, severity: str, package: str) -> str:
     """The template for a code; `package` is dotted."""

@@ -39,7 +39,7 @@ def new() -> None:
 @manifest_option
 @as_json
 def deny(code: str, severity: str, policies: Path, manifest: Path | None, as_json: bool) -> None:
-    """Begin a deny code: a rule, its tests, and its entry in the manifest.
+    """Begin a deny code: a rule, its tests and cases, and its entry in the manifest.
 
     CODE is 3 to 64 of A-Z, 0-9 and _, a letter first. The files are named as it is and lie where
     the folder has its other deny rules. The rule is an example that is about a tool of its own,
@@ -62,9 +62,10 @@ def _tell(made: NewDeny, policies: Path) -> None:
     lines = (
         f"made     {made.rule}",
         f"made     {made.tests}",
+        f"made     {made.cases}",
         f"changed  {manifest}: {made.code}, severity {made.severity}",
         "",
-        "Edit the rule, its tests, and what the manifest says of it. Then:",
+        "Edit them, and what the manifest says of the code. Then:",
         f"  scopebound-engine policy check {policies}",
         f"  scopebound-engine policy test {policies} -r {name}",
         f"  scopebound-engine policy fmt {policies}",

@@ -9,8 +9,8 @@ import pytest
 
 from scopebound_engine.author import fmt, folder, new
 from scopebound_engine.author.check import check
+from scopebound_engine.author.tests import run
 from scopebound_engine.errors import ConfigError, ConflictError, ManifestError
-from scopebound_engine.rego.testing.runner import run_tests
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,16 +38,16 @@ RULES = 'package shop.rules\n\nviolation contains {"code": "ABC"} if input.abc\n
 
 def test_what_is_new_passes_check_test_and_fmt(policies: Path) -> None:
     made = new.deny(policies, "NIGHT_TRANSFER", "medium")
-    deny = policies / "scopebound/deny"
-    assert (made.rule, made.tests) == (
-        deny / "night_transfer.rego",
-        deny / "night_transfer_test.rego",
-    )
+    assert [path.name for path in (made.rule, made.tests, made.cases)] == [
+        "night_transfer.rego",
+        "night_transfer_test.rego",
+        "night_transfer_cases.yaml",
+    ]
+    assert {path.parent for path in (made.rule, made.tests)} == {policies / "scopebound/deny"}
     sources = folder.read(policies)
     assert check(sources).errors == ()
-    results = run_tests(sources.modules, sources.data, "night_transfer")
-    assert {result.outcome for result in results} == {"passed"}
-    assert len(results) == 5
+    report = run(sources, "night_transfer")
+    assert [result.outcome for result in report.results] == ["passed"] * 8
     found = fmt.format_files([made.rule, made.tests])
     assert [file.state for file in found] == ["clean", "clean"]
 
@@ -57,7 +57,7 @@ def test_nothing_else_changes_but_the_manifest(policies: Path) -> None:
     manifest = json.loads((policies.parent / "manifest.json").read_text())
     made = new.deny(policies, "NIGHT_TRANSFER", "medium")
     after = {path: path.read_bytes() for path in policies.rglob("*") if path.is_file()}
-    assert after.keys() - before.keys() == {made.rule, made.tests}
+    assert after.keys() - before.keys() == {made.rule, made.tests, made.cases}
     assert {path: after[path] for path in before} == before
     entry = json.loads(made.manifest.read_text())["deny_codes"].pop()
     assert (entry["code"], entry["severity"]) == ("NIGHT_TRANSFER", "medium")
@@ -69,8 +69,8 @@ def test_other_folders_are_followed(tmp_path: Path) -> None:
     assert made.rule == tmp_path / "shop/night_transfer.rego"
     assert "\npackage shop.rules\n" in made.rule.read_text()
     sources = folder.read(tmp_path)
-    results = run_tests(sources.modules, sources.data)
-    assert [result.outcome for result in results] == ["passed"] * 5
+    report = run(sources, "_test.test_")
+    assert [result.outcome for result in report.results] == ["passed"] * 5
 
 
 @pytest.mark.parametrize("code", ["night", "AB", "A" * 65, "1AB", "A-BC", "POLICY_ERROR", "A\nBC"])

@@ -25,9 +25,10 @@ def run(*arguments: str) -> Result:
 def test_it_says_what_was_made_and_what_comes_next(checkout: Path) -> None:
     result = run("deny", "NIGHT_TRANSFER", "--severity", "medium")
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[:3] == [
+    assert result.stdout.splitlines()[:4] == [
         "made     policies/scopebound/deny/night_transfer.rego",
         "made     policies/scopebound/deny/night_transfer_test.rego",
+        "made     policies/scopebound/deny/night_transfer_cases.yaml",
         "changed  manifest.json: NIGHT_TRANSFER, severity medium",
     ]
     assert "  scopebound-engine policy test policies -r night_transfer" in result.stdout

@@ -16,23 +16,24 @@ class _Edit(NamedTuple):
 
 def settled(source: Source) -> str:
     """The text with `if x` where the expression begins on the line of its head, else `if { x }`."""
-    text = source.text
-    for edit in sorted(_edits(Module(source)), reverse=True):
-        text = text[: edit.start] + edit.text + text[edit.end :]
-    return text
+    parts, end = [], 0
+    for edit in sorted(_edits(Module(source), Comments(source))):
+        parts += [source.text[end : edit.start], edit.text]
+        end = edit.end
+    return "".join((*parts, source.text[end:]))
 
 
-def _edits(module: Module) -> Iterator[_Edit]:
+def _edits(module: Module, comments: Comments) -> Iterator[_Edit]:
     for head in module.heads:
         index = head.start + 1
         while index < head.end - 1:
             if module.is_keyword(index, "if"):
                 end = module.find(range(index + 1, head.end), "else") or head.end
-                yield from _around(module, index, end)
+                yield from _around(module, comments, index, end)
             index = module.source.closing.get(index, index) + 1
 
 
-def _around(module: Module, keyword: int, end: int) -> Iterator[_Edit]:
+def _around(module: Module, comments: Comments, keyword: int, end: int) -> Iterator[_Edit]:
     """The edits of a body, from its `if` to the end of the rule or to the next `else`."""
     source, tokens = module.source, module.source.tokens
     first = keyword + 1
@@ -50,7 +51,7 @@ def _around(module: Module, keyword: int, end: int) -> Iterator[_Edit]:
         return
     literals = list(module.split(range(first + 1, close), separator=";"))
     fits = same_line and not source.newline_between(first, first + 1)
-    fits = fits and not Comments(source).within(first + 1, close + 1)
+    fits = fits and not comments.within(first + 1, close + 1)
     # A set or an object would be taken for a body.
     if fits and len(literals) == 1 and tokens[first + 1].text != "{":
         yield _Edit(tokens[first].start, tokens[first].end, "")
