@@ -21,6 +21,10 @@ _REMEDIES: Final = {
     "Invalid import": "write: import data.a.b, or: import data.a.b as c",
     "Invalid rule head": "write: name if …, name := value if …, or: name contains value if …",
     "Empty body": "write a condition between { and }",
+    "Invalid collection": (
+        "before | write one value, a computed one in brackets: [(a * b) | …]; "
+        "after it, in place of `some k, v in xs`: some k; v := xs[k]"
+    ),
     "Leading zeros": "write the number without the zeros before it",
 }
 _LOOK: Final = "look at this place, and at the line above it"

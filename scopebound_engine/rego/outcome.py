@@ -137,8 +137,8 @@ def _string(node: int) -> str:
         return str(json.loads(quoted))
     except ValueError as error:
         raise EvaluationError(
-            "the decision holds a string that the engine left unescaped; in sprintf write %s, not "
-            "%v, for what another built-in made"
+            "the decision holds a string that the engine left unescaped; in sprintf show a list "
+            "itself, with %v, not what concat made of it"
         ) from error
 
 

@@ -102,6 +102,18 @@ class Plan:
         return self._fills.get(number, ())
 
     @cached_property
+    def _inserts(self) -> Mapping[int, Sequence[Statement]]:
+        result: dict[int, list[Statement]] = {}
+        for statement in self.statements:
+            if statement.kind.startswith("ObjectInsert"):
+                result.setdefault(statement.fields["object"], []).append(statement)
+        return result
+
+    def inserts(self, number: int) -> Sequence[Statement]:
+        """The statements that put a value into the object of this variable."""
+        return self._inserts.get(number, ())
+
+    @cached_property
     def callees(self) -> Mapping[str, Sequence[str]]:
         """The functions and built-ins that each function calls, each once."""
         return {

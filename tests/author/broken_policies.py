@@ -103,6 +103,8 @@ PARSE = [
     ),
     body("empty", 'input.tool_name == "buy"', "an empty body", more="\nempty_one if {} # <--\n"),
     body("open_string", 'input.tool_name == "buy # <--', "a string is not closed on its line"),
+    body("computed_head", "count([x + 1 | some x in [1]]) == 1 # <--", "Invalid collection"),
+    body("pairs", "count({k | some k, v in {1: 2}}) == 1 # <--", "Invalid collection"),
     body("stray", "input.tool_name $ 1 # <--", "'$' has no place in Rego"),
     Fault("no_package", "x_no_package := 1 # <--\n", "does not begin with a package"),
     body(
@@ -221,6 +223,11 @@ TOGETHER = [
         "set_of_texts",
         'concat(",", {x | some x in input.claims.allowed_tools}) == "buy" # <--',
         "concat is given what may not be an array",
+    ),
+    body(
+        "joined_text",
+        'sprintf("%s", [concat(",", ["a"])]) == "a" # <--',
+        "sprintf shows what concat made",
     ),
     body("verb", 'sprintf("%x", [5]) == "5" # <--', "here is %x"),
     body("verbs", 'sprintf("%v %v", [5]) == "5" # <--', "the format has 2 verbs for 1 values"),

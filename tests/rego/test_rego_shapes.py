@@ -59,6 +59,30 @@ def test_a_comparison_of_numbers_passes(body: str) -> None:
     assert untyped(f"x if {{ {body} }}") == []
 
 
+def test_a_parameter_is_a_number_where_all_calls_pass_one() -> None:
+    small = "small(a) if a < 3"
+    guarded = "x if { is_number(input.call_args.a); small(input.call_args.a) }"
+    assert untyped(small, guarded) == []
+    assert untyped(small, guarded, "y if small(input.claims.exp)") == []
+    assert len(untyped(small, guarded, "y if small(input.call_args.b)")) == 1
+    assert len(untyped(small, "x if input.call_args.a == 1")) == 1
+
+
+@pytest.mark.parametrize(
+    ("made", "found"),
+    [
+        ("{k: 1 | some k in input.call_args.ks}", 0),
+        ("{k: n | some k in input.call_args.ks; n := input.call_args[k]}", 1),
+        ("[n | some n in input.call_args.ks; is_number(n)]", 1),
+        ("[count(k) | some k in input.claims.allowed_tools]", 0),
+        ('{"a": 1, "b": 2}', 0),
+        ('{"a": 1, "b": "2"}', 1),
+    ],
+)
+def test_elements_are_what_is_put_into_what_is_made(made: str, found: int) -> None:
+    assert len(untyped(f"m := {made}", "x if { some n in m; n < 3 }")) == found
+
+
 def test_a_guard_counts_for_a_field_of_a_parameter() -> None:
     held = "f(c) if { is_number(c.actual); is_number(c.value); c.actual < c.value }"
     assert untyped("x := 1", held) == []

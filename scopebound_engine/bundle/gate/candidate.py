@@ -9,6 +9,7 @@ from scopebound_engine.bundle.gate.trial import Trial
 from scopebound_engine.errors import CompileError
 from scopebound_engine.rego.checks.costs import RULES
 from scopebound_engine.rego.checks.values import Values
+from scopebound_engine.rego.lookups import made_plain
 from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.program import Program
 from scopebound_engine.rego.source.syntax import Module
@@ -69,6 +70,7 @@ class Candidate:
             from scopebound_engine.rego.blame import placed
 
             raise CompileError(error.summary, placed(error.findings, self.rules)) from error
+        made_plain(document)
         return Plan(document, self.rules)
 
     @cached_property

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from scopebound_engine.errors import Finding
-from scopebound_engine.rego.checks.guards import Guards
+from scopebound_engine.rego.checks.guards import Guards, may_be
 from scopebound_engine.rego.checks.values import ANY, Kinds, Values
-from scopebound_engine.rego.statements import Local, Operand, Statement
+from scopebound_engine.rego.statements import Operand
 
 _STEP: Final = "built-ins"
 _COLLECTIONS: Final = ("is_array", "is_object", "is_set")
@@ -46,7 +46,7 @@ def counted_texts(values: Values) -> Iterator[Finding]:
     """Calls of count with what may be a string."""
     guards = Guards(values.plan, _COLLECTIONS)
     for call in values.plan.calls.get("count", ()):
-        if any(_may_be(_TEXT, values, guards, call, operand) for operand in call.reads):
+        if any(may_be(_TEXT, values, guards, call, operand) for operand in call.reads):
             message = "count is given what may be a string, of which it counts the escapes too"
             remedy = (
                 "test it with is_array(…), is_object(…) or is_set(…) in the same rule; "
@@ -59,24 +59,6 @@ def unsafe_slices(values: Values) -> Iterator[Finding]:
     """Calls of array.slice with what may be no array."""
     guards = Guards(values.plan, ["is_array"])
     for call in values.plan.calls.get("array.slice", ()):
-        if any(_may_be(_NO_ARRAY, values, guards, call, operand) for operand in call.reads[:1]):
+        if any(may_be(_NO_ARRAY, values, guards, call, operand) for operand in call.reads[:1]):
             message = "array.slice is given what may be no array: no comparison would hold"
             yield call.place.finding(_STEP, message, "test it with is_array(…) in the same rule")
-
-
-def _may_be(
-    unwanted: Kinds, values: Values, guards: Guards, at: Statement, operand: Operand
-) -> bool:
-    """Whether a value may be so at a statement; of a parameter, by what the calls pass."""
-    waiting = [(at, operand)]
-    seen: set[Operand] = set()
-    for statement, current in waiting:
-        if unwanted.isdisjoint(values.kinds(current)) or guards.hold(statement, current):
-            continue
-        origin = values.origin(current)
-        calls = values.plan.callers(origin.number) if isinstance(origin, Local) else ()
-        if not calls:
-            return True
-        waiting += calls if origin not in seen else ()
-        seen.add(origin)
-    return False

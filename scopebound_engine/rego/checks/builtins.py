@@ -80,6 +80,21 @@ def bad_formats(values: Values) -> Iterator[Finding]:
         else:
             for message in _faults(values, text, call.reads[1]):
                 yield call.place.finding(_STEP, message, "use %v for what is not a string")
+            if any(
+                _is_joined(values, item) for item in _elements(values.plan, call.reads[1]) or ()
+            ):
+                message = "sprintf shows what concat made with quotes that break the decision"
+                yield call.place.finding(_STEP, message, "show the list itself, with %v")
+
+
+def _is_joined(values: Values, element: Operand) -> bool:
+    """Whether a text may be the result of concat: sprintf("%s", [concat("", ["a"])]) is "a"."""
+    made = (item for item in values.origins(element) if isinstance(item, Local))
+    return any(
+        writer.callee == "concat"
+        for item in made
+        for writer in values.plan.writers.get(item.number, ())
+    )
 
 
 def _faults(values: Values, text: str, arguments: Operand) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from scopebound_engine.rego.checks.values import Kinds, Values
 from scopebound_engine.rego.plan import Path, Plan
 from scopebound_engine.rego.statements import Block, Local, Operand, Statement
 
@@ -30,6 +31,24 @@ class Guards:
             identity == guarded and (block in around or _continues(block, statement.block))
             for guarded, block in self._guards
         )
+
+
+def may_be(
+    unwanted: Kinds, values: Values, guards: Guards, at: Statement, operand: Operand
+) -> bool:
+    """Whether a value may be so at a statement; of a parameter, by what the calls pass."""
+    waiting = [(at, operand)]
+    seen: set[Operand] = set()
+    for statement, current in waiting:
+        if unwanted.isdisjoint(values.kinds(current)) or guards.hold(statement, current):
+            continue
+        origin = values.origin(current)
+        calls = values.plan.callers(origin.number) if isinstance(origin, Local) else ()
+        if not calls:
+            return True
+        waiting += calls if origin not in seen else ()
+        seen.add(origin)
+    return False
 
 
 def _continues(inner: Block, outer: Block) -> bool:

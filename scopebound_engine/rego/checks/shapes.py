@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from scopebound_engine.errors import Finding
-from scopebound_engine.rego.checks.guards import Guards
-from scopebound_engine.rego.checks.values import Values
+from scopebound_engine.rego.checks.guards import Guards, may_be
+from scopebound_engine.rego.checks.values import ANY, Kinds, Values
 from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.statements import Block, Local, Operand, Statement
 
 _STEP: Final = "shapes"
+_NO_NUMBER: Final[Kinds] = ANY - {"number"}
 _ROUNDINGS: Final = frozenset({"floor", "ceil", "round"})
 _ORDERS: Final = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
@@ -25,7 +26,7 @@ def untyped_comparisons(values: Values) -> Iterator[Finding]:
     for name, sign in _ORDERS.items():
         for call in plan.calls.get(name, ()):
             for operand in call.reads:
-                if values.is_number(operand) or guards.hold(call, operand):
+                if not may_be(_NO_NUMBER, values, guards, call, operand):
                     continue
                 message = f"an operand of {sign} is not known to be a number"
                 # A guard beside the comparison would let "60000" past a rule against 50,000.

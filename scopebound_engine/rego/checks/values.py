@@ -25,7 +25,11 @@ _JSON_KINDS: Final[Mapping[type, str]] = {
     type(None): "null",
 }
 # What the engine declares otherwise than it returns.
-_RETURNED: Final[Mapping[str, str]] = {"concat": "string"}
+_RETURNED: Final[Mapping[str, str]] = {
+    "concat": "string",
+    "object.filter": "object",
+    "object.remove": "object",
+}
 _MADE: Final[Mapping[str, str]] = {
     "MakeArray": "array",
     "MakeSet": "set",
@@ -138,7 +142,22 @@ class Values:
             return self.kinds(writer.reads[0])
         if writer.kind == "Call":
             return self._returned(writer)
+        if writer.kind == "Scan" and number == writer.fields["value"]:
+            return self._scanned(writer.reads[0], number)
         return self._held(number) if writer.kind in {"Dot", "Scan"} else ANY
+
+    def _scanned(self, collection: Operand, number: int) -> Kinds:
+        """What an element of a collection can be: of one that is made here, what is put into it."""
+        made = [origin for origin in self.origins(collection) if isinstance(origin, Local)]
+        writers = [item for origin in made for item in self.plan.writers.get(origin.number, ())]
+        inserts = [item for origin in made for item in self.plan.inserts(origin.number)]
+        kinds = {item.kind for item in writers} - {"ResetLocal"}
+        if kinds == {"MakeObject"} and inserts:
+            return frozenset().union(*(self.kinds(item.reads[1]) for item in inserts))
+        fills = self.elements(collection)
+        if fills:
+            return frozenset().union(*(self.kinds(fill.reads[0]) for fill in fills))
+        return self._held(number)
 
     def _returned(self, call: Statement) -> Kinds:
         function = self.plan.functions.get(call.callee)
@@ -172,13 +191,8 @@ class Values:
             return ANY
         writers = {writer.kind for writer in self.plan.writers.get(origin.number, ())}
         if writers == {"MakeObject"}:
-            given = [
-                self.kinds(statement.reads[1])
-                for statement in self.plan.statements
-                if statement.kind.startswith("ObjectInsert")
-                and statement.fields["object"] == origin.number
-            ]
-            return frozenset().union(*given)
+            inserts = self.plan.inserts(origin.number)
+            return frozenset().union(*(self.kinds(item.reads[1]) for item in inserts))
         root, steps = self.plan.path(origin.number)
         return self._kinds_at((root, (*steps, Element(origin.number))))
 
