@@ -14,11 +14,11 @@ Where such a variable is used in any other way than to look up a literal key, or
 is defined, of which type, or a certain boolean, the whole of what it holds matters: so it is with
 built-ins, comparisons, loops, computed keys, comprehensions and results, and with a rule that is
 given its value in several places, for the engine compares those. Nothing is left out where a plan
-replaces its input (`with input`) or calls a function that it computes.
+replaces its input (`with input`), or calls a function that it computes or that nobody knows.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, Final
 
 from scopebound_engine.rego.literal_keys import LiteralKeys
@@ -58,7 +58,8 @@ def read_of(document: Mapping[str, Any], plan: Plan) -> Tree:
     """What the rules of a plan read of the input; `document` is the plan's, not changed since."""
     statements = [*plan.statements, *_of_entrypoints(document, plan)]
     regular = all(raw["params"][:1] == [INPUT] for raw in document["funcs"]["funcs"])
-    if not regular or any(map(_replaces_input, statements)):
+    known = plan.functions.keys() | plan.builtins.keys()
+    if not regular or any(_hides_reads(statement, known) for statement in statements):
         return WHOLE
     tree: Tree = {}
     for path, is_whole in sorted(_Reads(plan, statements).found()):
@@ -81,10 +82,12 @@ def _of_entrypoints(document: Mapping[str, Any], plan: Plan) -> Iterator[Stateme
         yield from reader.function({**raw, **own}).statements
 
 
-def _replaces_input(statement: Statement) -> bool:
-    """Whether after a statement the input may be another one, or it is unknown who reads it."""
+def _hides_reads(statement: Statement, known: Set[str]) -> bool:
+    """Whether after a statement the input may be another one, or it is not known who reads it."""
     if statement.kind == "With":
         return bool(statement.fields["local"] == INPUT)
+    if statement.kind == "Call" and statement.callee not in known:
+        return True
     return statement.kind == "CallDynamic" or INPUT in Plan.written_by(statement)
 
 
