@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from scopebound_engine.author.folder import Sources
 from scopebound_engine.errors import ConfigError, EvaluatorCrashedError
@@ -21,6 +21,7 @@ from scopebound_engine.rego.testing.cases import compile_pattern
 _JOB: Final = "scopebound_engine.rego.coverage.job:cover"
 _SECONDS: Final = 120.0
 _SECONDS_EACH: Final = 10.0
+_Unit = TypeVar("_Unit", ClauseCover, ExpressionCover)
 
 
 @dataclass(frozen=True)
@@ -132,15 +133,16 @@ def cover(
     tests, clauses, expressions = _decoded(answer)
     if pattern and not tests:
         raise ConfigError(f"no test in {sources.folder} has a name in which {pattern!r} is found.")
-    by_file: dict[str, tuple[list[ClauseCover], list[ExpressionCover]]] = {
-        path: ([], []) for path in sources.rules
-    }
-    for clause in clauses:
-        by_file[clause.file][0].append(clause)
-    for expression in expressions:
-        by_file[expression.file][1].append(expression)
-    files = tuple(_file(path, *found) for path, found in by_file.items())
+    heads, bodies = _by_file(clauses), _by_file(expressions)
+    files = tuple(_file(path, heads.get(path, []), bodies.get(path, [])) for path in sources.rules)
     return Coverage(files, tests, time.perf_counter() - began)
+
+
+def _by_file(items: Sequence[_Unit]) -> dict[str, list[_Unit]]:
+    found: dict[str, list[_Unit]] = {}
+    for item in items:
+        found.setdefault(item.file, []).append(item)
+    return found
 
 
 def spelled(span: tuple[int, int]) -> str:

@@ -47,9 +47,9 @@ def cover(
     """Find what the tests in FOLDER do not try of its policies.
 
     A line counts where a rule, an else or an expression begins; it is covered once a test evaluated
-    an expression on it, or the rule held. Besides that, expressions are told that no test made
-    true, and conditions that no test made false: nobody would notice if they were dropped. Files
-    named *_test.rego are left out.
+    an expression on it, or the rule on it held. That does not say much of a condition that came out
+    the same in every test, so those are listed too: never true, never false. Files named
+    *_test.rego are left out.
 
     Ends with 1 also where a test does not pass; what failing tests evaluate counts.
 
