@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from scopebound_engine.bundle.registry.registry import Registry
+from scopebound_engine.clerk import status
 from scopebound_engine.clerk.status import Shipped, Waiting
 from scopebound_engine.config import Config
 from scopebound_engine.database.engine import open_database
@@ -30,10 +31,12 @@ class Jobs:
     """All that a clerk does. Raises ConfigError, DatabaseUnavailableError."""
 
     def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
-        self._clock, self.shipped = clock, Shipped()
-        self.waiting: Waiting | None = None
         engine = open_database(database_url(config), config.data_dir)
         folder, node = log_dir(config), node_id(config.data_dir)
+        former = status.read(folder)
+        # Where the database is away, all that is known is what a former clerk knew.
+        self._clock, self.shipped = clock, former.shipped if former is not None else Shipped()
+        self.waiting: Waiting | None = None
         self._shipper = Shipper(engine, folder, node, [Outbox(clock).take], clock)
         retention = Retention(engine, folder, node, days=config.log_retention_days, clock=clock)
         roles, webhooks = RoleStore(engine, clock), open_webhooks(config, engine, clock)

@@ -3,36 +3,27 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from sqlalchemy import func, select
 
+from scopebound_engine.clerk.status import SILENT_SECONDS
 from scopebound_engine.database.engine import open_database, reading
 from scopebound_engine.database.log_tables import decisions
+from tests.load import Load
+from tests.postgres import PostgresServer
 from tests.processes import children, descendants, wait_until_gone
 from tests.recording import records_of
-from tests.servers import PLAIN, RunningServer, serving
-
-# The aim is a few seconds; more where other tests share the processors.
-PATIENCE = 30.0
+from tests.servers import RunningServer, serving
+from tests.watching import assert_counted, health, is_well, metrics, names, until
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with serving(tmp_path_factory.mktemp("clerk") / "data", workers=3) as running:
         yield running
-
-
-def eventually(holds: Callable[[], bool], seconds: float = PATIENCE) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def clerks(server: RunningServer) -> dict[int, int]:
@@ -61,13 +52,13 @@ def make_records(server: RunningServer, name: str) -> None:
 
 def test_shipping_goes_on_when_clerk_and_worker_are_killed(server: RunningServer) -> None:
     make_records(server, "before")
-    assert eventually(lambda: is_shipped(server))
+    until(lambda: is_shipped(server))
     [(clerk, worker)] = clerks(server).items()
     for pid in (worker, clerk):
         os.kill(pid, signal.SIGKILL)
     killed = time.monotonic()
     make_records(server, "after")
-    assert eventually(lambda: is_shipped(server))
+    until(lambda: is_shipped(server))
     print(f"\nshipped again {time.monotonic() - killed:.1f} s after both were killed")
     [(other, of)] = clerks(server).items()
     assert other != clerk
@@ -75,32 +66,50 @@ def test_shipping_goes_on_when_clerk_and_worker_are_killed(server: RunningServer
 
 
 def test_a_clerk_does_not_outlive_its_worker(server: RunningServer) -> None:
-    assert eventually(lambda: len(clerks(server)) == 1)
+    until(lambda: len(clerks(server)) == 1)
     [(clerk, worker)] = clerks(server).items()
     os.kill(worker, signal.SIGKILL)
     assert wait_until_gone({clerk}, 5) == set()
-    assert eventually(lambda: len(clerks(server)) == 1)
+    until(lambda: len(clerks(server)) == 1)
 
 
-def test_health_and_metrics_know_the_clerk(server: RunningServer) -> None:
+def test_a_clerk_that_stands_still_is_named_and_what_waits_for_it_is_counted(
+    server: RunningServer,
+) -> None:
     make_records(server, "counted")
+    until(lambda: is_well(server))
+    [clerk] = clerks(server)
+    os.kill(clerk, signal.SIGSTOP)
+    try:
+        make_records(server, "waiting")
+        until(lambda: metrics(server)["journal_lag_records"] == 1)
+        until(lambda: names(server, "the clerk has been silent for"))
+        found = metrics(server)
+        assert (found["clerk_up"], found["journal_lag_records"]) == (0, 1)
+        assert found["journal_lag_seconds"] > SILENT_SECONDS - 2
+    finally:
+        os.kill(clerk, signal.SIGCONT)
+    until(lambda: is_well(server))
 
-    def found() -> dict[str, str]:
-        text = httpx.get(f"{server.url}/metrics", **PLAIN).text
-        names = (
-            "scopebound_clerk_up",
-            "scopebound_journal_lag_records",
-            "scopebound_webhook_queue",
-        )
-        return dict(line.split() for line in text.splitlines() if line.startswith(names))
 
-    expected = {
-        "scopebound_clerk_up": "1.0",
-        "scopebound_journal_lag_records": "0.0",
-        "scopebound_webhook_queue": "0.0",
-    }
-    assert eventually(lambda: found() == expected), found()
-    assert httpx.get(f"{server.url}/healthz", **PLAIN).json()["problems"] == []
+def test_while_the_database_is_away_records_wait_for_it_though_the_clerk_is_killed(
+    own_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    url = own_postgres.url("postgres")
+    with serving(tmp_path / "data", database_url=url, workers=1) as server:
+        until(lambda: metrics(server)["journal_lag_records"] == 0)
+        with Load([server], rate=20, sessions=1) as load:
+            own_postgres.stop()
+            [clerk] = clerks(server)
+            os.kill(clerk, signal.SIGKILL)
+            until(lambda: clerks(server).keys() - {clerk})
+            until(lambda: metrics(server)["journal_lag_records"] > 50)
+            found = health(server)
+            own_postgres.start()
+            until(lambda: load.history[-1].decision.get("decision") == "allow")
+        assert (found["status"], found["db_status"]) == ("down", "down")
+        until(lambda: is_well(server))
+        assert_counted(metrics(server), load.history)
 
 
 def test_a_log_line_names_its_request(server: RunningServer) -> None:
@@ -114,4 +123,4 @@ def test_a_log_line_names_its_request(server: RunningServer) -> None:
         lines = Path(server.log).read_text().splitlines()
         return any("role deleted" in line and named in line for line in lines)
 
-    assert eventually(is_logged)
+    until(is_logged)

@@ -17,7 +17,7 @@ from tests.faults import Faults
 from tests.load import Answer, Load, latency
 from tests.processes import children
 from tests.servers import RunningServer, serving
-from tests.watching import assert_counted, is_well, metrics, names, until
+from tests.watching import assert_counted, is_signed, is_well, metrics, names, until
 
 SYNCS = os.environ.get("SCOPEBOUND_TEST_LOG_SYNC", "timer").split(",")
 BEFORE, DURING, AFTER = 0.4, 1.0, 1.5
@@ -96,7 +96,7 @@ def test_every_answer_that_allowed_is_in_the_chain_once_and_what_is_missing_is_c
 
 
 def test_all_is_counted_and_nothing_is_wrong_any_more(subject):
-    until(lambda: is_well(subject.server))
+    until(lambda: is_well(subject.server) and is_signed(subject.server))
     assert_counted(metrics(subject.server), subject.history)
 
 

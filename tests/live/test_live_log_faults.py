@@ -29,7 +29,7 @@ from scopebound_engine.log.verify import verify
 from tests.load import PLAIN, Answer, Load, latency, posted
 from tests.servers import RunningServer
 from tests.victims import Node
-from tests.watching import assert_counted, is_well, metrics, until
+from tests.watching import assert_counted, is_signed, is_well, metrics, until
 
 LONG = os.environ.get("SCOPEBOUND_TEST_FAULTS")
 ROUNDS = int(LONG or "15")
@@ -101,7 +101,7 @@ def test_after_any_kill_what_was_answered_is_in_the_log_once(node: Node) -> None
     history = under_fire(node, rng)
     engine = open_database(node.postgres.url() if node.postgres else None, node.data_dir)
     wait_until_shipped(node, engine)
-    until(lambda: is_well(node.server), WELL_SECONDS)
+    until(lambda: is_well(node.server) and is_signed(node.server), WELL_SECONDS)
     counted = metrics(node.server)
     node.stop()
     report = verify(sources([node.data_dir / "log"]), [own_key(node)])
