@@ -8,7 +8,12 @@ from typing import Any, Final
 from scopebound_engine.author.candidates.callers import Constraints
 from scopebound_engine.author.counterfactual import Counterfactual, Found, Search
 from scopebound_engine.author.subject import Subject
-from scopebound_engine.errors import EvaluatorCrashedError
+from scopebound_engine.errors import (
+    CompileError,
+    EngineError,
+    EvaluationError,
+    EvaluatorCrashedError,
+)
 from scopebound_engine.rego.sandbox import run_in_child
 from scopebound_engine.rego.tracing.told import Told, decode
 from scopebound_engine.verdict import Verdict, Violation
@@ -39,13 +44,13 @@ def explain(
     """Decides and explains facts that fit the schema; with `turn`, looks for what turns a denial.
 
     `known` are the role's constraints by tool, where somebody has them. Raises CompileError,
-    EvaluationError where the policy gives no verdict, EngineError past `seconds`.
+    EvaluationError where the policy gives no verdict or it takes longer than `seconds`.
     """
     deadline = time.monotonic() + seconds
-    told = trace(subject, facts, seconds)
     pool = subject.evaluators()
     try:
         verdict = pool.evaluate(facts, deadline)
+        told = trace(subject, facts, max(deadline - time.monotonic(), 1.0))
         _require_agreement(verdict, told)
         found = None
         if turn and not verdict.allow:
@@ -77,8 +82,13 @@ def value_of(subject: Subject, facts: Mapping[str, Any]) -> Any:
 
 
 def trace(subject: Subject, facts: Mapping[str, Any], seconds: float = SECONDS) -> Told:
-    """What the rules did, told by a child process. Raises CompileError, EngineError."""
-    return decode(run_in_child(_TRACE, *_program(subject), [dict(facts)], seconds=seconds))
+    """What the rules did, told by a child process. Raises CompileError, EvaluationError."""
+    try:
+        return decode(run_in_child(_TRACE, *_program(subject), [dict(facts)], seconds=seconds))
+    except CompileError:
+        raise
+    except EngineError as error:
+        raise EvaluationError(f"this evaluation cannot be explained: {error}") from error
 
 
 def _program(subject: Subject) -> tuple[dict[str, str], dict[str, Any], str]:
@@ -89,7 +99,7 @@ def _program(subject: Subject) -> tuple[dict[str, str], dict[str, Any], str]:
 def _require_agreement(verdict: Verdict, told: Told) -> None:
     """What is explained has to be what was decided."""
     decided = [one.code for one in verdict.violations]
-    if decided != [str(one.get("code")) for one in told.denials]:
+    if decided != [*told.codes]:
         raise EvaluatorCrashedError("the explanation is not of the verdict that was given")
 
 

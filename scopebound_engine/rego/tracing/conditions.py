@@ -11,8 +11,8 @@ from typing import Final
 
 from scopebound_engine.rego.tracing import facts
 from scopebound_engine.rego.tracing.code import Listing
+from scopebound_engine.rego.tracing.happenings import Happening, Passage, Run
 from scopebound_engine.rego.tracing.places import Part, Places
-from scopebound_engine.rego.tracing.replay import Happening, Passage, Run
 from scopebound_engine.rego.tracing.told import Condition, State
 
 _HANDS_ON: Final = ["IsDefined", "AssignVarOnce"]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from scopebound_engine.rego.tracing.replay import Happening, Passage
+from scopebound_engine.rego.tracing.happenings import Happening, Passage
 from scopebound_engine.rego.tracing.told import Comparison, Fact
 from scopebound_engine.rego.tracing.values import UNKNOWN, Path, Value
 

@@ -11,10 +11,12 @@ from scopebound_engine.rego.compiler import LoadedPlan, compile_fast, compile_pl
 from scopebound_engine.rego.program import Program
 from scopebound_engine.rego.rewriting import Variables
 from scopebound_engine.rego.tracing.code import Code, mark
+from scopebound_engine.rego.tracing.happenings import Run
 from scopebound_engine.rego.tracing.places import Places
-from scopebound_engine.rego.tracing.replay import Trail, replay
+from scopebound_engine.rego.tracing.replay import replay
 from scopebound_engine.rego.tracing.rules import DenyRules, Rules
 from scopebound_engine.rego.tracing.told import Told
+from scopebound_engine.rego.tracing.trail import Trail
 from scopebound_engine.rego.tracing.values import UNKNOWN, read
 
 _WAY: Final = (native.RESULTS, native.RESULT, native.TERMS, native.ARRAY)
@@ -66,12 +68,17 @@ class Tracer:
 
     def explain(self, facts: Mapping[str, Any]) -> Told:
         """What the deny rules did for these facts as input. Raises EngineError, InputError."""
+        run, decision = self.follow(facts)
+        return self._rules.tell(run, _denials(decision))
+
+    def follow(self, facts: Mapping[str, Any]) -> tuple[Run, Any]:
+        """The evaluation of the entrypoint, and its value as it was read. Raises as `explain`."""
         self._plan.set_input(facts)
         with self._plan.node(self._program.entrypoint) as node:
-            decision, marks = _answer(node)
+            value, marks = _answer(node)
             trail = Trail(marks)
             run = replay(self._code, trail, self._program.entrypoint, facts, self._program.data)
-            return self._rules.tell(run, _denials(read(decision)))
+            return run, read(value)
 
 
 def _answer(node: int | None) -> tuple[int, int]:

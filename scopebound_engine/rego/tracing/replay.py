@@ -6,11 +6,9 @@ the place that it has in the input, which the engine itself does not keep.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from scopebound_engine.errors import EngineError
-from scopebound_engine.rego import native
 from scopebound_engine.rego.rewriting import Raw
 from scopebound_engine.rego.tracing.code import (
     Code,
@@ -20,81 +18,11 @@ from scopebound_engine.rego.tracing.code import (
     begun,
     held,
 )
-from scopebound_engine.rego.tracing.values import NOTHING, Set, Value, read, text_of
+from scopebound_engine.rego.tracing.happenings import Happening, Passage, Run
+from scopebound_engine.rego.tracing.trail import Trail, lost
+from scopebound_engine.rego.tracing.values import NOTHING, Set, Value
 
-# Of marks and values; an evaluation with more is none that anybody reads the explanation of.
-MOST_MARKS: Final = 400_000
 _READ: Final = ("source", "a", "b")
-
-
-@dataclass(eq=False, slots=True)
-class Happening:
-    """One statement that was evaluated, what it read and what it gave.
-
-    `run` is that of the rule it asked, also where the engine already knew the answer; `inside` are
-    the goes through the lists inside of it.
-    """
-
-    statement: Statement
-    reads: Sequence[Value]
-    held: bool = True
-    result: Value | None = None
-    run: "Run | None" = None
-    inside: list["Passage"] = field(default_factory=list)
-
-
-@dataclass(eq=False, slots=True)
-class Passage:
-    """One go through a list of statements: to its end, or up to the one that failed."""
-
-    listing: Listing
-    happenings: list[Happening] = field(default_factory=list)
-
-    @property
-    def failed(self) -> Happening | None:
-        """The statement that it ended at."""
-        last = self.happenings[-1] if self.happenings else None
-        return None if last is None or last.held else last
-
-
-@dataclass(eq=False, slots=True)
-class Run:
-    """One evaluation of a rule or function; `result` is None where it is undefined."""
-
-    function: Function
-    arguments: Sequence[Value]
-    passages: list[Passage] = field(default_factory=list)
-    result: Value | None = None
-
-
-class Trail:
-    """The list that the marks are in, by the node of an answer. Raises EngineError if too long."""
-
-    def __init__(self, node: int) -> None:
-        if native.node_size(node) > MOST_MARKS:
-            raise EngineError(
-                f"the evaluation has more than {MOST_MARKS:,} steps, too many to be explained"
-            )
-        self._nodes = native.node_children(node)
-        self._at = 0
-
-    def take(self, mark: int) -> bool:
-        """Whether this mark is the next; it is then gone by."""
-        is_next = self._at < len(self._nodes) and text_of(self._nodes[self._at]) == str(mark)
-        self._at += is_next
-        return is_next
-
-    def value(self) -> Any:
-        """The value that stands here."""
-        if self.is_over:
-            raise _lost()
-        self._at += 1
-        return read(self._nodes[self._at - 1])
-
-    @property
-    def is_over(self) -> bool:
-        """Whether all has gone by."""
-        return self._at == len(self._nodes)
 
 
 def replay(
@@ -108,12 +36,8 @@ def replay(
     documents = (Value(facts, ("input",)), Value(data, ("data",)))
     run = follower.enter(code.functions["g0.data." + entrypoint.replace("/", ".")], documents)
     if run is None or not trail.is_over:
-        raise _lost()
+        raise lost()
     return run
-
-
-def _lost() -> EngineError:
-    return EngineError("what the Rego engine told of the evaluation cannot be followed")
 
 
 class _Follower:
@@ -264,7 +188,7 @@ class _Follower:
             happening.run, happening.held = run, self._trail.take(held(statement.number))
             happening.result = (run and run.result) or NOTHING
         else:
-            raise _lost()
+            raise lost()
         if happening.held and happening.result is not None:
             self._values[statement.fields["result"]] = happening.result
 

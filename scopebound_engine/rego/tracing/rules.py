@@ -1,7 +1,7 @@
 """Which rules denied, and which would have, had one more condition held."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from scopebound_engine.rego.checks.denials import is_violation, makers, objects, violations
@@ -11,8 +11,8 @@ from scopebound_engine.rego.program import Program
 from scopebound_engine.rego.statements import Local, Statement
 from scopebound_engine.rego.tracing import facts
 from scopebound_engine.rego.tracing.conditions import Attempt, Teller, attempts, bodies, within
+from scopebound_engine.rego.tracing.happenings import Happening, Passage, Run
 from scopebound_engine.rego.tracing.places import Places
-from scopebound_engine.rego.tracing.replay import Happening, Passage, Run
 from scopebound_engine.rego.tracing.told import Fired, Nearly, Told
 
 _NEARLY: Final = 40
@@ -67,34 +67,35 @@ class Rules:
 
     def tell(self, run: Run, denials: Sequence[Any]) -> Told:
         """Of the evaluation of the entrypoint, which gave these violations."""
-        fired: dict[tuple[str, int, str], Fired] = {}
+        fired: dict[tuple[str, int, int], Fired] = {}
         nearly: list[tuple[tuple[float, ...], Nearly]] = []
         for body in self._bodies(run):
             ways = list(attempts(body))
-            done = [(way, item) for way in ways for item in self._adds(way, denials)]
-            for way, item in done:
-                self._put(fired, way, item.reads[0].content)
+            done = [(way, number) for way in ways for number in self._adds(way, denials)]
+            for way, number in done:
+                self._put(fired, way, number, denials)
             failed = [way for way in ways if way.end is not None]
             if failed and not done:
                 nearly += self._near(max(failed, key=self._teller.progress))
-        for violation in denials:
-            if all(one.violation != violation for one in fired.values()):
-                self._put(fired, self._elsewhere(run, violation), violation)
-        ranked = sorted(nearly, key=itemgetter(0))
-        told = sorted(fired.values(), key=lambda one: denials.index(one.violation))
-        return Told(tuple(denials), tuple(told), tuple(one for _, one in ranked[:_NEARLY]))
+        explained = {one.violation for one in fired.values()}
+        for number, violation in enumerate(denials):
+            if number not in explained:
+                self._put(fired, self._elsewhere(run, violation), number, denials)
+        told = sorted(fired.values(), key=attrgetter("violation"))
+        ranked = sorted(nearly, key=itemgetter(0))[:_NEARLY]
+        return Told(tuple(map(_code, denials)), tuple(told), tuple(one for _, one in ranked))
 
     def _bodies(self, run: Run) -> Iterator[Passage]:
         for asked in _runs(run):
             if asked.function.name in self._deny.functions:
                 yield from bodies(asked)
 
-    def _adds(self, way: Attempt, denials: Sequence[Any]) -> Iterator[Happening]:
-        """What added one of the violations; not what only handed on those of another rule."""
+    def _adds(self, way: Attempt, denials: Sequence[Any]) -> Iterator[int]:
+        """The violations that it added; not those that it only handed on from another rule."""
         for happening in filter(self._deny.has, way.happenings):
             added = happening.reads[0]
             if not added.element and added.content in denials:
-                yield happening
+                yield denials.index(added.content)
 
     def _elsewhere(self, run: Run, violation: Any) -> Attempt | None:
         """What made a violation in a way of its own: not by adding it to a set."""
@@ -106,7 +107,11 @@ class Rules:
         return None
 
     def _put(
-        self, fired: dict[tuple[str, int, str], Fired], way: Attempt | None, violation: Any
+        self,
+        fired: dict[tuple[str, int, int], Fired],
+        way: Attempt | None,
+        number: int,
+        denials: Sequence[Any],
     ) -> None:
         """One rule may deny for several reasons: each is told once."""
         part = self._teller.part_of(way) if way is not None else None
@@ -115,16 +120,16 @@ class Rules:
         line, source = self._places.head(part)
         found = list(within(way.happenings))
         told = Fired(
-            code=str(violation.get("code", "")),
+            code=_code(denials[number]),
             file=part.file,
             line=line,
             source=tuple(source),
-            violation=violation,
+            violation=number,
             conditions=tuple(self._teller.conditions(way)),
             facts=tuple(facts.read_by(found)),
             comparisons=tuple(facts.comparisons(found)),
         )
-        fired.setdefault((part.file, line, repr(violation)), told)
+        fired.setdefault((part.file, line, number), told)
 
     def _near(self, way: Attempt) -> Iterator[tuple[tuple[float, ...], Nearly]]:
         part, failed = self._teller.part_of(way), self._teller.failure(way)
@@ -145,6 +150,10 @@ def _runs(run: Run) -> Iterator[Run]:
         if happening.run is not None and id(happening.run) not in seen:
             seen.add(id(happening.run))
             yield happening.run
+
+
+def _code(violation: Any) -> str:
+    return str(violation.get("code", "")) if isinstance(violation, dict) else ""
 
 
 def _gives(happening: Happening, violation: Any) -> bool:

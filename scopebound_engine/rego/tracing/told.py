@@ -1,6 +1,5 @@
 """What is told of an evaluation, as values that a child hands to its parent as JSON."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -57,13 +56,16 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """A rule that denied. `line` is the one it begins at, `source` its lines from there on."""
+    """A rule that denied. `line` is the one it begins at, `source` its lines from there on.
+
+    `violation` is the number, from 0, of the violation that it made.
+    """
 
     code: str
     file: str
     line: int
     source: tuple[str, ...]
-    violation: Mapping[str, Any]
+    violation: int
     conditions: tuple[Condition, ...]
     facts: tuple[Fact, ...]
     comparisons: tuple[Comparison, ...]
@@ -86,12 +88,12 @@ class Nearly:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Of one evaluation: its violations as the policy wrote them, primary first, and its rules.
+    """Of one evaluation: the codes of its violations, primary first, and its rules.
 
     `fired` are in the order of the violations, `nearly` the nearest first.
     """
 
-    denials: tuple[Mapping[str, Any], ...]
+    codes: tuple[str, ...]
     fired: tuple[Fired, ...]
     nearly: tuple[Nearly, ...]
 
@@ -117,7 +119,7 @@ def _decode(kind: Any, value: Any) -> Any:
 def _is_of(kind: Any, value: Any) -> bool:
     if get_origin(kind) is Literal:
         return value in get_args(kind)
-    return kind is Any or type(value) is (dict if get_origin(kind) is Mapping else kind)
+    return kind is Any or type(value) is kind
 
 
 @lru_cache
