@@ -85,7 +85,7 @@ test_other_tools_pass if {
 }
 """)
 
-DENY_CASES: Final = Template("""# Whole calls, decided as a server decides them. See: scopebound-engine policy test --help
+DENY_CASES: Final = Template("""# Whole calls, as a server decides them; see policy test --help.
 
 roles:
   clerk:
