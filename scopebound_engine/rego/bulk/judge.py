@@ -15,7 +15,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from itertools import islice
 from typing import Any, Final, Self, TypeVar
@@ -126,12 +126,11 @@ class BulkJudge:
     def _taken(
         self, names: list[Name], answers: "Future[list[Answer]]"
     ) -> Iterator[tuple[Name, Answer]]:
-        try:
-            found = answers.result(max(self._until - time.monotonic(), 0))
-        except TimeoutError as error:
+        left = self._until - time.monotonic()
+        if left <= 0 or not wait([answers], left).done:
             message = f"not all was decided within {self._seconds:g} s; ask for less of it"
-            raise EvaluatorTimeoutError(message) from error
-        yield from zip(names, found, strict=True)
+            raise EvaluatorTimeoutError(message)
+        yield from zip(names, answers.result(), strict=True)
 
     def _answers(self, chunk: Sequence[Facts]) -> list[Answer]:
         process = self._free.pop() if self._free else self._forked()
