@@ -10,7 +10,7 @@ document lists are all the names that are called and not defined.
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from scopebound_engine.errors import EngineError
@@ -86,6 +86,10 @@ class Frame:
     files: bytes
     builtins: bytes
     data: bytes
+
+    def without_files(self) -> "Frame":
+        """The same without the text of the modules, which nothing refers to but places."""
+        return replace(self, files=self.files[:1] + _SIZE.pack(0))
 
     def declares(self, builtin: str) -> bool:
         """Whether a built-in of this name is called, which the engine may know by name alone."""
