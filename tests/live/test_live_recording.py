@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from tests.processes import descendants
 from tests.recording import Record, records_of
 from tests.servers import API_KEY, RunningServer, serving
+from tests.watching import is_well, metrics, until
 
 CALLS = 200
 
@@ -82,6 +84,28 @@ def test_an_answer_whose_caller_has_hung_up_is_marked(server: RunningServer, jwt
     assert late["details"]["peer_gone"] is True
     [decided] = [one for one in records_of(server.data_dir) if one["id"] == late["of"]]
     assert decided["event"] == "tool_call.allow"
+
+
+def test_journal_metrics_and_analytics_agree(server: RunningServer, jwt: str) -> None:
+    with server.client() as http:
+        for body in (call(jwt, "call-1"), call(jwt, "no") | {"tool_name": "write"}, {"jwt": jwt}):
+            http.post("/v1/enforce", json=body)
+        http.post("/v1/mcp/enforce", json=call("no token", "none"))
+        until(lambda: is_well(server))
+        usage = http.get("/mgmt/v1/analytics").json()
+    events = Counter[str]()
+    decisions = Counter[str]()
+    for one in records_of(server.data_dir):
+        events[one["event"].rpartition(".")[2]] += 1
+        if one["event"].startswith(("tool_call.", "mcp_tool_call.")):
+            decisions[one.get("deny_code", "allow")] += 1
+    found = metrics(server)
+    assert found.decisions == decisions
+    assert set(decisions) == {"allow", "SCOPE_VIOLATION", "REQUEST_INVALID", "JWT_INVALID"}
+    assert found["late_answers_total"] == events["late"]
+    assert found["unrecorded_denials_total"] == 0
+    assert (usage["allow_count"], usage["deny_count"]) == (events["allow"], events["deny"])
+    assert events["replay"] == 1
 
 
 def test_neither_keys_nor_tokens_are_on_the_disk_with_the_log(

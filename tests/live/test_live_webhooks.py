@@ -12,21 +12,27 @@ import httpx
 import pytest
 
 from scopebound_engine import webhook
+from scopebound_engine.database.engine import open_database
+from scopebound_engine.webhook.queue import Queue
 from tests.load import latency
 from tests.recording import lines_of
 from tests.servers import RunningServer, serving
+from tests.watching import is_well, metrics, until
 from tests.webhook.delivering import SECRET
 from tests.webhook.receivers import Receiver, receiving
 
 DENIALS = int(os.environ.get("SCOPEBOUND_TEST_DENIALS", "400"))
 ROUNDS = 4
 MOST_RATIO = 1.5
+WAITING = 5
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("webhooks") / "data"
     local = {"webhook_allow_http": "true", "webhook_networks": "127.0.0.0/8"}
+    # So that what is not accepted goes on to wait for minutes.
+    local["webhook_attempts"] = "8"
     with serving(folder, workers=1, **local) as running:
         yield running
 
@@ -71,11 +77,30 @@ def test_a_denial_reaches_its_receiver_within_seconds(
     assert SECRET.encode() not in b"".join(lines_of(server.data_dir))
 
 
+def test_what_waits_is_counted_until_it_is_delivered(
+    server: RunningServer, receiver: Receiver
+) -> None:
+    receiver.status = 500
+    with server.client() as http:
+        _, jwt = agent(http, "waiting", webhook_url=receiver.url())
+        for number in range(WAITING):
+            denied(http, jwt, f"tool-{number}")
+    until(lambda: metrics(server)["webhook_queue"] == WAITING)
+    assert metrics(server)["webhook_age_seconds"] > 0
+    receiver.status = 204
+    until(lambda: metrics(server)["webhook_queue"] == 0, 90)
+    assert metrics(server)["webhook_age_seconds"] == 0
+    told = {one.headers["webhook-id"]: one.payload["tool_name"] for one in receiver.received}
+    assert list(told.values()) == [f"tool-{number}" for number in range(WAITING)]
+    until(lambda: is_well(server))
+
+
 def test_a_dead_receiver_does_not_delay_decisions(
     server: RunningServer, receiver: Receiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The same role with a receiver that never answers and without one, in turn."""
     receiver.answer = lambda _handler: time.sleep(60)
+    before = metrics(server)
     dead: list[float] = []
     none: list[float] = []
     with server.client() as http:
@@ -91,3 +116,19 @@ def test_a_dead_receiver_does_not_delay_decisions(
         print(f"\n{len(dead)} denials with a dead receiver: {latency(dead)}, with none: ", end="")
         print(f"{latency(none)}; ratio at p50 {ratio:.2f}")
     assert ratio < MOST_RATIO
+    assert metrics(server).decisions - before.decisions == {
+        "SCOPE_VIOLATION": len(dead) + len(none)
+    }
+    until(lambda: is_outstanding(server))
+    with server.client() as http:
+        http.put(f"/mgmt/v1/roles/{role_id}", json={"webhook_url": ""})
+    until(lambda: metrics(server)["webhook_queue"] == 0, 90)
+    until(lambda: is_well(server))
+
+
+def is_outstanding(server: RunningServer) -> bool:
+    """Whether what is counted as waiting is what waits."""
+    counted, engine = metrics(server)["webhook_queue"], open_database(None, server.data_dir)
+    waiting = Queue(engine).pending()
+    engine.dispose()
+    return counted == waiting > 0
