@@ -53,6 +53,85 @@ def test_a_failure_shows_the_expression_that_did_not_hold() -> None:
     ]
 
 
+SEEN = """package shop_test
+import rego.v1
+import data.shop
+at(hour) := {"hour": hour}
+late contains name if some name, hour in {"ann": 9, "bob": 20}
+test_undefined if shop.opens with input as at(20)
+test_negated if not shop.open with input as at(9)
+test_sides if count(late) + 1 == 2 * input.n with input.n as 4
+test_set if late == {"bob"}
+test_many if { some hour in [19, 20, 21, 22]; shop.open with input as at(hour) }
+test_every if every hour in [9, 20] { shop.open with input as at(hour) }
+test_pairs if {
+	cases := {"nine": 9, "ten": 22}
+	every name, hour in cases {
+		got := shop.open with input as at(hour)
+		got == true
+	}
+}
+test_keys[name] if {
+	some name, hour in {"a": 9, "b": 20, "c": 21}
+	shop.open with input as at(hour)
+}
+test_found if { shop.echo[key] with input as {"a": 1}; key == "b" }
+test_text if shop.wrap("x") == "<y>"
+test_long if {
+	long := concat("", [x | some n in numbers.range(1, 300); x := "ab"])
+	shop.echo == 1 with input as {"long": long}
+}
+test_escaped if shop.echo == "b" with input as "q\\"\\n"
+test_value := 7
+test_set_of contains 1
+"""
+SEEN_RULES = (
+    RULES
+    + """opens if input.hour < 18
+echo := input
+wrap(x) := sprintf("<%s>", [x])
+"""
+)
+
+
+def test_a_failure_shows_what_its_expression_saw() -> None:
+    modules = {"shop.rego": SEEN_RULES, "shop_test.rego": SEEN}
+    results = {one.rule: one for one in run_tests(modules, DATA)}
+    seen = {name: {one.text: one.value for one in result.seen} for name, result in results.items()}
+    assert {result.outcome for result in results.values()} == {"failed"}
+    assert seen["test_undefined"] == {"shop.opens": "undefined", "input": '{"hour": 20}'}
+    assert seen["test_negated"] == {"shop.open": "true", "input": '{"hour": 9}'}
+    assert seen["test_sides"] == {
+        "count(late) + 1": "3",
+        "2 * input.n": "8",
+        "count(late)": "2",
+        "late": '{"ann", "bob"}',
+        "input.n": "4",
+    }
+    assert seen["test_set"] == {"late": '{"ann", "bob"}'}
+    assert seen["test_many"] == {
+        "shop.open": "false",
+        "input": '{"hour": 19}, then {"hour": 20}, then {"hour": 21}, and 1 more',
+    }
+    assert seen["test_every"] == {"hour": "20", "shop.open": "false", "input": '{"hour": 20}'}
+    assert results["test_every"].expression == "shop.open with input as at(hour)"
+    assert seen["test_pairs"] == {"name": '"ten"', "hour": "22", "got": "false"}
+    assert results["test_pairs"].line == 16
+    assert results["test_keys"].message == 'fails for "b", "c"'
+    assert seen["test_keys"] == {
+        "name": '"b"',
+        "shop.open": "false",
+        "input": '{"hour": 20}',
+    }
+    assert seen["test_found"] == {"key": '"a"'}
+    assert seen["test_text"] == {'shop.wrap("x")': '"<x>"'}
+    assert len(seen["test_long"]["shop.echo"]) == 160
+    assert seen["test_long"]["shop.echo"].endswith("…")
+    assert seen["test_escaped"]["shop.echo"] == '"q\\"\\n"'
+    assert results["test_value"].message == "its value is 7"
+    assert results["test_set_of"].message == "its value is {1}"
+
+
 def test_a_pattern_chooses_by_the_full_name() -> None:
     modules = {"shop.rego": RULES, "shop_test.rego": TESTS}
     chosen = find_tests(modules, r"shop_test\.test_(open|closed)")

@@ -172,7 +172,7 @@ def _seen(
         rows = _rows(answers, number)
         values = [value for at, value in rows if key is None or tuple(at) == key]
         distinct = list(dict.fromkeys(values))
-        more = [f"and {len(distinct) - _VALUES} more"] if len(distinct) > _VALUES else []
-        shown = [*distinct[:_VALUES], *more] if distinct else [UNDEFINED]
-        found.append(Seen(term.text, ", then ".join(shown)))
+        more = f", and {len(distinct) - _VALUES} more" if len(distinct) > _VALUES else ""
+        shown = ", then ".join(distinct[:_VALUES]) + more
+        found.append(Seen(term.text, shown or UNDEFINED))
     return found

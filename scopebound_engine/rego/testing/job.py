@@ -23,7 +23,7 @@ from scopebound_engine.rego.testing.scopes import Scope, rule_paths
 from scopebound_engine.rego.testing.suite import Suite
 
 # Failures beyond this number are listed without the expression that failed.
-_EXPLAINED: Final = 20
+_EXPLAINED: Final = 50
 
 _UNCALLED: Final = "takes arguments: a test has none; give it another name if others call it"
 

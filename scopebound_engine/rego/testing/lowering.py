@@ -200,6 +200,10 @@ class _Rewriter:
         path = scope.path(root, fields)
         if path[0] == "input":
             return Target(INPUT, path[1:])
+        if len(path) == 1 and path[0] != "data":
+            what = f"the engine does not replace {root}, as its name is a single word"
+            self._refuse(override.target.start, what, "replace a rule or function that calls it")
+            return None
         if path[0] != "data" or path[1:] in self.rules:
             # By the name of an import the engine would not find it.
             return ".".join(path)
