@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ import pytest
 
 from tests.processes import descendants
 from tests.recording import Record, records_of
-from tests.servers import API_KEY, RunningServer, serving
+from tests.servers import API_KEY, RunningServer, environment, serving
 from tests.watching import is_well, metrics, until
 
 CALLS = 200
@@ -86,7 +88,9 @@ def test_an_answer_whose_caller_has_hung_up_is_marked(server: RunningServer, jwt
     assert decided["event"] == "tool_call.allow"
 
 
-def test_journal_metrics_and_analytics_agree(server: RunningServer, jwt: str) -> None:
+def test_journal_metrics_analytics_and_what_is_decided_again_agree(
+    server: RunningServer, jwt: str
+) -> None:
     with server.client() as http:
         for body in (call(jwt, "call-1"), call(jwt, "no") | {"tool_name": "write"}, {"jwt": jwt}):
             http.post("/v1/enforce", json=body)
@@ -106,6 +110,22 @@ def test_journal_metrics_and_analytics_agree(server: RunningServer, jwt: str) ->
     assert found["unrecorded_denials_total"] == 0
     assert (usage["allow_count"], usage["deny_count"]) == (events["allow"], events["deny"])
     assert events["replay"] == 1
+    by_policy = decisions["allow"] + decisions["SCOPE_VIOLATION"] - events["replay"]
+    assert reproduced(server) == {"identical": by_policy, "different": 0}
+
+
+def reproduced(server: RunningServer) -> dict[str, int]:
+    """What comes of deciding all of the journal again."""
+    command = [sys.executable, "-m", "scopebound_engine", "log", "reproduce", "--json"]
+    done = subprocess.run(
+        [*command, server.data_dir / "log"],
+        env=environment(server.data_dir),
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
+    )
+    said = json.loads(done.stdout)
+    return {outcome: said[outcome] for outcome in ("identical", "different")}
 
 
 def test_neither_keys_nor_tokens_are_on_the_disk_with_the_log(
