@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import click
 
+from scopebound_engine.author.diff import files_at
 from scopebound_engine.bundle.diff import Diff, RuleChange, ValueChange, compare
 from scopebound_engine.bundle.format import archive
-from scopebound_engine.cli.bundle_files import built, read
 from scopebound_engine.cli.bundle_server import (
     bundle_id,
     download,
@@ -44,7 +44,7 @@ def diff(connect: Connect, old: str, new: str, exit_code: bool, as_json: bool) -
     if as_json:
         json_document(found.as_dict())
     else:
-        click.echo("\n".join(_lines(found)))
+        click.echo("\n".join(lines(found)))
     if exit_code and not found.same:
         click.get_current_context().exit(REFUSED)
 
@@ -58,10 +58,11 @@ def _files(connect: Connect, name: str) -> Mapping[str, bytes]:
         raise click.BadParameter(
             f"{name!r} is no file or folder, and no id of a version; `bundle list` shows those"
         )
-    return built(path) if path.is_dir() else archive.read(read(path))
+    return files_at(path)
 
 
-def _lines(diff: Diff) -> Iterator[str]:
+def lines(diff: Diff) -> Iterator[str]:
+    """A comparison as lines with colours."""
     if diff.same:
         yield "no difference but for comments, layout and order"
     yield from _section("rules", [line for rule in diff.rules for line in _rule(rule)])
@@ -72,10 +73,10 @@ def _lines(diff: Diff) -> Iterator[str]:
     yield from _section("data", [_value(value) for value in diff.data])
 
 
-def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
-    if lines:
+def _section(title: str, told: Sequence[str]) -> Iterator[str]:
+    if told:
         yield title
-        yield from (f"  {line}" for line in lines)
+        yield from (f"  {line}" for line in told)
 
 
 def _rule(change: RuleChange) -> Iterator[str]:

@@ -18,6 +18,10 @@ _COMMANDS: Final = {
     "eval": "scopebound_engine.cli.policy_eval:evaluate",
     "explain": "scopebound_engine.cli.policy_explain:explain",
     "fmt": "scopebound_engine.cli.policy_fmt:fmt",
+    "watch": "scopebound_engine.cli.policy_watch:watch",
+    "schema": "scopebound_engine.cli.policy_schema:schema",
+    "diff": "scopebound_engine.cli.policy_diff:diff",
+    "bench": "scopebound_engine.cli.policy_bench:bench",
     "backtest": "scopebound_engine.cli.policy_backtest:backtest",
 }
 _EXIT_CODES: Final = """\b
