@@ -14,8 +14,8 @@ _MOST: Final = 5
 def changes(document: Document, known: Constraints | None) -> Iterator[Change]:
     """`known` are the role's constraints by tool, where somebody has them."""
     tools, name = at(document, ("claims", "allowed_tools")), document["tool_name"]
-    if isinstance(tools, list) and isinstance(name, str):
-        for rank, tool in enumerate(closest([one for one in tools if one != name], name)[:_MOST]):
+    if isinstance(tools, list) and isinstance(name, str) and name not in tools:
+        for rank, tool in enumerate(closest(tools, name)[:_MOST]):
             yield _tool(document, tool, known, rank)
     servers = at(document, ("claims", "bound", "allowed_mcp_servers"))
     if isinstance(servers, list) and document["action"] == "mcp_tool_call":

@@ -1,12 +1,15 @@
 """Change: one thing that somebody can do about a denial."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any, Final, Literal
 
 from scopebound_engine import strict_json
 from scopebound_engine.author.world import REMOVED, Document, Edit, at
+from scopebound_engine.errors import InputError
+from scopebound_engine.parsing import parse
+from scopebound_engine.role.fields import RoleChanges
 
 Kind = Literal["argument", "delegation", "mcp_server", "tool", "wait", "provision", "role"]
 
@@ -74,17 +77,27 @@ def argument(
     )
 
 
-def role(name: str, before: Any, after: Any, says: str, *edits: Edit, cost: float = 1.0) -> Change:
-    """Another value of a field of the role, which counts from the next session on."""
-    return Change(
-        "role",
-        f"role.{name}",
-        before,
-        after,
-        f"{says}, and provision again",
-        cost=cost,
-        edits=edits,
-    )
+def role(
+    name: str, before: Any, after: Any, says: str, *edits: Edit, cost: float = 1.0
+) -> Iterator[Change]:
+    """Another value of a field of the role, which counts from the next session on.
+
+    Nothing where no role can have it.
+    """
+    try:
+        parse(RoleChanges, _body(name, after))
+    except InputError:
+        return
+    says = f"{says}, and provision again"
+    yield Change("role", f"role.{name}", before, after, says, cost=cost, edits=edits)
+
+
+def _body(name: str, value: Any) -> dict[str, Any]:
+    """What changes a role so over the API."""
+    if name == "allowed_hours":
+        return {"allowed_hours_start": value[0], "allowed_hours_end": value[1]}
+    field, _, inside = name.partition(".")
+    return {field: {inside: value} if inside else value}
 
 
 def shown(value: Any) -> str:

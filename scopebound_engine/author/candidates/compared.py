@@ -20,15 +20,9 @@ _TURNED: Final = {"lt": "gte", "gte": "lt", "gt": "lte", "lte": "gt"}
 _EQUAL: Final = ("Equal", "equal")
 _MEMBER: Final = "internal.member_2"
 _MOST: Final = 6
-# Claims that say which session it is, and no role grants.
-_NO_ROLE: Final = frozenset(
-    (
-        *("iss", "aud", "sub", "jti", "iat", "nbf", "exp", "role", "role_id"),
-        *("parent_session_id", "root_session_id"),
-    )
-)
 # Behind what the role itself says of arguments.
 _COST: Final = 1.2
+_DROPPED: Final = 1.5
 
 
 def changes(document: Document, fired: Sequence[Fired], manifest: Manifest) -> Iterator[Change]:
@@ -40,9 +34,10 @@ def changes(document: Document, fired: Sequence[Fired], manifest: Manifest) -> I
         values = list(_turned(comparison.of, at(document, comparison.of.path)))[:_MOST]
         if first == "call_args" and rest:
             for value in values:
-                yield argument(document, rest, value, _COST)
-        elif first == "claims" and rest and rest[0] not in _NO_ROLE:
-            yield from (_claim(document, rest, value) for value in values)
+                yield argument(document, rest, value, _DROPPED if value is REMOVED else _COST)
+        elif first == "claims" and rest:
+            for value in values:
+                yield from _claim(document, rest, value)
         elif first == "matches" and len(rest) == 1 and rest[0] in manifest.matchers:
             yield from _matched(document, manifest.matchers[rest[0]])
 
@@ -75,10 +70,11 @@ def _turned(comparison: Comparison, actual: Any) -> Iterator[Any]:
         yield from [REMOVED] if comparison.held else closest(other, actual)
         return
     is_equal = comparison.held if operator in _EQUAL else not comparison.held
-    if not is_equal:
+    if type(other) is bool and type(actual) is bool:
+        yield not actual
+    # That a value is not false is how a plan says that it is there.
+    elif not is_equal and other is not False:
         yield other
-    elif type(other) is bool:
-        yield not other
     yield REMOVED
 
 
@@ -86,19 +82,12 @@ def _beyond(limit: Any, wanted: str, actual: Any) -> Any:
     return allowed({"operator": wanted, "value": limit}, actual)[0]
 
 
-def _claim(document: Document, path: Sequence[Any], value: Any) -> Change:
-    before = at(document, ("claims", *path))
-    after = None if value is REMOVED else value
-    name = ".".join(map(str, path))
-    says = f"let the role's {name} be {shown(after)}"
-    return role(
-        name,
-        None if before is REMOVED else before,
-        after,
-        says,
-        Edit(("claims", *path), value),
-        cost=_COST,
-    )
+def _claim(document: Document, path: Sequence[Any], value: Any) -> Iterator[Change]:
+    before, edit = at(document, ("claims", *path)), Edit(("claims", *path), value)
+    name = ".".join(map(str, path[1:] if path[0] == "bound" else path))
+    if value is not REMOVED and before is not REMOVED:
+        says = f"let the role's {name} be {shown(value)}"
+        yield from role(name, before, value, says, edit, cost=_COST)
 
 
 def _matched(document: Document, spec: MatcherSpec) -> Iterator[Change]:
@@ -108,7 +97,7 @@ def _matched(document: Document, spec: MatcherSpec) -> Iterator[Change]:
         return
     for value in _texts(spec, at(document, spec.steps)):
         yield argument(document, rest, value, _COST)
-    yield argument(document, rest, REMOVED, _COST)
+    yield argument(document, rest, REMOVED, _DROPPED)
 
 
 def _texts(spec: MatcherSpec, actual: Any) -> list[str]:

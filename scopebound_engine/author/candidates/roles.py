@@ -40,7 +40,9 @@ def _listed(
         return
     name = _role_name(path)
     after = sorted([*listed, value]) if type(value) is int else [*listed, value]
-    yield role(name, listed, after, f"add {shown(value)} to the role's {name}", _claim(path, after))
+    yield from role(
+        name, listed, after, f"add {shown(value)} to the role's {name}", _claim(path, after)
+    )
 
 
 def _approval(document: Document) -> Iterator[Change]:
@@ -49,7 +51,7 @@ def _approval(document: Document) -> Iterator[Change]:
     if isinstance(listed, list) and tool in listed:
         after = [one for one in listed if one != tool]
         says = f"take {shown(tool)} out of the role's approval_required"
-        yield role("approval_required", listed, after, says, _claim(path, after))
+        yield from role("approval_required", listed, after, says, _claim(path, after))
 
 
 def _environments(document: Document) -> Iterator[Change]:
@@ -65,7 +67,7 @@ def _rows(document: Document) -> Iterator[Change]:
     most, actual = at(document["claims"], path), at(document, ("call_args", "limit"))
     if type(most) is int and most > 0 and type(actual) is int and actual > most:
         says = f"raise the role's data_scope.max_rows from {most} to {actual}"
-        yield role("data_scope.max_rows", most, actual, says, _claim(path, actual))
+        yield from role("data_scope.max_rows", most, actual, says, _claim(path, actual))
 
 
 def _hours(document: Document) -> Iterator[Change]:
@@ -83,14 +85,14 @@ def _hours(document: Document) -> Iterator[Change]:
             _claim(("allowed_hours_start",), first),
             _claim(("allowed_hours_end",), last),
         )
-        yield role("allowed_hours", [start, end], [first, last], says, *edits, cost=cost)
+        yield from role("allowed_hours", [start, end], [first, last], says, *edits, cost=cost)
 
 
 def _depth(document: Document) -> Iterator[Change]:
     left = document["claims"].get("delegation_depth_remaining")
     if document["action"] == "delegate" and type(left) is int and left < 1:
         says = "let the session's role delegate (max_delegation_depth)"
-        yield role(
+        yield from role(
             "max_delegation_depth", left, 1, says, _claim(("delegation_depth_remaining",), 1)
         )
 
@@ -108,11 +110,11 @@ def _constraint(document: Document, rule: Mapping[str, Any], index: int) -> Iter
     for value in _relaxed(rule, unmet[0]):
         changed = [*all_of[:index], {**rule, **value}, *all_of[index + 1 :]]
         says = f"let the role's constraint {told} have {_words(value)}"
-        yield role(name, all_of, changed, says, Edit(("constraints",), _open(changed)))
+        yield from role(name, all_of, changed, says, Edit(("constraints",), _open(changed)))
     without = [*all_of[:index], *all_of[index + 1 :]]
     says = f"drop the role's constraint {told}"
     edit = Edit(("constraints",), _open(without))
-    yield role(name, all_of, without, says, edit, cost=_DROPPED)
+    yield from role(name, all_of, without, says, edit, cost=_DROPPED)
 
 
 def _relaxed(rule: Mapping[str, Any], entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -146,7 +148,7 @@ def _child(document: Document) -> Iterator[Change]:
         if excess:
             after = [*held, *excess]
             says = f"add {shown(excess)} to the tools of the session's role"
-            yield role("allowed_tools", held, after, says, _claim(("allowed_tools",), after))
+            yield from role("allowed_tools", held, after, says, _claim(("allowed_tools",), after))
 
 
 def _claim(path: Sequence[str], value: Any) -> Edit:
