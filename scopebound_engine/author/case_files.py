@@ -93,7 +93,10 @@ class CaseFields(_Fields):
         if value == "allow":
             return Expected()
         if isinstance(value, dict) and isinstance(value.get("deny"), str) and value["deny"]:
-            return parse(Expected, value)
+            try:
+                return parse(Expected, value)
+            except InputError as error:
+                raise InputError(f"expect.{error.field}", error.detail) from error
         raise ValueError("must be allow, or an object with the code of a denial as `deny`")
 
     @field_validator("at", "provisioned")

@@ -166,35 +166,15 @@ def test_colors_are_for_terminals(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "\x1b[" not in run(folder, color=True).stdout
 
 
-def test_junit_counts_names_and_explains(tmp_path: Path) -> None:
-    weird = 'package weird_test\n\ntest_bell if input == "b" with input as "\\u0007<&]]>"\n'
-    folder = written(tmp_path, shop_test=TESTS, late_test=FAILING, weird_test=weird)
+def test_the_report_for_continuous_integration_is_written_beside_the_output(tmp_path: Path) -> None:
     report = tmp_path / "out/report.xml"
-    assert run(folder, "--junit", str(report)).exit_code == 1
+    result = run(written(tmp_path, shop_test=TESTS, late_test=FAILING), "--junit", str(report))
+    assert result.exit_code == 1
+    assert "data.shop_test.test_late" in result.stdout
     root = ElementTree.parse(report).getroot()
-    assert {name: root.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
-        "tests": "5",
-        "failures": "2",
-        "errors": "0",
-        "skipped": "1",
-    }
-    assert [suite.get("name") for suite in root] == [
-        "shop/late_test.rego",
-        "shop/shop_test.rego",
-        "shop/weird_test.rego",
-    ]
-    for suite in root:
-        cases = suite.findall("testcase")
-        assert int(suite.get("tests", "")) == len(cases)
-        assert float(suite.get("time", "")) >= 0
-    late = root[0][0]
-    assert (late.get("classname"), late.get("name")) == ("data.shop_test", "test_late")
-    failure = late.find("failure")
-    assert failure is not None
+    assert [suite.get("name") for suite in root] == ["shop/late_test.rego", "shop/shop_test.rego"]
+    (failure,) = root.iter("failure")
     assert failure.get("message") == 'shop.open with input as {"hour": 20}'
-    assert failure.text is not None
-    assert failure.text.splitlines()[-1] == 'input = {"hour": 20}'
-    assert root[0][1].find("skipped") is not None
 
 
 def test_a_report_that_cannot_be_written_ends_with_2(tmp_path: Path) -> None:
