@@ -48,8 +48,8 @@ def _parts(block: Mapping[str, Any]) -> list[list[Raw]]:
     if len(statements) != 1 or statements[0]["type"] != "BlockStmt":
         return []
     parts = [part["stmts"] for part in statements[0]["stmt"]["blocks"]]
-    is_choice = len(parts) > 2 and [item["type"] for item in parts[0]] == ["ResetLocalStmt"]
-    return parts[1:-1] if is_choice else parts
+    begins = all(item["type"] == "ResetLocalStmt" for item in parts[0])
+    return parts[1:-1] if begins and len(parts) > 2 else parts
 
 
 def _first(

@@ -46,8 +46,8 @@ class Mark:
 class Marker:
     """Marks the plan of lowered modules, in place; `units` are those of the author's modules.
 
-    An entrypoint of the marked plan gives two arrays: none or one value, its own, and the texts of
-    the indices in `marks` of what happened.
+    An entrypoint of the marked plan gives two arrays: none or one `{"result": value}`, its own, and
+    the indices in `marks` of what happened, as strings.
     """
 
     def __init__(
@@ -57,7 +57,9 @@ class Marker:
         self._document, self._variables = document, variables
         self._places = _Places(document, lowered, units)
         self._expressions: dict[Expression, tuple[int, int, int]] = {}
+        # Those that are evaluated in parts with others between, and those that are true at one end.
         self._split: set[Expression] = set()
+        self._decided: set[Expression] = set()
         self._strings = Strings(document["static"]["strings"])
         self._rules: dict[tuple[str, ...], list[Clause]] = {}
         for clause in units.clauses:
@@ -65,17 +67,17 @@ class Marker:
         for function in document["funcs"]["funcs"]:
             self._mark_function(function)
         for plan in document["plans"]["plans"]:
-            plan["blocks"] = [{"stmts": self._entry(plan["name"])}]
+            plan["blocks"] = [{"stmts": self._entry(plan)}]
         document["funcs"]["funcs"].append(self._teller())
 
     @property
     def marked(self) -> Collection[Expression]:
-        """The expressions that can be told apart in the plan; the others have no marks."""
-        return self._expressions.keys()
+        """The expressions that can be told apart in the plan; others have no or not all marks."""
+        return self._decided
 
     def is_sure(self, expression: Expression) -> bool:
         """Whether none of its statements was evaluated unless it is marked as true or as false."""
-        return expression in self._expressions and expression not in self._split
+        return expression in self._decided and expression not in self._split
 
     def variable(self, event: Event, unit: Expression | Clause) -> int:
         """A new variable for a mark."""
@@ -94,7 +96,7 @@ class Marker:
         for body in found:
             last = lists.mark(body.statements, within)
             if body.clause is not None:
-                is_choice = body.statements[0]["type"] == "IsUndefinedStmt"
+                is_choice = [item["type"] for item in body.statements[:1]] == ["IsUndefinedStmt"]
                 tried = ir.assign(ir.boolean(True), self.variable(Event.TRIED, body.clause))
                 body.statements.insert(int(is_choice), tried)
                 held = self.variable(Event.HELD, body.clause)
@@ -108,23 +110,26 @@ class Marker:
             self._expressions[expression] = (true, false, pending)
         return self._expressions[expression]
 
-    def split(self, expression: Expression) -> None:
-        """Notes that an expression is evaluated in parts, with others between them."""
-        self._split.add(expression)
+    def ended(self, group: Group) -> list[Raw]:
+        """What stands after a group that is not open."""
+        true, _, pending = self.expression(group.expression)
+        if group.outcome == "true":
+            self._decided.add(group.expression)
+            return [ir.reset(pending), ir.assign(ir.boolean(True), true)]
+        self._split.add(group.expression)
+        return [ir.reset(pending)]
 
-    def _entry(self, name: str) -> list[Raw]:
-        """The statements of an entrypoint."""
-        values, value, marks, both, result = (self._variables.new() for _ in range(5))
-        rule = "g0.data." + name.replace("/", ".")
+    def _entry(self, plan: Mapping[str, Any]) -> list[Raw]:
+        """The statements of an entrypoint: its own, but for where its value goes."""
+        values, marks, both, result = (self._variables.new() for _ in range(4))
+        own = [block["stmts"] for block in plan["blocks"]]
+        for statements in own:
+            for at, statement in enumerate(statements):
+                if statement["type"] == "ResultSetAddStmt":
+                    statements[at] = ir.append(values, ir.local(statement["stmt"]["value"]))
         return [
             ir.make_array(values),
-            ir.alternatives(
-                [
-                    ir.call(rule, _DOCUMENTS, value),
-                    ir.defined(value),
-                    ir.append(values, ir.local(value)),
-                ]
-            ),
+            ir.alternatives(*own),
             ir.call(TELLER, _DOCUMENTS, marks),
             ir.make_array(both),
             ir.append(both, ir.local(values)),
@@ -175,7 +180,7 @@ class _ListMarker:
                 marked += self._dropped(opened) + self._begun(group.expression)
             marked += before[group.first : group.end]
             opened = group.expression if group.outcome == "open" else None
-            marked += self._ended(group) if opened is None else []
+            marked += self._marker.ended(group) if opened is None else []
             at = group.end
         statements[:] = marked + before[at:]
         last = statements
@@ -198,7 +203,7 @@ class _ListMarker:
         if opened is None or opened.is_condition:
             return self.mark(statements, within, opened)
         last = self.mark(statements, within)
-        statements[:0] = self._ended(Group(opened, 0, 0, "true"))
+        statements[:0] = self._marker.ended(Group(opened, 0, 0, "true"))
         return last
 
     def _begun(self, expression: Expression) -> list[Raw]:
@@ -208,15 +213,8 @@ class _ListMarker:
             ir.assign(ir.boolean(True), pending),
         ]
 
-    def _ended(self, group: Group) -> list[Raw]:
-        true, _, pending = self._marker.expression(group.expression)
-        if group.outcome == "true":
-            return [ir.reset(pending), ir.assign(ir.boolean(True), true)]
-        self._marker.split(group.expression)
-        return [ir.reset(pending)]
-
     def _dropped(self, opened: Expression | None) -> list[Raw]:
-        return [] if opened is None else self._ended(Group(opened, 0, 0, "passed"))
+        return [] if opened is None else self._marker.ended(Group(opened, 0, 0, "passed"))
 
 
 class _Places:
