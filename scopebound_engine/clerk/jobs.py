@@ -20,6 +20,7 @@ from scopebound_engine.session import upkeep
 from scopebound_engine.session.drift.baselines import Baselines
 from scopebound_engine.session.store import Sessions
 from scopebound_engine.webhook import parts
+from scopebound_engine.webhook.delivery import Delivery
 from scopebound_engine.webhook.outbox import Outbox
 from scopebound_engine.webhook.parts import open_webhooks
 
@@ -41,11 +42,12 @@ class Jobs:
         retention = Retention(engine, folder, node, days=config.log_retention_days, clock=clock)
         roles, webhooks = RoleStore(engine, clock), open_webhooks(config, engine, clock)
         self._queue = webhooks.queue
+        self._delivery = Delivery(webhooks.queue, webhooks.poster, roles.get, clock)
         self.all: tuple[Job, ...] = (
             *log_upkeep.jobs(self._shipper, retention, Registry(engine, clock).let_go),
             Job("measure the lag", _MEASURE_SECONDS, self._measure, lane=log_upkeep.SHIPPING),
             *signing.jobs(engine, config.data_dir, node, url=config.checkpoint_url, clock=clock),
-            *parts.jobs(webhooks, roles.get, kept_days=config.log_retention_days, clock=clock),
+            *parts.jobs(self._queue, self._delivery, config.log_retention_days),
             Job("count webhooks", _COUNT_SECONDS, self._count, lane=parts.LANE),
             *upkeep.jobs(
                 Baselines(engine, clock),
@@ -55,6 +57,10 @@ class Jobs:
                 fit_seconds=config.drift_fit_seconds,
             ),
         )
+
+    def close(self, seconds: float) -> None:
+        """Send no more webhooks, and wait so long for those under way."""
+        self._delivery.close(seconds)
 
     def _measure(self) -> None:
         lag = self._shipper.lag()

@@ -69,6 +69,7 @@ def work(ended: threading.Event) -> None:
         for lane in running:
             lane.close()
         ends = time.monotonic() + _END_SECONDS
+        jobs.close(_END_SECONDS)
         for lane in running:
             lane.join(max(0.0, ends - time.monotonic()))
 

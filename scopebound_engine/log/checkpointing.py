@@ -53,6 +53,18 @@ class Checkpointer:
                 self._say(problem)
             raise JournalError(problem) from error
 
+    def prune(self) -> None:
+        """Forget checkpoints of records that retention has removed. Raises JournalError."""
+        try:
+            if firsts := segments.listing(self._folder):
+                checkpoints.prune(self._file, firsts[0])
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise JournalError(
+                f"old checkpoints in {self._file} cannot be removed: {error.strerror or error}"
+            ) from error
+
     def _sign_if_due(self) -> None:
         last, head = self._last or self._newest(), self._head()
         self._last = last

@@ -15,12 +15,14 @@ import base64
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
+from scopebound_engine import whole_file
 from scopebound_engine.errors import InputError
 from scopebound_engine.log import chain, notes
 from scopebound_engine.log.notes import SIGNATURE_MARK, SignerKey, VerifierKey
@@ -35,6 +37,8 @@ _NEXT: Final = re.compile(
 _BEGINNING: Final = _ORIGIN.encode()
 # What is read to find the last note; none is nearly as long.
 _LONGEST: Final = 1 << 16
+# Too few to write a file anew for.
+_SPARED_BYTES: Final = 1 << 20
 # Base64 of an id and an Ed25519 signature.
 _SIGNATURE_LENGTH: Final = 92
 
@@ -117,6 +121,20 @@ def append(file: Path, added: Iterable[bytes]) -> None:
         _write(descriptor, b"".join(note + b"\n" for note in added), size)
     finally:
         os.close(descriptor)
+
+
+def prune(file: Path, first: int) -> None:
+    """Forget those that speak only of records before `first`, but for some. Raises OSError.
+
+    The newest ones stay. Nobody may append meanwhile.
+    """
+    with file.open("rb") as former:
+        start = place_behind(former, first - 2)
+        if start < _SPARED_BYTES:
+            return
+        former.seek(start)
+        with whole_file.writing(file, mode=0o600) as kept:
+            shutil.copyfileobj(former, kept)
 
 
 def is_half(note: bytes) -> bool:

@@ -1,5 +1,6 @@
 """Checkpoints as they are read from files to verify a log by, and what is wrong with them."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -24,7 +25,8 @@ class SealFile:
     def __init__(self, path: Path, keys: Sequence[VerifierKey], behind: int = 0) -> None:
         """Of one that is in order only what is needed can be read: those `behind` a size."""
         self.path, self._keys, self._behind = path, keys, behind
-        self._size = path.stat().st_size
+        found = path.stat()
+        self._size, self._inode = found.st_size, found.st_ino
         self._reset()
 
     def of(self, node: str) -> Iterator[Seal]:
@@ -32,6 +34,8 @@ class SealFile:
         self._reset()
         last = 0
         with self.path.open("rb") as file:
+            if os.fstat(file.fileno()).st_ino != self._inode:
+                return  # It was pruned since: what of it was there then is not known.
             start = checkpoints.place_behind(file, self._behind) if self._behind else 0
             file.seek(start)
             for line, note in checkpoints.split(self._lines(file)):

@@ -16,6 +16,7 @@ from scopebound_engine.log.pushing import Pusher
 from scopebound_engine.log.rounds import Rounds
 
 _SIGN_SECONDS: Final = 1.0
+_PRUNE_SECONDS: Final = 3_600.0
 _PUSH_SECONDS: Final = 1.0
 _VERIFY_SECONDS: Final = 5.0
 
@@ -38,6 +39,8 @@ def jobs(
     rounds = Rounds(folder, node, lambda: keys.known, clock)
     found = [
         Job("sign checkpoints", _SIGN_SECONDS, signer.run, "sign"),
+        # In the same lane: nothing is appended meanwhile.
+        Job("prune checkpoints", _PRUNE_SECONDS, signer.prune, "sign"),
         Job("verify the decision log", _VERIFY_SECONDS, rounds.run, "verify"),
     ]
     if url is not None:

@@ -121,4 +121,9 @@ def warnings_of(granted: EffectiveRole) -> list[str]:
             f" {role.allowed_hours_end}: the window reaches over midnight UTC, and allowed_days"
             " names the day of each call, not the one on which the window began"
         )
+    if role.webhook_url and not role.webhook_secret:
+        found.append(
+            "webhook_secret: is not set, so that webhooks are sent without a signature, and who"
+            " receives them cannot tell who sent them"
+        )
     return found

@@ -10,7 +10,6 @@ from sqlalchemy import Engine
 from scopebound_engine.addresses import networks
 from scopebound_engine.config import Config
 from scopebound_engine.housekeeping import Job
-from scopebound_engine.role.model import Role
 from scopebound_engine.webhook.delivery import Delivery
 from scopebound_engine.webhook.posting import Poster
 from scopebound_engine.webhook.queue import Queue
@@ -50,16 +49,8 @@ def open_webhooks(
     )
 
 
-def jobs(
-    webhooks: Webhooks,
-    role_of: Callable[[str], Role],
-    *,
-    kept_days: int,
-    clock: Callable[[], float] = time.time,
-) -> tuple[Job, ...]:
+def jobs(queue: Queue, delivery: Delivery, kept_days: int) -> tuple[Job, ...]:
     """The jobs of one process of each node, none of which takes long; see `Delivery`."""
-    queue = webhooks.queue
-    delivery = Delivery(queue, webhooks.poster, role_of, clock)
     return (
         Job("send webhooks", _SEND_SECONDS, delivery.run, LANE),
         Job("tidy webhooks", _TIDY_SECONDS, lambda: queue.tidy(kept_days), LANE),

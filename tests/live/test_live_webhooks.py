@@ -4,8 +4,10 @@ SCOPEBOUND_TEST_DENIALS=10000 measures at length.
 """
 
 import os
+import signal
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import httpx
@@ -15,6 +17,7 @@ from scopebound_engine import webhook
 from scopebound_engine.database.engine import open_database
 from scopebound_engine.webhook.queue import Queue
 from tests.load import latency
+from tests.processes import descendants, wait_until_gone
 from tests.recording import lines_of
 from tests.servers import RunningServer, serving
 from tests.watching import is_well, metrics, until
@@ -93,6 +96,29 @@ def test_what_waits_is_counted_until_it_is_delivered(
     told = {one.headers["webhook-id"]: one.payload["tool_name"] for one in receiver.received}
     assert list(told.values()) == [f"tool-{number}" for number in range(WAITING)]
     until(lambda: is_well(server))
+
+
+def test_a_clerk_that_ends_lets_what_is_under_way_arrive(
+    server: RunningServer, receiver: Receiver
+) -> None:
+    def late(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(0.8)
+        handler.send_response(204)
+        handler.end_headers()
+
+    receiver.answer = late
+    with server.client() as http:
+        _, jwt = agent(http, "under way", webhook_url=receiver.url())
+        denied(http, jwt, "delete")
+    receiver.await_count(1)
+    found = descendants(server.process.pid).items()
+    [clerk] = [pid for pid, line in found if "scopebound_engine.clerk" in line]
+    os.kill(clerk, signal.SIGTERM)
+    assert wait_until_gone({clerk}, 5) == set()
+    engine = open_database(None, server.data_dir)
+    assert Queue(engine).pending() == 0
+    engine.dispose()
+    assert len(receiver.received) == 1
 
 
 def test_a_dead_receiver_does_not_delay_decisions(

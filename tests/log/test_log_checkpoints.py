@@ -17,6 +17,7 @@ from scopebound_engine.log.checkpoints import Checkpoint
 from scopebound_engine.log.journal import Head, Journal
 from scopebound_engine.log.notes import SignerKey
 from scopebound_engine.log.pushing import Pusher
+from scopebound_engine.log.seals import SealFile
 from scopebound_engine.log.status import PUSH, Status, problems
 from tests.clocks import Clock
 from tests.log.tampering import KEY, NODE, OTHER_NODE, chained, record, sealed, signer
@@ -120,6 +121,43 @@ def test_checkpoints_behind_a_size_are_found_without_reading_all(tmp_path: Path)
             assert found == note[-len(found) :]
             assert found[0] == note[0] or checkpoints.opened(found[0], [KEY.verifier]).size <= size
             assert len(found) < 600 or size < 1_000
+
+
+def test_those_of_removed_records_are_forgotten_once_they_are_many(tmp_path: Path) -> None:
+    file = tmp_path / checkpoints.FILE
+    all_sizes = range(0, 60_000, 10)
+    note = [checkpoints.signed(Checkpoint(NODE, size, HASH), KEY) for size in all_sizes]
+    file.write_bytes(b"".join(one + b"\n" for one in note))
+    file.chmod(0o600)
+    before = SealFile(file, [KEY.verifier])
+    for first in (1, 10_000):
+        checkpoints.prune(file, first)
+        assert len(list(SealFile(file, [KEY.verifier]).of(NODE))) == len(note)
+    checkpoints.prune(file, 50_001)
+    kept = [seal.size for seal in SealFile(file, [KEY.verifier]).of(NODE)]
+    assert kept == list(all_sizes)[-len(kept) :]
+    assert kept[0] <= 50_000 < kept[0] + 5_000
+    assert (file.stat().st_mode & 0o777, list(before.of(NODE))) == (0o600, [])
+    checkpoints.append(file, [sealed(LINES, 1)])
+    assert checkpoints.newest(file) == sealed(LINES, 1)
+
+
+def test_the_newest_are_kept_whatever_is_removed(tmp_path: Path) -> None:
+    file = tmp_path / checkpoints.FILE
+    note = [checkpoints.signed(Checkpoint(NODE, size, HASH), KEY) for size in range(6_000)]
+    file.write_bytes(b"".join(one + b"\n" for one in note))
+    segments.path(tmp_path, 90_000).write_bytes(b"")
+    Checkpointer(tmp_path, KEY, lambda: Head(0, HASH)).prune()
+    assert checkpoints.newest(file) == note[-1]
+    assert file.stat().st_size < 1 << 17
+
+
+def test_where_there_is_nothing_to_prune_nothing_happens(tmp_path: Path) -> None:
+    signing = Checkpointer(tmp_path, KEY, lambda: Head(0, HASH))
+    signing.prune()
+    segments.path(tmp_path, 1).write_bytes(b"")
+    signing.prune()
+    assert not (tmp_path / checkpoints.FILE).exists()
 
 
 def test_one_is_signed_at_a_thousand_records_or_after_ten_seconds(

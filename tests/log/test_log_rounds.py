@@ -113,6 +113,26 @@ def test_what_was_put_right_is_no_problem_any_more(node: Node) -> None:
     assert (node.verified_at, problems(node.folder)) == (node.now, [])
 
 
+def test_a_bad_segment_that_was_moved_away_is_no_problem_any_more(node: Node) -> None:
+    node.write()
+    node.rounds.run()
+    node.write()
+    node.edit(90)
+    node.rounds.run()
+    assert problems(node.folder)
+    bad = max(one for one in segments.listing(node.folder) if one <= 90)
+    for first in segments.listing(node.folder):
+        if first <= bad:
+            segments.path(node.folder, first).unlink()
+    node.now += 5
+    node.rounds.run()
+    assert (node.verified_at, problems(node.folder)) == (node.now, [])
+    node.write()
+    node.edit(170)
+    node.rounds.run()
+    assert "record 170" in problems(node.folder)[0]
+
+
 def test_a_cut_tail_is_found(node: Node) -> None:
     node.write()
     node.rounds.run()

@@ -263,3 +263,11 @@ def test_what_an_ancestor_keeps_out_of_the_log_stays_out_of_it() -> None:
 
 def test_limits_of_servers_are_enforced_and_not_warned_of() -> None:
     assert warnings_of(effective([role(mcp_server_rate_limits={"files": 60})])) == []
+
+
+def test_a_receiver_without_a_secret_is_warned_of() -> None:
+    url = "https://receiver.example/hook"
+    (warning,) = warnings_of(effective([role(webhook_url=url)]))
+    assert "webhooks are sent without a signature" in warning
+    signed = role(webhook_url=url, webhook_secret="0123456789abcdef")
+    assert warnings_of(effective([signed])) == []
