@@ -17,6 +17,7 @@ _ADVICE: Final[dict[Kind, str]] = {
         " differently without it"
     ),
     "negation dropped": "a test for each side of the condition that expects what {rule} then gives",
+    "check weakened": "a test with a value of another type, and not only null",
     "comparison shifted": "a test where both sides are equal",
     "operator changed": "a test that pins what is computed, with operands other than 0 and 1",
     "number changed": "a test at the very number, and one beside it",

@@ -252,6 +252,12 @@ test_missing_operator_denies if {
 	found == [missing({"constraints.operator"})] with input as one(limit, {"operator": null})
 }
 
+test_unfit_operator_denies if {
+	every operator in fixtures.not_strings {
+		found == [missing({"constraints.operator"})] with input as one(limit, {"operator": operator})
+	}
+}
+
 test_missing_value_denies if {
 	found == [missing({"constraints.value"})] with input as call([object.remove(limit, ["value"])])
 	found == [missing({"constraints.value"})] with input as call([object.remove(

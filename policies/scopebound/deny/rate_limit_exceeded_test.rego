@@ -149,6 +149,12 @@ test_missing_limit_denies_without_a_hint if {
 	)
 }
 
+test_unfit_limit_denies_without_a_hint if {
+	every calls in fixtures.not_numbers {
+		found == [missing({"session.rate.hour.limit"})] with input as fixtures.call_with({"/session/rate/hour": empty(calls, 7)})
+	}
+}
+
 test_granted_call_to_a_server_passes if {
 	found == [] with input as server_call
 	found == [] with input as to_server({"/session/rate/server/remaining": 0})

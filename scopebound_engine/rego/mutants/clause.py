@@ -1,6 +1,6 @@
 """One clause of a rule as places where a fault can be put: its conditions, its constants."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -43,17 +43,22 @@ class Clause:
         """Its source."""
         return self._source.text[self.start : self.end]
 
+    @property
+    def closing(self) -> Mapping[int, int]:
+        """The index of each closing bracket by that of the opening one."""
+        return self._source.closing
+
     def words(self, span: range) -> str:
         """The source of some of its tokens."""
         return self.module.text(span)
 
-    def around(self, index: int) -> tuple[str, str]:
-        """What stands on its line before and after a token, a long line cut short."""
-        token, text = self.tokens[index], self._source.text
-        start = text.rfind("\n", 0, token.start) + 1
-        stop = text.find("\n", token.end)
-        before = text[start : token.start].lstrip()
-        after = text[token.end : stop if stop >= 0 else None].rstrip()
+    def around(self, span: range) -> tuple[str, str]:
+        """What stands on their lines before and after some tokens, a long line cut short."""
+        start, end = self.tokens[span[0]].start, self.tokens[span[-1]].end
+        text = self._source.text
+        stop = text.find("\n", end)
+        before = text[text.rfind("\n", 0, start) + 1 : start].lstrip()
+        after = text[end : stop if stop >= 0 else None].rstrip()
         if len(before) > _CONTEXT:
             before = "…" + before[-_CONTEXT:]
         if len(after) > _CONTEXT:
@@ -91,7 +96,7 @@ class Clause:
         """The literals among its tokens, but for those that are a part of a name or pattern."""
         first = self.rule.start + self.rule.is_default + 1
         opening = self.tokens[first].text == "(" if first < self.rule.end else False
-        head = self._source.closing.get(first, first) if opening else first
+        head = self.closing.get(first, first) if opening else first
         bound = {
             index
             for _, literal in self.conditions
@@ -116,7 +121,7 @@ class Clause:
 
     def _is_step(self, index: int) -> bool:
         """Whether it is a step of a path: a["b"]."""
-        return self.is_reference(index - 1) and self._source.closing.get(index - 1) == index + 1
+        return self.is_reference(index - 1) and self.closing.get(index - 1) == index + 1
 
     def is_reference(self, opening: int) -> bool:
         """Whether a square bracket looks something up rather than writing an array."""
@@ -130,12 +135,12 @@ class Clause:
         return [
             (index, elements)
             for index in range(self.rule.start, self.rule.end)
-            if index in self._source.closing and self._is_collection(index)
+            if index in self.closing and self._is_collection(index)
             if (elements := list(self._elements(index)))
         ]
 
     def _is_collection(self, opening: int) -> bool:
-        inside = range(opening + 1, self._source.closing[opening])
+        inside = range(opening + 1, self.closing[opening])
         if self.tokens[opening].text == "(" or self.module.find(inside, "|", ":") is not None:
             return False
         if self.tokens[opening].text == "[":
@@ -150,7 +155,7 @@ class Clause:
         """Whether these are the values of sprintf, as many as the format has places."""
         for index in range(self.rule.start, opening):
             if self.tokens[index].text == "sprintf" and self.tokens[index + 1].text == "(":
-                close = self._source.closing.get(index + 1, index + 1)
+                close = self.closing.get(index + 1, index + 1)
                 comma = self.module.find(range(index + 2, close), ",")
                 if comma == opening - 1:
                     return True
@@ -158,7 +163,7 @@ class Clause:
 
     def _elements(self, opening: int) -> Iterator[range]:
         start = opening + 1
-        close = self._source.closing[opening]
+        close = self.closing[opening]
         while start < close:
             stop = self.module.find(range(start, close), ",") or close
             yield range(start, stop)

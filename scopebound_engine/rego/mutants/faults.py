@@ -10,6 +10,9 @@ from scopebound_engine.rego.source.bodies import Body, Literal
 
 _SHIFTED: Final = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "=="}
 _OPPOSITE: Final = {"+": "-", "-": "+", "*": "/", "/": "*"}
+_CHECKS: Final = frozenset(
+    ("is_array", "is_boolean", "is_number", "is_object", "is_set", "is_string")
+)
 _BOOLEANS: Final = {"true": "false", "false": "true"}
 # After these a minus belongs to its number.
 _OPERANDS: Final = frozenset({"name", "number", "string", "raw"})
@@ -21,6 +24,7 @@ def faults(clause: Clause, *, alone: bool) -> Iterator[Edit]:
     yield from _deleted(clause, alone)
     for body, literal in clause.conditions:
         yield from _loosened(clause, body, literal)
+    yield from _weakened(clause)
     yield from _operators(clause)
     yield from _constants(clause)
     yield from _elements(clause)
@@ -82,13 +86,26 @@ def _dropped(clause: Clause, body: Body, literal: Literal) -> tuple[int, int, st
     return (before.start if before.text == ";" else clause.line_before(start)), end, ""
 
 
+def _weakened(clause: Clause) -> Iterator[Edit]:
+    """Checks of a type that let pass whatever is there: is_number(x) as x != null."""
+    for index in range(clause.rule.start, clause.rule.end):
+        if clause.tokens[index].text in _CHECKS and index + 1 in clause.closing:
+            close = clause.closing[index + 1]
+            text = f"{clause.words(range(index + 2, close))} != null"
+            yield _replaced(clause, range(index, close + 1), "check weakened", text)
+
+
 def _operators(clause: Clause) -> Iterator[Edit]:
     for index in range(clause.rule.start, clause.rule.end):
         token = clause.tokens[index]
         if token.text in _SHIFTED:
-            yield _replaced(clause, index, "comparison shifted", _SHIFTED[token.text])
+            yield _replaced(
+                clause, range(index, index + 1), "comparison shifted", _SHIFTED[token.text]
+            )
         elif token.text in _OPPOSITE and _has_two_operands(clause, index):
-            yield _replaced(clause, index, "operator changed", _OPPOSITE[token.text])
+            yield _replaced(
+                clause, range(index, index + 1), "operator changed", _OPPOSITE[token.text]
+            )
 
 
 def _has_two_operands(clause: Clause, index: int) -> bool:
@@ -101,12 +118,21 @@ def _constants(clause: Clause) -> Iterator[Edit]:
         token = clause.tokens[index]
         if token.kind == "number":
             for step in (1, -1):
-                yield _replaced(clause, index, "number changed", str(Decimal(token.text) + step))
+                yield _replaced(
+                    clause,
+                    range(index, index + 1),
+                    "number changed",
+                    str(Decimal(token.text) + step),
+                )
         elif token.kind == "name":
-            yield _replaced(clause, index, "boolean changed", _BOOLEANS[token.text])
+            yield _replaced(
+                clause, range(index, index + 1), "boolean changed", _BOOLEANS[token.text]
+            )
         else:
             quote = token.text[-1]
-            yield _replaced(clause, index, "text changed", f"{token.text[:-1]}~{quote}")
+            yield _replaced(
+                clause, range(index, index + 1), "text changed", f"{token.text[:-1]}~{quote}"
+            )
 
 
 def _elements(clause: Clause) -> Iterator[Edit]:
@@ -125,8 +151,7 @@ def _elements(clause: Clause) -> Iterator[Edit]:
             yield Edit("element dropped", start, end, replacement, words)
 
 
-def _replaced(clause: Clause, index: int, kind: Kind, text: str) -> Edit:
-    token = clause.tokens[index]
-    before, after = clause.around(index)
-    words = f"`{before}{token.text}{after}` → `{before}{text}{after}`"
-    return Edit(kind, token.start, token.end, text, words)
+def _replaced(clause: Clause, span: range, kind: Kind, text: str) -> Edit:
+    before, after = clause.around(span)
+    words = f"`{before}{clause.words(span)}{after}` → `{before}{text}{after}`"
+    return Edit(kind, clause.tokens[span[0]].start, clause.tokens[span[-1]].end, text, words)

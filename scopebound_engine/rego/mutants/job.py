@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, Final
 
 from scopebound_engine.errors import CompileError
@@ -106,13 +106,12 @@ class _Bench:
             )
             laboratory, chosen = self._laboratory(sound), sound
         order = {number: self._order(mutation) for number, mutation in chosen.items()}
-        trial = Trial(laboratory, self._names, self._seconds, order, self._enough)
-        for number, answer in run_forked(
-            [[number] for number in chosen],
-            trial.run,
-            lambda status: {"lost": status},
-            _processes(),
-        ):
+        rules = {number: mutation.rule for number, mutation in chosen.items()}
+        trial = Trial(laboratory, self._names, self._seconds, order, rules, self._enough)
+        # What killed a mutant of a rule is likely to kill others of it.
+        groups = [list(group) for _, group in groupby(chosen, key=rules.__getitem__)]
+        fates = run_forked(groups, trial.run, lambda status: {"lost": status}, _processes())
+        for number, answer in fates:
             fate = trial.lost(number, answer["lost"]) if "lost" in answer else answer
             yield {"mutant": number, "tests": sorted(order[number]), **fate}
 

@@ -40,19 +40,24 @@ class Laboratory:
             document, {number: item.path for number, item in mutations.items()}
         )
         places = frames.pack(document, self._functions.callees)
-        self._encoder = Encoder(document, replace(frame, locals=places or frame.locals))
-        self._loaded: dict[tuple[int, str], LoadedPlan] = {}
+        # Loaded a thousand times, where the text of all mutants would take longer than they do.
+        lean = replace(frame.without_files(), locals=places or frame.locals)
+        self._encoder = Encoder(document, lean)
+        self._number = _NONE
+        self._loaded: dict[str, LoadedPlan] = {}
         self._packages: dict[str, list[str]] = {}
         for test in tests:
             self._packages.setdefault(_package(test), []).append(test)
 
     def holds(self, test: str, number: int = _NONE) -> bool:
         """Whether a test passes with a mutant. Raises EngineError where its evaluation fails."""
-        key = number, _package(test)
-        if key not in self._loaded:
+        if number != self._number:
             # One mutant after the other: none is asked for again.
-            self._loaded = {key: self._plan(*key)}
-        return self._loaded[key].holds(test)
+            self._number, self._loaded = number, {}
+        package = _package(test)
+        if package not in self._loaded:
+            self._loaded[package] = self._plan(number, package)
+        return self._loaded[package].holds(test)
 
     def _plan(self, number: int, package: str) -> LoadedPlan:
         # The engine goes over the whole plan for each query, so each package gets one of its own.

@@ -10,6 +10,7 @@ from typing import Final, Literal
 Kind = Literal[
     "condition dropped",
     "negation dropped",
+    "check weakened",
     "comparison shifted",
     "operator changed",
     "number changed",

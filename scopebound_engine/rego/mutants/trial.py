@@ -19,7 +19,8 @@ _CELL: Final = struct.Struct("<i")
 class Trial:
     """Runs the tests, by index, that may notice a mutant, by number, until enough of them do.
 
-    `order` names those tests, `seconds` is what each takes without a mutant.
+    `order` names those tests, the likely ones first, and `rules` what each mutant changes;
+    `seconds` is what each test takes without a mutant.
     """
 
     def __init__(
@@ -28,10 +29,13 @@ class Trial:
         tests: Sequence[str],
         seconds: Sequence[float],
         order: Mapping[int, Sequence[int]],
+        rules: Mapping[int, str],
         enough: int,
     ) -> None:
         self._laboratory, self._tests, self._seconds = laboratory, tests, seconds
-        self._order, self._enough = order, enough
+        self._order, self._rules, self._enough = order, rules, enough
+        # By rule the tests that noticed its mutants in this process, the last ones first.
+        self._noticed: dict[str, list[int]] = {}
         # Shared with the processes that are forked: which test was under way when one ended.
         self._cells = {number: at * _CELL.size for at, number in enumerate(order)}
         self._under_way = mmap.mmap(-1, max(len(order), 1) * _CELL.size)
@@ -40,7 +44,7 @@ class Trial:
         """The tests that a mutant fails, in the order in which they were run."""
         killers: list[int] = []
         message = ""
-        for test in self._order[number]:
+        for test in self._likely_first(number):
             _CELL.pack_into(self._under_way, self._cells[number], test)
             try:
                 with time_limit(self.limit(test)):
@@ -51,7 +55,15 @@ class Trial:
                 killers.append(test)
                 if len(killers) == self._enough:
                     break
+        rule = self._rules[number]
+        self._noticed[rule] = list(dict.fromkeys((*killers, *self._noticed.get(rule, ()))))
         return {"killers": killers, "message": message}
+
+    def _likely_first(self, number: int) -> list[int]:
+        """The tests for a mutant, those first that noticed others of its rule."""
+        order = self._order[number]
+        noticed = [test for test in self._noticed.get(self._rules[number], ()) if test in order]
+        return list(dict.fromkeys((*noticed, *order)))
 
     def limit(self, test: int) -> float:
         """The seconds of wall time after which a mutant counts as noticed by a test."""
