@@ -84,13 +84,19 @@ def at(document: Any, path: Sequence[str | int]) -> Any:
 
 
 def _put(document: Any, path: Sequence[str | int], value: Any) -> None:
-    *way, last = path
-    for step in way:
-        inside = document.get(step) if isinstance(document, dict) else document[step]
-        if not isinstance(inside, dict | list):
+    """Puts a value at a path; objects take the place of what has no keys, and lists never grow."""
+    if value is REMOVED and at(document, path) is REMOVED:
+        return
+    for index, step in enumerate(path[:-1]):
+        inside = at(document, (step,))
+        if type(path[index + 1]) is int:
+            if at(inside, (path[index + 1],)) is REMOVED:
+                return
+        elif not isinstance(inside, dict):
             inside = document[step] = {}
         document = inside
+    last = path[-1]
     if value is REMOVED:
-        document.pop(last, None)
+        del document[last]
     else:
         document[last] = copy.deepcopy(value)

@@ -106,3 +106,18 @@ def test_an_hour_that_somebody_wrote_stays_while_the_time_does() -> None:
     document = call("read", {})
     document["now"]["hour"] = 23
     assert remade(document, [Edit(("tool_name",), "x")], EMPTY)["now"] == document["now"]
+
+
+@pytest.mark.parametrize("value", [[1], "text", None, {"c": 2}, 7])
+def test_what_is_in_the_way_of_a_value_is_replaced(value: Any) -> None:
+    document = call("read", {"a": value})
+    edits = [
+        Edit(("call_args", "a", "b"), 1),
+        Edit(("call_args", "x", "y"), REMOVED),
+        Edit(("call_args", "a", 3), 1),
+        Edit(("call_args", "a", 3, "d"), 1),
+    ]
+    changed = remade(document, edits, EMPTY)
+    kept = value if isinstance(value, dict) else {}
+    assert changed["call_args"] == {"a": {**kept, "b": 1}}
+    assert document["call_args"] == {"a": value}
