@@ -40,6 +40,15 @@ def configure() -> "PatientStream":
     return stream
 
 
+def hush() -> None:
+    """For commands whose output is theirs: log errors alone, and to standard error."""
+    if not structlog.is_configured():
+        structlog.configure(
+            wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        )
+
+
 class PatientStream:
     """A text stream that neither blocks nor raises. Its thread is made anew after a fork."""
 

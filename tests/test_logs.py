@@ -3,6 +3,8 @@
 import errno
 import io
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -91,3 +93,14 @@ def test_a_forked_process_writes_as_well() -> None:
     seen = os.read(reading, 1000)
     assert b"child\n" in seen
     assert b"parent\n" in seen
+
+
+def test_a_hushed_command_has_its_output_for_itself() -> None:
+    code = (
+        "import structlog; from scopebound_engine import logs; logs.hush(); "
+        "log = structlog.get_logger(); log.warning('a warning'); log.error('an error')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert "an error" in done.stderr
+    assert "a warning" not in done.stderr

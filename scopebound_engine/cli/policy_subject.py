@@ -29,8 +29,10 @@ def subject_of(
     source: Path, manifest: Path | None = None, entrypoint: str = ""
 ) -> "tuple[Subject, Place]":
     """What decides, and where its files lie. Raises ConfigError, FindingsError."""
+    from scopebound_engine import logs
     from scopebound_engine.author import folder, subject
 
+    logs.hush()
     if source.is_dir():
         sources = folder.read(source, manifest)
         return subject.of_folder(sources, entrypoint), sources.path

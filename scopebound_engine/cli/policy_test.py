@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from scopebound_engine import logs
 from scopebound_engine.author import folder, tests
 from scopebound_engine.author.folder import Sources
 from scopebound_engine.author.tests import Report, TestResult
@@ -76,6 +77,7 @@ def test(
     Examples: scopebound-engine policy test policies -r scope_violation
               scopebound-engine policy test policies --junit results.xml
     """
+    logs.hush()
     sources = folder.read(source, manifest)
     with waiting("testing"), findings.refusing(sources):
         report = tests.run(sources, pattern)
