@@ -5,12 +5,14 @@ the first expression on it (the second after `;`): T true, F false, ? evaluated,
 the plan does not tell; nothing where it was not evaluated.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
 import pytest
+import regorus
 
 from scopebound_engine.bundle.format import content
 from scopebound_engine.config import SHIPPED
@@ -316,6 +318,27 @@ def test_expressions_come_out_as_their_lines_say(name: str) -> None:
     text = HEADER + POLICIES[name][0]
     wanted = {line: outcomes for line, _, outcomes in expected(text) if line in by_line}
     assert {line: found[: len(wanted[line])] for line, found in by_line.items()} == wanted
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_another_engine_evaluates_the_same_lines(name: str) -> None:
+    engine = regorus.Engine()
+    engine.add_policy("t.rego", HEADER + POLICIES[name][0])
+    engine.add_policy("t_test.rego", TEST_HEADER + POLICIES[name][1])
+    engine.set_enable_coverage(True)
+    for test in covered(name)["tests"]:
+        engine.eval_rule(test["name"])
+    (report, _) = json.loads(engine.get_coverage_report_as_json())["files"]
+    # It counts the lines of heads in its own way.
+    heads = {
+        line
+        for clause in covered(name)["clauses"]
+        for line in range(clause["line"], clause["last_line"] + 1)
+    }
+    expressions = [item for item in covered(name)["expressions"] if item["line"] not in heads]
+    evaluated = {item["line"] for item in expressions if item["is_evaluated"]}
+    assert evaluated == {*report["covered"]} & {item["line"] for item in expressions}
+    assert evaluated
 
 
 def test_all_tests_of_the_shipped_policies_have_the_same_outcome_with_marks() -> None:
