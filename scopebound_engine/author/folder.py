@@ -56,7 +56,9 @@ class Sources:
 
     def line(self, name: str, number: int) -> str | None:
         """A line of a file, without its end; None where there is none."""
-        lines = self.files.get(name, b"").decode("utf-8", "replace").split("\n")
+        if name not in self.files:
+            return None
+        lines = self.files[name].decode("utf-8", "replace").split("\n")
         return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else None
 
     def sound(self) -> Self:

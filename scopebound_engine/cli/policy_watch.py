@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -15,6 +16,9 @@ from scopebound_engine.cli.bundle_files import FOLDER, manifest_option
 from scopebound_engine.cli.ending import as_json
 from scopebound_engine.cli.terminal import printable
 from scopebound_engine.errors import Finding
+
+# These are looked for whatever else is wrong.
+_ALWAYS: Final = frozenset({"folder", "content", "build", "manifest", "source", "parse"})
 
 
 @click.command()
@@ -31,45 +35,57 @@ def watch(source: Path, manifest: Path | None, acknowledge_floor: bool, as_json:
     \b
     Example: scopebound-engine policy watch policies
     """
-    last: Round | None = None
+    standing: Sequence[Finding] = ()
     try:
         for found in rounds(source, manifest, acknowledge_floor=acknowledge_floor):
-            for line in [_document(found)] if as_json else _told(found, last):
+            for line in [_document(found)] if as_json else _told(found, standing):
                 click.echo(line)
             sys.stdout.flush()
-            last = found
+            standing = _standing(found, standing)
     except KeyboardInterrupt:
         # The way to end it; the shell's prompt gets a line of its own.
         click.echo(err=True)
 
 
-def _told(found: Round, last: Round | None) -> Iterator[str]:
+def _told(found: Round, before: Sequence[Finding]) -> Iterator[str]:
     names = ", ".join(found.changed) or "as it is"
     yield click.style(f"{time.strftime('%H:%M:%S')}  {printable(names)}", bold=True)
     if found.stopped or found.sources is None:
         yield click.style(printable(found.stopped), fg="red")
+        yield ""
         return
-    before = _keys(last.findings) if last else frozenset()
-    new = [item for item in found.findings if _key(item) not in before]
-    for item in new:
-        yield from findings.lines(item, found.sources)
-    for item in last.findings if last else ():
-        if _key(item) not in _keys(found.findings):
-            yield click.style(f"mended: {_short(item)}", fg="green")
+    known, now = {_key(item) for item in before}, _standing(found, before)
     for item in found.findings:
-        if item not in new:
-            yield click.style(f"still:  {_short(item)}", dim=True)
+        if _key(item) not in known:
+            yield from findings.lines(item, found.sources)
+    left = {_key(item) for item in now}
+    for item in before:
+        mended = _key(item) not in left
+        word = "mended:" if mended else "still: "
+        style = {"fg": "green"} if mended else {"dim": True}
+        yield click.style(f"{word} {_short(item)}", **style)
+    for sentence in found.report.left_out if found.report else ():
+        yield f"{click.style('not checked', fg='yellow')}: {sentence}"
     yield _sum(found)
     yield ""
+
+
+def _standing(found: Round, before: Sequence[Finding]) -> Sequence[Finding]:
+    """What is wrong as far as is known: what could not be checked this time is as it was."""
+    if found.report is None:
+        return before
+    keys = {_key(item) for item in found.findings}
+    unknown = [
+        item
+        for item in before
+        if found.report.left_out and item.step not in _ALWAYS and _key(item) not in keys
+    ]
+    return [*found.findings, *unknown]
 
 
 def _key(finding: Finding) -> tuple[str, str]:
     """What makes a finding the same although lines were added above it."""
     return finding.file, finding.message
-
-
-def _keys(found: Sequence[Finding]) -> frozenset[tuple[str, str]]:
-    return frozenset(map(_key, found))
 
 
 def _short(finding: Finding) -> str:

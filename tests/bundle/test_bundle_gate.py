@@ -80,6 +80,19 @@ def test_a_test_of_the_bundle_that_fails_is_found_with_its_expression() -> None:
     assert "not shop.decision.allow with input as" in found.message
 
 
+def test_tests_may_be_written_in_forms_that_only_running_them_mends() -> None:
+    more = "test_nothing if not shop.decision.allow with input as {}\n"
+    more += "test_pairs if count({k | some k, v in call.claims; count(v) == 1}) == 1\n"
+    report = gate.check(added(more, "shop/deny/deny_test.rego"), acknowledge_floor=True)
+    assert report.errors == ()
+
+
+def test_what_is_no_rego_in_tests_is_found_beside_such_forms() -> None:
+    more = "test_nothing if not shop.decision.allow with input as {}\ntest_x if := 1\n"
+    found = gate.check(added(more, "shop/deny/deny_test.rego"), acknowledge_floor=True).errors
+    assert {(item.step, item.file) for item in found} == {("parse", "shop/deny/deny_test.rego")}
+
+
 def test_a_test_that_refers_to_what_is_not_there_is_found() -> None:
     subject = added("test_x if shop.decison.allow with input as call\n", "shop/deny/deny_test.rego")
     (found,) = gate.check(subject, acknowledge_floor=True).errors
