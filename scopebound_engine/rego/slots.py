@@ -186,7 +186,8 @@ class _Reads:
     @property
     def is_opaque(self) -> bool:
         """Whether a rule may use the input otherwise than by paths that are known."""
-        return any(
+        # Under another name, too: `call := input` may be counted or handed on as a whole.
+        return self._needs().get(INPUT, Use.PRESENCE) > Use.PRESENCE or any(
             statement.kind in _OPAQUE or INPUT in self._used(statement)
             for statement in self._plan.statements
         )
