@@ -75,6 +75,8 @@ def cover(
 
 
 def _write(path: Path, text: str) -> None:
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path} is no file to write a page to; name another.")
     try:
         whole_file.write(path, text.encode("utf-8"), mode=_MODE, durable=False)
     except OSError as error:

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,9 @@ def test_a_page_is_written_whole_or_the_command_fails(shop: Path) -> None:
     result = run("shop", "--html", "missing/cover.html")
     assert result.exit_code == 2
     assert "missing/cover.html cannot be written" in result.stderr
+    os.mkfifo("pipe")
+    for other in ("shop", "pipe"):
+        assert f"{other} is no file" in run("shop", "--html", other).stderr
 
 
 def test_what_cannot_be_done_is_told_with_2(shop: Path) -> None:
