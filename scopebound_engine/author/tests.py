@@ -13,9 +13,10 @@ from scopebound_engine.author.folder import Sources
 from scopebound_engine.rego.testing.cases import Seen, TestResult, compile_pattern
 from scopebound_engine.rego.testing.runner import TestRun
 
-__all__ = ["Report", "Seen", "TestResult", "run"]
+__all__ = ["BAD", "Report", "Seen", "TestResult", "run"]
 
-_BAD: Final = frozenset({"failed", "error"})
+# The outcomes that a run does not get by with.
+BAD: Final = frozenset({"failed", "error"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Report:
     @property
     def bad(self) -> tuple[TestResult, ...]:
         """Those that failed or could not be judged."""
-        return tuple(result for result in self.results if result.outcome in _BAD)
+        return tuple(result for result in self.results if result.outcome in BAD)
 
     def count(self, outcome: str) -> int:
         """How many have this outcome."""

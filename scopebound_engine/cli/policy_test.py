@@ -10,7 +10,7 @@ import click
 from scopebound_engine import logs
 from scopebound_engine.author import folder, tests
 from scopebound_engine.author.folder import Sources
-from scopebound_engine.author.tests import Report, TestResult
+from scopebound_engine.author.tests import BAD, Report, TestResult
 from scopebound_engine.cli import findings, junit
 from scopebound_engine.cli.bundle_files import FOLDER, manifest_option, write
 from scopebound_engine.cli.ending import REFUSED, as_json
@@ -20,6 +20,7 @@ from scopebound_engine.errors import ConfigError
 _COLORS: Final = {"passed": "green", "failed": "red", "error": "red", "skipped": "yellow"}
 _WORDS: Final = {"error": "could not be judged"}
 _SLOWEST: Final = 5
+_WIDTH: Final = 240
 
 
 @click.command()
@@ -96,7 +97,7 @@ def test(
 
 def _tell(report: Report, sources: Sources, verbose: bool) -> None:
     for result in report.results:
-        if result in report.bad:
+        if result.outcome in BAD:
             for line in _problem(result, sources):
                 click.echo(line)
             click.echo()
@@ -122,7 +123,7 @@ def _problem(result: TestResult, sources: Sources) -> Iterator[str]:
     outcome = click.style(f"{result.outcome:7}", fg=_COLORS[result.outcome], bold=True)
     yield f"{outcome} {click.style(printable(result.name), bold=True)}  {place}"
     if result.expression:
-        yield f"        {printable(result.expression)}"
+        yield f"        {_cut(printable(result.expression))}"
     if result.message or not result.expression:
         yield f"        {printable(result.message or 'is not true')}"
     width = max((len(printable(seen.text)) for seen in result.seen), default=0)
@@ -131,9 +132,13 @@ def _problem(result: TestResult, sources: Sources) -> Iterator[str]:
         yield f"          {click.style(text, fg='cyan')}  {printable(seen.value)}"
 
 
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+
+
 def _sum(report: Report) -> str:
     parts = [
-        click.style(f"{count} {_WORDS.get(outcome, outcome)}", fg=color, bold=True)
+        click.style(f"{count} {_WORDS.get(outcome, outcome)}", fg=color if count else None)
         for outcome, color in _COLORS.items()
         if (count := report.count(outcome)) or outcome in {"passed", "failed"}
     ]

@@ -62,7 +62,7 @@ def runs(
     if not tests:
         return
     names = [test.entrypoint for test in tests]
-    suite = MarkedSuite(used_by(list(enumerate(tests)), modules), data, names, seconds_each, units)
+    suite = MarkedSuite(used_by(tests, modules), data, names, seconds_each, units)
     cores = len(os.sched_getaffinity(0))
     for number, answer in run_forked(suite.groups(), suite.run, suite.lost, cores):
         happened = suite.happened(answer)

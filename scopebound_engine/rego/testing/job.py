@@ -1,7 +1,7 @@
 """The child's part of a test run: finds the tests, runs them, and says why those that fail do."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -24,11 +24,9 @@ from scopebound_engine.rego.testing.suite import Suite
 
 # Failures beyond this number are listed without the expression that failed.
 _EXPLAINED: Final = 50
-
 _UNCALLED: Final = "takes arguments: a test has none; give it another name if others call it"
 
 Found = Mapping[int, Definition]
-Tests = Sequence[tuple[int, TestResult]]
 
 
 def run_all(
@@ -50,15 +48,14 @@ def run_all(
             yield {"test": number, **asdict(result)}
     chosen = {number: item for number, item in todo.items() if not item.is_function}
     if chosen:
-        tests = [(number, item.result) for number, item in chosen.items()]
-        yield from _results(used_by(tests, named), data, chosen, seconds_each)
+        used = used_by((item.result for item in chosen.values()), named)
+        yield from _results(used, data, chosen, seconds_each)
 
 
-def used_by(tests: Tests, modules: Mapping[str, str]) -> dict[str, str]:
+def used_by(tests: Iterable[TestResult], modules: Mapping[str, str]) -> dict[str, str]:
     """The modules without files of tests that these tests do without."""
-    named = told_apart(modules)
     others = {path for path in modules if is_test_file(path)}
-    return needed(named, others - {test.file for _, test in tests})
+    return needed(told_apart(modules), others - {test.file for test in tests})
 
 
 def _results(
