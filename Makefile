@@ -39,9 +39,11 @@ test: $(VENV)/.dev ## the whole suite; what touches the database runs on SQLite 
 	$(PYTEST) $(ENGINE_TESTS)
 	$(PYTEST) $(addprefix --ignore=,$(ENGINE_TESTS))
 
-test-long: $(VENV)/.dev ## the differential campaign with 50,000 examples, long walks of the API
+test-long: $(VENV)/.dev ## the differential campaign with 50,000 examples, long walks of the API, 1,000 explanations
 	SCOPEBOUND_TEST_EXAMPLES=50000 $(BIN)/pytest tests/differential
 	SCOPEBOUND_TEST_WALKS=500 $(BIN)/pytest tests/api/test_api_walk.py
+	SCOPEBOUND_TEST_EXPLAINED=1000 $(BIN)/pytest tests/rego/test_rego_tracing.py
+	SCOPEBOUND_TEST_OFFERED=1000 $(BIN)/pytest -s tests/author/test_author_counterfactual.py
 
 faults-bundles: $(VENV)/.dev ## 200 kills and 200 activations under load, while bundles change
 	SCOPEBOUND_TEST_FAULTS=200 SCOPEBOUND_TEST_ACTIVATIONS=100 $(BIN)/pytest -s tests/live/test_live_bundle_faults.py tests/live/test_live_activation.py
