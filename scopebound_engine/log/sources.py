@@ -53,20 +53,23 @@ def lines(file: Path, progress: Callable[[int], object]) -> Iterator[tuple[int, 
 
     `progress` is told how many bytes were read. Raises OSError.
     """
-    number, rest = 0, b""
+    number, parts, size = 0, list[bytes](), 0
     with file.open("rb", buffering=0) as read:
         while chunk := read.read(_CHUNK):
             progress(len(chunk))
-            *whole, rest = (rest + chunk).split(b"\n")
-            for line in whole:
+            first, *others = chunk.split(b"\n")
+            parts.append(first)
+            size += len(first)
+            for other in others:
                 number += 1
-                yield number, line, True
-            if len(rest) > _LONGEST:
+                yield number, b"".join(parts), True
+                parts, size = [other], len(other)
+            if size > _LONGEST:
                 number += 1
-                yield number, rest, True
-                rest = b""
-    if rest:
-        yield number + 1, rest, False
+                yield number, b"".join(parts), True
+                parts, size = [], 0
+    if size:
+        yield number + 1, b"".join(parts), False
 
 
 def _journal(folder: Path) -> Source:
@@ -80,6 +83,9 @@ def _journal(folder: Path) -> Source:
 
 def _segments(folder: Path, firsts: Sequence[int]) -> Source:
     files = tuple(segments.path(folder, first) for first in firsts)
+    for file in files:
+        if not file.is_file():
+            raise InputError("", f"{file} is no file")
     return Source(files, is_journal=True, due=firsts[0] if firsts else 1)
 
 

@@ -25,6 +25,7 @@ _NO_KEY: Final = (
     "no key was given, so no checkpoint was checked: a chain that was cut at its end, or written "
     "anew as a whole, looks sound"
 )
+_OTHER: Final = "this is no line of a log (an export is verified in the format jsonl)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class _Verifier:
         self._seal_paths = [*beside, *more] if keys else []
         self._walks: dict[str, tuple[Walk, list[SealFile]]] = {}
         self._strangers: set[str] = set()
+        self._is_other = False
 
     def run(self, progress: Callable[[int], object]) -> None:
         """Read all, and report."""
@@ -150,15 +152,20 @@ class _Verifier:
                     walk = self._walk_of(data, Place(str(file), number), walk)
                 if walk is not None:
                     walk.take(data, str(file), number)
+        if not (self._walks or self._strangers or self._is_other):
+            raise InputError("", f"{self._source.files[0]} holds no record")
 
     def _walk_of(self, data: bytes, place: Place, current: Walk | None) -> Walk | None:
         link = _link(data)
         if link is None:
-            if current is None:
-                self._report.add(Flaw("damaged", "", 0, 0, place, "this is no line of a log"))
+            if current is None and not self._is_other:
+                self._is_other = True
+                self._report.add(Flaw("damaged", "", 0, 0, place, _OTHER))
             return current
         if link.node in self._walks:
             return self._walks[link.node][0]
+        if len(self._walks) + len(self._strangers) >= _MOST_NODES:
+            raise InputError("", f"more than {_MOST_NODES} nodes in {self._source.files[0]}")
         if self._keys and link.node not in self._nodes:
             self._foreign(link, place)
             return None
@@ -179,8 +186,6 @@ class _Verifier:
             )
 
     def _begin(self, node: str, due: int = 0) -> Walk:
-        if len(self._walks) + len(self._strangers) >= _MOST_NODES:
-            raise InputError("", f"more than {_MOST_NODES} nodes in {self._source.files[0]}")
         files = [SealFile(path, self._keys) for path in self._seal_paths]
         seals = heapq.merge(*(file.of(node) for file in files), key=attrgetter("size"))
         walk = Walk(node, seals, after=(0, chain.GENESIS) if due == 1 else None, due=due)

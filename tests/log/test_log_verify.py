@@ -2,17 +2,19 @@
 
 import os
 import random
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from scopebound_engine.errors import InputError
 from scopebound_engine.log import segments
 from scopebound_engine.log.chain import GENESIS, compose, digest
 from scopebound_engine.log.flaws import Flaw
 from scopebound_engine.log.journal import Journal
-from scopebound_engine.log.sources import sources
+from scopebound_engine.log.sources import lines, sources
 from scopebound_engine.log.verify import Checked, Report, verify
 from tests.log.tampering import (
     KEY,
@@ -154,14 +156,14 @@ def test_a_checkpoint_kept_elsewhere_tells_of_a_cut_and_of_a_new_chain(
     kept.write_bytes(journal.notes[1])
     (tmp_path / "checkpoints").unlink()
     assert verified(tmp_path, kept).checked == [Checked(NODE, 1, 30, 20, 1)]
-    lines = list(journal.lines)
+    before = list(journal.lines)
     del journal.lines[12:], journal.places[12:], journal.notes[:]
     journal.write(tmp_path)
     assert verified(tmp_path).flaws == []
     [cut] = verified(tmp_path, kept).flaws
     assert (cut.kind, cut.seq, cut.until, cut.place.file) == ("truncated", 13, 20, str(kept))
     journal.lines[:] = chained([record(random.Random(n)) for n in range(30)])
-    journal.places[:] = [1] * len(lines)
+    journal.places[:] = [1] * len(before)
     journal.write(tmp_path)
     assert verified(tmp_path).flaws == []
     [new] = verified(tmp_path, kept).flaws
@@ -262,3 +264,33 @@ def test_a_wrong_number_of_the_last_record_is_one(tmp_path: Path) -> None:
     lines[3] = lines[3].replace(b'"seq":4', b'"seq":7')
     [flaw] = verify(sources([export(tmp_path, *lines)]), []).flaws
     assert (flaw.kind, flaw.seq, flaw.until) == ("altered", 4, 4)
+
+
+def test_what_holds_no_record_is_not_called_sound(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no record"):
+        verify(sources([export(tmp_path)]), [KEY.verifier])
+
+
+def test_of_a_file_of_something_else_the_first_line_is_named(tmp_path: Path) -> None:
+    [flaw] = verify(sources([export(tmp_path, *[b"no line"] * 200_000)]), []).flaws
+    assert (flaw.kind, flaw.place.line) == ("damaged", 1)
+
+
+def test_invented_nodes_come_to_an_end(tmp_path: Path) -> None:
+    invented = (compose(f"node-{n}", GENESIS, 1, b"{}")[:-1] for n in range(10_001))
+    with pytest.raises(InputError, match="more than 10000 nodes"):
+        verify(sources([export(tmp_path, *invented)]), [])
+
+
+def test_a_line_without_end_is_cut_into_pieces(tmp_path: Path) -> None:
+    file, began = tmp_path / "export", time.monotonic()
+    with file.open("wb") as opened:
+        opened.truncate(256 << 20)
+    assert sum(len(data) for _, data, _ in lines(file, lambda _: None)) == 256 << 20
+    assert time.monotonic() - began < 10
+
+
+def test_a_segment_is_a_file(tmp_path: Path) -> None:
+    os.mkfifo(segments.path(tmp_path, 1))
+    with pytest.raises(InputError, match="is no file"):
+        sources([tmp_path])
