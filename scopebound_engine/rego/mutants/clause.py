@@ -94,20 +94,20 @@ class Clause:
     @cached_property
     def constants(self) -> Sequence[int]:
         """The literals among its tokens, but for those that are a part of a name or pattern."""
+        return [index for index in self._values if self._is_constant(index)]
+
+    @cached_property
+    def _values(self) -> Sequence[int]:
+        """The tokens that are no part of its head's patterns or of what values are bound to."""
         first = self.rule.start + self.rule.is_default + 1
-        opening = self.tokens[first].text == "(" if first < self.rule.end else False
-        head = self.closing.get(first, first) if opening else first
-        bound = {
-            index
-            for _, literal in self.conditions
-            if literal.binds
-            for index in range(literal.start, literal.term)
-        }
-        return [
-            index
-            for index in range(head, self.rule.end)
-            if index not in bound and self._is_constant(index)
-        ]
+        has_parameters = first < self.rule.end and self.tokens[first].text == "("
+        start = self.closing.get(first, first) if has_parameters else first
+        bound: set[int] = set()
+        for _, literal in self.conditions:
+            unified = self.module.find(range(literal.start, literal.core_end), "=")
+            if literal.binds or unified is not None:
+                bound.update(range(literal.start, max(literal.term, unified or 0)))
+        return [index for index in range(start, self.rule.end) if index not in bound]
 
     def _is_constant(self, index: int) -> bool:
         token = self.tokens[index]
@@ -121,9 +121,9 @@ class Clause:
 
     def _is_step(self, index: int) -> bool:
         """Whether it is a step of a path: a["b"]."""
-        return self.is_reference(index - 1) and self.closing.get(index - 1) == index + 1
+        return self._is_reference(index - 1) and self.closing.get(index - 1) == index + 1
 
-    def is_reference(self, opening: int) -> bool:
+    def _is_reference(self, opening: int) -> bool:
         """Whether a square bracket looks something up rather than writing an array."""
         before, bracket = self.tokens[opening - 1], self.tokens[opening]
         after_value = before.kind == "name" or before.text in {"]", ")", "}"}
@@ -134,7 +134,7 @@ class Clause:
         """The arrays and sets that are written out, by their opening bracket, with elements."""
         return [
             (index, elements)
-            for index in range(self.rule.start, self.rule.end)
+            for index in self._values
             if index in self.closing and self._is_collection(index)
             if (elements := list(self._elements(index)))
         ]
@@ -144,11 +144,7 @@ class Clause:
         if self.tokens[opening].text == "(" or self.module.find(inside, "|", ":") is not None:
             return False
         if self.tokens[opening].text == "[":
-            is_bound = any(
-                literal.binds and literal.start <= opening < literal.term
-                for _, literal in self.conditions
-            )
-            return not (is_bound or self.is_reference(opening) or self._is_filled_in(opening))
+            return not (self._is_reference(opening) or self._is_filled_in(opening))
         return all(body.start != opening + 1 for body, _ in self.conditions)
 
     def _is_filled_in(self, opening: int) -> bool:
