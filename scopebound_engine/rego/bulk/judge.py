@@ -30,7 +30,6 @@ from scopebound_engine.rego.bulk import wire
 from scopebound_engine.rego.pool.replies import read_verdict
 from scopebound_engine.rego.pool.teller import Origins
 from scopebound_engine.rego.program import Program
-from scopebound_engine.rego.projection import WHOLE, Tree, project
 from scopebound_engine.rego.sandbox import started
 from scopebound_engine.verdict import Verdict
 
@@ -70,7 +69,6 @@ class BulkJudge:
         self._lost: list[EvaluationError] = []
         self._stack = ExitStack()
         self._control: socket.socket
-        self.reads: Tree = WHOLE
         self.origins: Origins = {}
 
     def __enter__(self) -> Self:
@@ -91,8 +89,7 @@ class BulkJudge:
                     )
                 )
             told = next(values)
-            self.reads = told["reads"]
-            self.origins = {code: tuple(places) for code, places in told["origins"].items()}
+            self.origins = {code: tuple(places) for code, places in told.items()}
             self._stack = stack.pop_all()
         return self
 
@@ -113,8 +110,7 @@ class BulkJudge:
         try:
             while chunk := list(islice(waiting, _CHUNK)):
                 names, facts = zip(*chunk, strict=True)
-                lean = [project(one, self.reads) for one in facts]
-                pending.append((list(names), threads.submit(self._answers, lean)))
+                pending.append((list(names), threads.submit(self._answers, facts)))
                 # As many again as are under way, so that no process waits for the next chunk.
                 while len(pending) > 2 * self._processes:
                     yield from self._taken(*pending.popleft())

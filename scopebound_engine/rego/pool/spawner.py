@@ -17,12 +17,13 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
-from scopebound_engine.errors import CompileError, EvaluationError
+from scopebound_engine.errors import CompileError
 from scopebound_engine.rego.engine import Compiled, compile_program
 from scopebound_engine.rego.native import limit_memory
 from scopebound_engine.rego.pool import wire
+from scopebound_engine.rego.pool.answers import answer, as_json
 from scopebound_engine.rego.pool.wire import receive_exactly
 from scopebound_engine.rego.program import Program
 
@@ -127,15 +128,15 @@ def _evaluate_on_request(connection: socket.socket, compiled: Compiled) -> None:
         nonce, seconds, size = wire.REQUEST.unpack(head)
         body = receive_exactly(connection, size)
         signal.setitimer(signal.ITIMER_REAL, seconds + _ALARM_MARGIN)
-        kind, answer = _answer(compiled, body)
+        kind, said = answer(compiled, wire.decode_facts(body))
         signal.setitimer(signal.ITIMER_REAL, 0)
         last = _peak_kib() > ceiling
-        connection.sendall(wire.REPLY.pack(nonce, kind, last, len(answer)) + answer)
+        connection.sendall(wire.REPLY.pack(nonce, kind, last, len(said)) + said)
 
 
 def _tell_origins(connection: socket.socket, compiled: Compiled) -> None:
     signal.setitimer(signal.ITIMER_REAL, wire.ORIGINS_SECONDS + _ALARM_MARGIN)
-    connection.sendall(_json(compiled.origins()))
+    connection.sendall(as_json(compiled.origins()))
 
 
 _Work = Callable[[socket.socket, Compiled], None]
@@ -144,24 +145,6 @@ _WORK: Final[Mapping[bytes, _Work]] = {wire.FORK: _evaluate_on_request, wire.TEL
 
 def _peak_kib() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def _answer(compiled: Compiled, body: bytes) -> tuple[bytes, bytes]:
-    try:
-        outcome = compiled.evaluate(wire.decode_facts(body))
-    except EvaluationError as error:
-        return wire.FAILED, _json(str(error))
-    if outcome.allow:
-        return wire.ALLOW, b""
-    answer = _json(outcome.violations)
-    if len(answer) > wire.MAX_REPLY_BYTES:
-        return wire.FAILED, _json(f"the violations are {len(answer)} bytes of JSON; shorten them")
-    return wire.DENY, answer
-
-
-def _json(value: Any) -> bytes:
-    # A lone surrogate makes the parent refuse the reply.
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 if __name__ == "__main__":
