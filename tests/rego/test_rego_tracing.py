@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from scopebound_engine.config import SHIPPED
-from scopebound_engine.errors import EngineError, EvaluatorCrashedError
+from scopebound_engine.errors import EngineError, EvaluationError, EvaluatorCrashedError
 from scopebound_engine.rego.engine import Compiled, compile_program
 from scopebound_engine.rego.program import Program
 from scopebound_engine.rego.tracing.job import Tracer
@@ -87,8 +87,13 @@ def test_random_inputs_are_explained_by_the_rules_that_fired(
     rng, denied = random.Random(SEED), 0
     for _ in range(EXPLAINED):
         document = random_facts.facts(rng)
+        try:
+            outcome = compiled.evaluate(document)
+        except EvaluationError:
+            with pytest.raises(EngineError):
+                tracer.explain(document)
+            continue
         told = tracer.explain(document)
-        outcome = compiled.evaluate(document)
         note = f"SCOPEBOUND_TEST_SEED={SEED}: {json.dumps(document)}"
         codes = [violation["code"] for violation in outcome.violations]
         assert list(told.codes) == codes, note
@@ -220,3 +225,12 @@ def test_an_explanation_survives_the_way_to_the_parent(tracer: Tracer) -> None:
     for spoiled in others:
         with pytest.raises(EvaluatorCrashedError):
             decode(spoiled)
+
+
+def test_conditions_are_those_of_the_alternative_that_was_tried(tracer: Tracer) -> None:
+    told = tracer.explain(whole())
+    (near,) = (one for one in told.nearly if one.codes == ("DATA_LIMIT_EXCEEDED",))
+    assert near.failed.text == "not rows_allowed"
+    # The third alternative held, of which these are the conditions.
+    assert [item.state for item in near.failed.because] == ["held"] * 3
+    assert near.failed.because[-1].text == "rows_unasked"

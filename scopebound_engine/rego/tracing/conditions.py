@@ -89,11 +89,10 @@ class Teller:
 
     def part_of(self, way: Attempt) -> Part | None:
         """Some part of the body that was tried, a condition if there is one."""
-        spots = [statement.spot for listing in way.listings for statement in listing]
-        parts = [part for part in map(self._places.part, spots) if part is not None]
-        return next(
-            (part for part in parts if part.literal is not None), parts[0] if parts else None
-        )
+        # Guards between alternatives have no place of their own, but that of the one before.
+        placed = [item for listing in way.listings for item in listing if "row" in item.fields]
+        parts = [part for item in placed if (part := self._places.part(item.spot)) is not None]
+        return next((part for part in parts if part.literal is not None), next(iter(parts), None))
 
     def progress(self, way: Attempt) -> tuple[int, int]:
         """How many conditions held, and of how many."""
