@@ -15,7 +15,6 @@ from scopebound_engine.rego.mutants.functions import Functions
 from scopebound_engine.rego.mutants.grafts import graft
 from scopebound_engine.rego.mutants.mutation import Mutation
 from scopebound_engine.rego.testing.lowering import lower
-from scopebound_engine.rego.testing.overrides import wrap
 
 # The number of no mutant: the policy as it is.
 _NONE: Final = -1
@@ -35,7 +34,7 @@ class Laboratory:
         self._modules, self._data, self._mutations = modules, data, mutations
         lowered = lower(graft(modules, mutations))
         document, frame = compile_fast(lowered.modules, tests, data)
-        wrap(document, lowered.helpers)
+        lowered.complete(document)
         self._functions = Functions(
             document, {number: item.path for number, item in mutations.items()}
         )
@@ -76,7 +75,7 @@ class Laboratory:
         text = mutation.applied(self._modules[mutation.file])
         lowered = lower({**self._modules, mutation.file: text})
         document, frame = compile_fast(lowered.modules, tests, self._data)
-        wrap(document, lowered.helpers)
+        lowered.complete(document)
         names = [function["name"] for function in document["funcs"]["funcs"]]
         return LoadedPlan(Encoder(document, frame).encode(tests, names))
 

@@ -10,26 +10,21 @@ from collections.abc import Iterator, Sequence
 
 from scopebound_engine.rego.source.bodies import Body, Literal
 from scopebound_engine.rego.source.syntax import Module, parsed
-
-# An offset of the text, the end of what is replaced there, and by what.
-Edit = tuple[int, int, str]
+from scopebound_engine.rego.testing.edits import Edit, applied
 
 
 def mended(path: str, text: str) -> str:
     """The text of a module of tests with those forms replaced; lines keep their numbers."""
     module = parsed(path, text)
-    edits = [edit for rule in module.rules for edit in _edits(module, rule.bodies)]
-    for start, end, new in sorted(edits, reverse=True):
-        text = text[:start] + new + text[end:]
-    return text
+    return applied(text, [edit for rule in module.rules for edit in _edits(module, rule.bodies)])
 
 
 def _edits(module: Module, bodies: Sequence[Body]) -> Iterator[Edit]:
     tokens = module.source.tokens
     for body in bodies:
         if module.is_keyword(body.start - 1, "if") and module.is_keyword(body.start, "every"):
-            yield tokens[body.start].start, tokens[body.start].start, "{"
-            yield tokens[body.end - 1].end, tokens[body.end - 1].end, "}"
+            yield Edit(tokens[body.start].start, tokens[body.start].start, "{")
+            yield Edit(tokens[body.end - 1].end, tokens[body.end - 1].end, "}")
         for literal in body.literals:
             if tokens[body.start - 1].text == "|":
                 yield from _pair(module, literal)
@@ -48,6 +43,6 @@ def _pair(module: Module, literal: Literal) -> Iterator[Edit]:
         return
     declared = "" if key == "_" else f"some {key}; "
     bound = "_ =" if value == "_" else f"{value} :="
-    yield tokens[literal.start].start, tokens[literal.term].start, f"{declared}{bound} "
+    yield Edit(tokens[literal.start].start, tokens[literal.term].start, f"{declared}{bound} ")
     end = tokens[literal.core_end - 1].end
-    yield end, end, f"[{key}]"
+    yield Edit(end, end, f"[{key}]")

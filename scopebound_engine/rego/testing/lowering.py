@@ -20,21 +20,21 @@ Lines keep their numbers. What cannot be rewritten with the same meaning is a fi
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from scopebound_engine.errors import CompileError, Finding
 from scopebound_engine.rego.source.bodies import Body, Literal, Override, declared
 from scopebound_engine.rego.source.syntax import Module, parsed
-from scopebound_engine.rego.source.tokens import Source
 from scopebound_engine.rego.statements import DATA, INPUT
 from scopebound_engine.rego.testing.cases import is_test_file, told_apart
+from scopebound_engine.rego.testing.edits import Edit, applied, sliced
 from scopebound_engine.rego.testing.forms import mended
+from scopebound_engine.rego.testing.helpers import PREFIX, Call
 from scopebound_engine.rego.testing.keys import without_keys
-from scopebound_engine.rego.testing.overrides import Target
+from scopebound_engine.rego.testing.overrides import Target, wrap
+from scopebound_engine.rego.testing.quotes import unquote
 from scopebound_engine.rego.testing.scopes import RulePath, Scope, rule_paths
 
-_PREFIX: Final = "__with_"
-_NOT: Final = "_not"
 _STEP: Final = "tests"
 
 
@@ -45,6 +45,12 @@ class Lowered:
     modules: Mapping[str, str]
     helpers: Mapping[str, tuple[Target, ...]]
     _lines: Mapping[tuple[str, int], int]
+    _shipped: frozenset[RulePath]
+
+    def complete(self, document: dict[str, Any]) -> None:
+        """Changes the modules' compiled plan in place, so that tests mean in it what they say."""
+        wrap(document, self.helpers)
+        unquote(document, self._shipped)
 
     def line(self, path: str, line: int) -> int:
         """The author's number for a line of a lowered module."""
@@ -63,23 +69,15 @@ def lower(modules: Mapping[str, str]) -> Lowered:
     helpers: dict[str, tuple[Target, ...]] = {}
     findings: list[Finding] = []
     for number, (path, module) in enumerate(read.items()):
-        rewriter = _Rewriter(module, rules, f"{_PREFIX}{number}_")
+        rewriter = _Rewriter(module, rules, f"{PREFIX}{number}_")
         texts[path] = rewriter.rewrite()
         helpers |= rewriter.targets
         lines |= {(path, line): original for line, original in rewriter.lines.items()}
         findings += rewriter.findings
     if findings:
         raise CompileError("`with` is used in a way that cannot be run", findings)
-    return Lowered(texts, helpers, lines)
-
-
-@dataclass(frozen=True, slots=True)
-class _Edit:
-    """A replacement of the text from one offset to another."""
-
-    start: int
-    end: int
-    text: str
+    shipped = rule_paths({path: read[path] for path in read if not is_test_file(path)})
+    return Lowered(texts, helpers, lines, shipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +115,12 @@ class _Rewriter:
                 self._refuse(
                     index, "`with` stands where it cannot be run", "give it a line of its own"
                 )
-            if token.kind == "name" and token.text.startswith(_PREFIX):
-                self._refuse(index, f"names that begin with {_PREFIX} are taken", "rename it")
-        text = _applied(self._source.text, 0, edits)
+            if token.kind == "name" and token.text.startswith(PREFIX):
+                self._refuse(index, f"names that begin with {PREFIX} are taken", "rename it")
+        text = applied(self._source.text, edits)
         return "\n".join([text, *self._appended, ""]) if self._appended else text
 
-    def _edits(self, bodies: Sequence[Body], scope: Scope) -> Iterator[_Edit]:
+    def _edits(self, bodies: Sequence[Body], scope: Scope) -> Iterator[Edit]:
         for body in bodies:
             for number, literal in enumerate(body.literals):
                 here = scope.at(body, number)
@@ -131,7 +129,7 @@ class _Rewriter:
                 else:
                     yield from self._edits(literal.bodies, here.inside(literal))
 
-    def _lowered(self, literal: Literal, scope: Scope) -> _Edit:
+    def _lowered(self, literal: Literal, scope: Scope) -> Edit:
         nested = list(self._edits(literal.bodies, scope.inside(literal)))
         self._handled.update(override.target.start - 1 for override in literal.overrides)
         documents: list[tuple[Target, Override]] = []
@@ -145,26 +143,19 @@ class _Rewriter:
         free, found = self._variables(literal, kept, scope)
         name = f"{self.prefix}{len(self.targets)}"
         self.targets[name] = tuple(target for target, _ in documents)
-        call = _Call(name, literal, tuple(free), tuple(found), self._iterates(literal))
+        call = Call(name, literal, tuple(free), tuple(found), self._iterates(literal))
         self._append_helper(call, kept, nested)
-        values = [(item.value, _slice(self._source, item.value, nested)) for _, item in documents]
+        values = [(item.value, sliced(self._source, item.value, nested)) for _, item in documents]
         return self._edit(call, values)
 
-    def _append_helper(self, call: "_Call", kept: Sequence[_Kept], nested: Sequence[_Edit]) -> None:
+    def _append_helper(self, call: Call, kept: Sequence[_Kept], nested: Sequence[Edit]) -> None:
         span = range(call.literal.term, call.literal.core_end)
         line, column = self._source.place(self._tokens[span.start].start)
-        core = _slice(self._source, span, nested) + "".join(
-            f" with {item.path} as {_slice(self._source, item.value, nested)}" for item in kept
+        core = sliced(self._source, span, nested) + "".join(
+            f" with {item.path} as {sliced(self._source, item.value, nested)}" for item in kept
         )
-        params = [*(f"{_PREFIX}p{index}" for index in range(len(self.targets[call.name])))]
-        taken = ", ".join([*params, *call.free] or [f"{_PREFIX}p"])
-        head, opening, closing = call.frame
-        core = f"{' ' * (column - 1)}{core}"
-        self._append(f"{call.name}({taken}){head} if {{{opening}\n{core}\n{closing}}}", line)
-        if call.literal.negated:
-            # Negated in a function of its own, an undefined value makes the whole expression
-            # undefined; and inside of `every` the engine would not see variables after `not`.
-            self._append(f"{call.name}{_NOT}({taken}) if {{\nnot {call.name}({taken})\n}}", line)
+        for rule in call.definition(len(self.targets[call.name]), core, column):
+            self._append(rule, line)
 
     def _append(self, helper: str, line: int) -> None:
         """Adds a helper, whose second line is the author's line of this number."""
@@ -173,7 +164,7 @@ class _Rewriter:
         self._next_line += helper.count("\n") + 1
         self._appended.append(helper)
 
-    def _edit(self, call: "_Call", values: Sequence[tuple[range, str]]) -> _Edit:
+    def _edit(self, call: Call, values: Sequence[tuple[range, str]]) -> Edit:
         """The literal's replacement: as many lines, and each value on the line it was on."""
         first, left, right = call.around(self.module)
         start, end = self._tokens[first].start, self._tokens[call.literal.end - 1].end
@@ -185,7 +176,7 @@ class _Rewriter:
             line = target + text.count("\n")
         ending = "\n" * (self._source.place(end - 1)[0] - line)
         given = ", ".join([*arguments, *call.free] or ["true"])
-        return _Edit(start, end, f"{left}({given}){right}{ending}")
+        return Edit(start, end, f"{left}({given}){right}{ending}")
 
     def _target(self, override: Override, scope: Scope) -> Target | str | None:
         """The document path that is overridden, or that of a function or rule, written out."""
@@ -269,60 +260,3 @@ class _Rewriter:
     def _refuse(self, index: int, message: str, remedy: str) -> None:
         line, column = self._source.place(self._tokens[index].start)
         self.findings.append(Finding(_STEP, message, self._source.path, line, column, remedy))
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """The call of a helper in place of a literal.
-
-    `free` are the variables that it takes, `found` those that it gives values; `iterates` tells
-    that the value it binds is one of several.
-    """
-
-    name: str
-    literal: Literal
-    free: tuple[str, ...]
-    found: tuple[str, ...]
-    iterates: bool
-
-    @property
-    def frame(self) -> tuple[str, str, str]:
-        """What stands around the expression in the helper: in its head, before it and after it."""
-        solution = ", ".join(self.found)
-        if self.literal.binds:
-            bound = f"[{_PREFIX}v, {solution}]" if self.found else f"{_PREFIX}v"
-            if self.found or self.iterates:
-                return f" := {_PREFIX}r", f"{_PREFIX}r := [{bound} | {_PREFIX}v :=", "]"
-            # The value may be false; what is tested has to hold for some solution.
-            return f" := {_PREFIX}r", f"{_PREFIX}r :=", ""
-        if self.found:
-            return f" := {_PREFIX}r", f"{_PREFIX}r := [[{solution}] |", "]"
-        return "", "", ""
-
-    def around(self, module: Module) -> tuple[int, str, str]:
-        """The token from which on a literal is replaced, and what stands around the arguments."""
-        literal, solution = self.literal, ", ".join(self.found)
-        if literal.negated:
-            return literal.start, f"{self.name}{_NOT}", ""
-        if not self.found:
-            return literal.term, self.name, "[_]" if self.iterates else ""
-        if literal.binds:
-            # Not declared, or those of `some` would be so twice.
-            bound = module.text(range(literal.start, literal.term - 1))
-            return literal.start, f"[{bound}, {solution}] = {self.name}", "[_]"
-        return literal.start, f"[{solution}] = {self.name}", "[_]"
-
-
-def _slice(source: Source, span: range, edits: Sequence[_Edit]) -> str:
-    """The text of these tokens, with the edits that lie in it made."""
-    if not span:
-        return ""
-    start, end = source.tokens[span[0]].start, source.tokens[span[-1]].end
-    within = [edit for edit in edits if start <= edit.start and edit.end <= end]
-    return _applied(source.text[start:end], start, within)
-
-
-def _applied(text: str, offset: int, edits: Sequence[_Edit]) -> str:
-    for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
-        text = text[: edit.start - offset] + edit.text + text[edit.end - offset :]
-    return text

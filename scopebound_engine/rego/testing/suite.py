@@ -14,12 +14,7 @@ from scopebound_engine.rego.forks import Answer
 from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.rendering import pairs, rendered
 from scopebound_engine.rego.sandboxed import OUT_OF_TIME, ending, time_limit
-from scopebound_engine.rego.source.syntax import parsed
-from scopebound_engine.rego.testing.cases import is_test_file
 from scopebound_engine.rego.testing.lowering import Lowered, lower
-from scopebound_engine.rego.testing.overrides import wrap
-from scopebound_engine.rego.testing.quotes import unquote
-from scopebound_engine.rego.testing.scopes import RulePath, rule_paths
 
 # Values are shown to people.
 _WIDTH: Final = 160
@@ -62,8 +57,7 @@ class Suite:
             found = _with_places(lowered, entrypoints)
             raise CompileError("the tests refer to what is not there", found)
         added = self._instrumented(document, frame, lowered)
-        wrap(document, lowered.helpers)
-        unquote(document, _defined(modules))
+        lowered.complete(document)
         callees = {**self._plan.callees, **dict.fromkeys(added.functions, ())}
         places = frames.pack(document, callees, added.shared)
         self._encoder = Encoder(document, replace(frame, locals=places or added.locals))
@@ -135,13 +129,6 @@ class Suite:
             needed = sorted((*self._plan.reachable(*starts), *self._always))
             self._loaded[package] = LoadedPlan(self._encoder.encode(tests, needed))
         return self._loaded[package]
-
-
-def _defined(modules: Mapping[str, str]) -> frozenset[RulePath]:
-    """The paths of what is defined outside of tests."""
-    return rule_paths(
-        {path: parsed(path, text) for path, text in modules.items() if not is_test_file(path)}
-    )
 
 
 def _package(entrypoint: str) -> str:
