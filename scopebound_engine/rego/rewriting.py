@@ -63,13 +63,12 @@ class Listing:
     """A list of statements, to be changed in place; `spots` are those of the statements it had.
 
     A statement without a spot of its own has the last one before it, as in `statements.Place`; None
-    where there is none. `depth` is 0 for the alternatives of the function itself.
+    where there is none.
     """
 
     function: Mapping[str, Any]
     statements: list[Raw]
     spots: tuple[Spot | None, ...]
-    depth: int
 
 
 def walk(document: Mapping[str, Any]) -> list[Listing]:
@@ -82,14 +81,13 @@ def listings(function: Mapping[str, Any]) -> list[Listing]:
     found: list[Listing] = []
     spot: Spot | None = None
     for part in function["blocks"]:
-        spot = _collect(function, part["stmts"], 0, spot, found)
+        spot = _collect(function, part["stmts"], spot, found)
     return found
 
 
 def _collect(
     function: Mapping[str, Any],
     statements: list[Raw],
-    depth: int,
     spot: Spot | None,
     found: list[Listing],
 ) -> Spot | None:
@@ -101,8 +99,8 @@ def _collect(
             spot = Spot(fields["file"], fields["row"], fields["col"])
         spots.append(spot)
         for part in inner(statement):
-            spot = _collect(function, part["stmts"], depth + 1, spot, found)
-    found.insert(at, Listing(function, statements, tuple(spots), depth))
+            spot = _collect(function, part["stmts"], spot, found)
+    found.insert(at, Listing(function, statements, tuple(spots)))
     return spot
 
 
@@ -134,11 +132,6 @@ def alternatives(*parts: Sequence[Raw]) -> Raw:
     return _statement("Block", blocks=[{"stmts": list(part)} for part in parts])
 
 
-def negation(statements: Sequence[Raw]) -> Raw:
-    """Fails if none of these statements does."""
-    return _statement("Not", block={"stmts": list(statements)})
-
-
 def assign(source: Raw, target: int) -> Raw:
     """Gives a variable the value of an operand."""
     return _statement("AssignVar", source=source, target=target)
@@ -152,11 +145,6 @@ def reset(target: int) -> Raw:
 def defined(source: int) -> Raw:
     """Fails if a variable is undefined."""
     return _statement("IsDefined", source=source)
-
-
-def undefined(source: int) -> Raw:
-    """Fails if a variable is defined."""
-    return _statement("IsUndefined", source=source)
 
 
 def call(function: str, args: Sequence[Raw], result: int) -> Raw:

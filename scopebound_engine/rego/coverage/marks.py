@@ -13,9 +13,9 @@ from typing import Any, Final
 from scopebound_engine.rego import rewriting as ir
 from scopebound_engine.rego.coverage.clauses import bodies
 from scopebound_engine.rego.coverage.groups import Group, GroupReader
-from scopebound_engine.rego.coverage.units import Clause, Expression, Position, Units
+from scopebound_engine.rego.coverage.places import Places
+from scopebound_engine.rego.coverage.units import Clause, Expression, Units
 from scopebound_engine.rego.rewriting import Raw, Strings, Variables
-from scopebound_engine.rego.source.syntax import parsed
 from scopebound_engine.rego.statements import DATA, INPUT
 from scopebound_engine.rego.testing.lowering import Lowered
 
@@ -55,11 +55,14 @@ class Marker:
     ) -> None:
         self.marks: list[Mark] = []
         self._document, self._variables = document, variables
-        self._places = _Places(document, lowered, units)
+        self._places = Places(document, lowered, units)
         self._expressions: dict[Expression, tuple[int, int, int]] = {}
         # Those that are evaluated in parts with others between, and those that are true at one end.
         self._split: set[Expression] = set()
         self._decided: set[Expression] = set()
+        # Clauses of compiled rules that are not told apart in the plan.
+        self.unknown: set[Clause] = set()
+        self._known: set[Clause] = set()
         self._strings = Strings(document["static"]["strings"])
         self._rules: dict[tuple[str, ...], list[Clause]] = {}
         for clause in units.clauses:
@@ -86,21 +89,24 @@ class Marker:
 
     def _mark_function(self, function: Mapping[str, Any]) -> None:
         clauses = self._rules.get(tuple(function["path"][1:]), [])
-        finder = self._places
-        reader = GroupReader(finder.expression, function["params"][2:])
-        lists = _ListMarker(self, reader)
-        found = list(bodies(function, clauses, finder.clause))
-        within = None if clauses else finder.outermost(function)
+        within = None if clauses else self._places.outermost(function)
         if not clauses and within is None:
             return
-        for body in found:
+        self.unknown.update(clause for clause in clauses if clause not in self._known)
+        lists = _ListMarker(self, GroupReader(self._places.expression, function["params"][2:]))
+        for body in list(bodies(function, clauses, self._places.clause)):
             last = lists.mark(body.statements, within)
             if body.clause is not None:
-                is_choice = [item["type"] for item in body.statements[:1]] == ["IsUndefinedStmt"]
-                tried = ir.assign(ir.boolean(True), self.variable(Event.TRIED, body.clause))
-                body.statements.insert(int(is_choice), tried)
-                held = self.variable(Event.HELD, body.clause)
-                last.append(ir.assign(ir.boolean(True), held))
+                self._mark_clause(body.clause, body.statements, last)
+
+    def _mark_clause(self, clause: Clause, statements: list[Raw], last: list[Raw]) -> None:
+        """Marks where a clause begins, and in the list that it ends in that it held."""
+        is_choice = [item["type"] for item in statements[:1]] == ["IsUndefinedStmt"]
+        tried = ir.assign(ir.boolean(True), self.variable(Event.TRIED, clause))
+        statements.insert(int(is_choice), tried)
+        last.append(ir.assign(ir.boolean(True), self.variable(Event.HELD, clause)))
+        self._known.add(clause)
+        self.unknown.discard(clause)
 
     def expression(self, expression: Expression) -> tuple[int, int, int]:
         """The variables that say that an expression was true, was false, and is pending."""
@@ -215,45 +221,3 @@ class _ListMarker:
 
     def _dropped(self, opened: Expression | None) -> list[Raw]:
         return [] if opened is None else self._marker.ended(Group(opened, 0, 0, "passed"))
-
-
-class _Places:
-    """Finds what the own places of a document's statements are in."""
-
-    def __init__(self, document: Mapping[str, Any], lowered: Lowered, units: Units) -> None:
-        self._files = [file["value"] for file in document["static"]["files"]]
-        self._lowered, self._units = lowered, units
-        self._positions: dict[tuple[int, int, int], tuple[str, Position]] = {}
-
-    def expression(self, statement: Raw) -> Expression | None:
-        """The innermost expression that a statement is in."""
-        found = self._position(statement)
-        return None if found is None else self._units.expression(*found)
-
-    def clause(self, statement: Raw) -> Clause | None:
-        """The clause that a statement is in."""
-        found = self._position(statement)
-        return None if found is None else self._units.clause(*found)
-
-    def outermost(self, function: Mapping[str, Any]) -> Expression | None:
-        """The expression that all of a function is made from, as it is of one with `with`."""
-        found = [
-            expression
-            for listing in ir.listings(function)
-            for statement in listing.statements
-            if (expression := self.expression(statement)) is not None
-        ]
-        return min(found, key=lambda item: item.start, default=None)
-
-    def _position(self, statement: Raw) -> tuple[str, Position] | None:
-        fields = statement["stmt"]
-        if "row" not in fields:
-            return None
-        key = (fields["file"], fields["row"], fields["col"])
-        if key not in self._positions:
-            path = self._files[fields["file"]]
-            source = parsed(path, self._lowered.modules[path]).source
-            column = source.column_of_byte(fields["row"], fields["col"])
-            line = self._lowered.line(path, fields["row"] + 1)
-            self._positions[key] = (path, (line, column))
-        return self._positions[key]

@@ -42,6 +42,8 @@ class Run:
                 for expression in unit.expressions:
                     if not self.marker.is_sure(expression):
                         found.update(_lines(unit.file, expression.start[0], expression.end[0]))
+        for clause in self.marker.unknown:
+            found.update(_lines(clause.file, clause.start[0], clause.end[0]))
         return frozenset(found)
 
 
