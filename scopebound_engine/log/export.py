@@ -5,7 +5,8 @@ numbers are. What is read by time is brought into order again, from the first re
 the window: no number is left out between the first line and the last, and a chain can be verified.
 
 In JSON and JSON Lines a record is the line of its journal, exactly. CSV has one row a record, and
-what a spreadsheet would run as a formula has an apostrophe before it
+what a spreadsheet would run as a formula has an apostrophe before it, also where one that takes
+semicolons or tabs for separators would begin a cell
 (https://owasp.org/www-community/attacks/CSV_Injection).
 """
 
@@ -13,6 +14,7 @@ import csv
 import heapq
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -28,8 +30,17 @@ _SECONDS: Final = 5.0
 # How far apart the order of times and that of numbers may be.
 _MARGIN_US: Final = 5_000_000
 _WAITING: Final = 5_000
+_WAITING_BYTES: Final = 64 << 20
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+# The beginning of a cell, where a formula follows: its sign, in full width too, perhaps behind what
+# is not seen.
+_UNSEEN: Final = (
+    r"\x00-\x08\x0b\x0c\x0e-\x20\x7f-\xa0\xad\u1680"
+    r"\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff"
+)
+_FORMULA: Final = re.compile(
+    rf"(?:^|(?<=[;\t\r\n]))(?=[{_UNSEEN}]{{0,64}}[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])"
+)
 _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "at": ("at",),
     "node": ("node",),
@@ -140,12 +151,21 @@ def _by_time(engine: Engine, node: str, from_us: int, to_us: int) -> Iterator[_F
 
 
 def _by_number(found: Iterable[_Found]) -> Iterator[_Found]:
-    """The same in the order of numbers, which is nearly theirs."""
+    """The same in the order of numbers, which is nearly theirs.
+
+    Where a number is missing, those behind it wait for a while.
+    """
     waiting: list[_Found] = []
+    size, due = 0, 0
     for one in found:
         heapq.heappush(waiting, one)
-        if len(waiting) > _WAITING:
-            yield heapq.heappop(waiting)
+        size += len(one[2])
+        while waiting and (
+            waiting[0][0] <= due or len(waiting) > _WAITING or size > _WAITING_BYTES
+        ):
+            first = heapq.heappop(waiting)
+            size, due = size - len(first[2]), first[0] + 1
+            yield first
     while waiting:
         yield heapq.heappop(waiting)
 
@@ -162,4 +182,4 @@ def _at(record: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 def _cell(value: Any) -> Any:
     """What a spreadsheet takes for a text stays one."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return _FORMULA.sub("'", value) if isinstance(value, str) else value

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import random
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -71,10 +73,56 @@ def test_csv_has_a_header_and_a_row_for_each_record(tmp_path: Path) -> None:
     assert b"".join(export.as_csv([])).decode().startswith("at,node,id,event,")
 
 
-@pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+def cell(folder: Path, tool: str) -> str:
+    """What stands in CSV for a tool of this name."""
+    journal = Written(folder)
+    journal.append(denied(0, tool_name=tool))
+    rows = csv.reader(io.StringIO(b"".join(export.as_csv(journal.texts())).decode(), ""))
+    names, values = rows
+    return dict(zip(names, values, strict=True))["tool_name"]
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        *("=1+1", "+1", "-1", "@SUM(A1)", "\t1", "\r1", "\n1"),
+        *("\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20SUM(A1)"),
+        *(" =1", "\u00a0=1", "\u3000+1", "\ufeff=1", "\u200b@1", "\x00=1", "\x01-1"),
+    ],
+)
 def test_csv_defuses_what_a_spreadsheet_would_run(tmp_path: Path, start: str) -> None:
-    journal = Written(tmp_path)
-    journal.append(denied(0, tool_name=start))
-    rows = list(csv.reader(io.StringIO(b"".join(export.as_csv(journal.texts())).decode(), "")))
-    assert f"'{start}" in rows[1]
-    assert start not in rows[1]
+    assert cell(tmp_path, start) == f"'{start}"
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "\r\n", "\n"])
+@pytest.mark.parametrize("formula", ["=1+1", " @SUM(A1)", '=1"'])
+def test_csv_defuses_what_would_be_a_cell_for_another_separator(
+    tmp_path: Path, separator: str, formula: str
+) -> None:
+    assert cell(tmp_path, f"tool{separator}{formula}") == f"tool{separator}'{formula}"
+    assert cell(tmp_path / "more", f"a{separator}b {formula}") == f"a{separator}b {formula}"
+
+
+def test_csv_of_what_only_looks_like_it_takes_no_time(tmp_path: Path) -> None:
+    began = time.monotonic()
+    for number, text in enumerate((";  ", " ", ";", "\t", ";" + 64 * " ")):
+        long = text * (120_000 // len(text))
+        assert cell(tmp_path / str(number), f"x{long}") == f"x{long}"
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("missing", [0, 2])
+def test_large_records_do_not_pile_up_where_one_is_missing(missing: int) -> None:
+    read, most, text = 0, 0, "x" * (1 << 20)
+
+    def found() -> Iterator[tuple[int, int, str]]:
+        nonlocal read
+        for number in range(1, 1_000):
+            if number != missing:
+                read += 1
+                yield number, number, text
+
+    for taken, _ in enumerate(export._by_number(found()), 1):
+        most = max(most, read - taken)
+    assert read == taken
+    assert most <= 64
