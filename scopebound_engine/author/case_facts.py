@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from scopebound_engine import strict_json
 from scopebound_engine.author import facts_file
-from scopebound_engine.author.case_files import Case, moment_of
+from scopebound_engine.author.case_fields import moment_of
+from scopebound_engine.author.case_files import Case
 from scopebound_engine.bundle.matchers import Matchers
 from scopebound_engine.config import Config
 from scopebound_engine.decision import facts

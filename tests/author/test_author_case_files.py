@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from scopebound_engine.author import case_files
-from scopebound_engine.author.case_files import Case, Expected
+from scopebound_engine.author.case_fields import Expected
+from scopebound_engine.author.case_files import Case
 from scopebound_engine.bundle.format.build import build
 from scopebound_engine.bundle.signature import identity
 from scopebound_engine.errors import FindingsError

@@ -210,6 +210,13 @@ def test_a_misspelled_name_is_found_also_where_the_test_would_pass() -> None:
     ]
 
 
+def test_what_does_not_parse_under_an_override_is_found_on_its_line() -> None:
+    text = "package a\n\ntest_x if {\n\tinput.y ==== 1 with input as 1\n}\n"
+    with pytest.raises(CompileError) as caught:
+        run_tests({"a_test.rego": text}, {})
+    assert {(found.file, found.line) for found in caught.value.findings} == {("a_test.rego", 4)}
+
+
 def test_a_compiler_that_crashes_raises() -> None:
     with pytest.raises(EvaluationError, match="SIGABRT"):
         run_tests({"a_test.rego": "package a\nimport data\ntest_x if 1 == 1"}, {})

@@ -18,8 +18,8 @@ values becomes an array of all its solutions:
 Lines keep their numbers. What cannot be rewritten with the same meaning is a finding.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from scopebound_engine.errors import CompileError, Finding
@@ -55,6 +55,12 @@ class Lowered:
     def line(self, path: str, line: int) -> int:
         """The author's number for a line of a lowered module."""
         return self._lines.get((path, line), line)
+
+    def placed(self, findings: Iterable[Finding]) -> list[Finding]:
+        """Findings of lowered modules on the author's lines."""
+        return [
+            replace(finding, line=self.line(finding.file, finding.line)) for finding in findings
+        ]
 
 
 def lower(modules: Mapping[str, str]) -> Lowered:

@@ -51,7 +51,10 @@ class Suite:
         """Raises CompileError; with `strict` also for references to what is not there."""
         self._tests, self._seconds_each = entrypoints, seconds_each
         lowered = lower(modules)
-        document, frame = self._compiled(lowered, data)
+        try:
+            document, frame = self._compiled(lowered, data)
+        except CompileError as error:
+            raise CompileError(error.summary, lowered.placed(error.findings)) from error
         self._plan = Plan(document, lowered.modules)
         if strict and any(True for _ in broken_references(self._plan)):
             found = _with_places(lowered, entrypoints)
@@ -137,7 +140,4 @@ def _package(entrypoint: str) -> str:
 
 def _with_places(lowered: Lowered, entrypoints: Sequence[str]) -> list[Finding]:
     plan = Plan(compile_plan(lowered.modules, entrypoints), lowered.modules)
-    return [
-        replace(finding, line=lowered.line(finding.file, finding.line))
-        for finding in broken_references(plan)
-    ]
+    return lowered.placed(broken_references(plan))
