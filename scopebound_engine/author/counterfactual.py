@@ -156,7 +156,9 @@ class Search:
         """Without the changes that a later one made needless."""
         for change in list(done):
             without = [one for one in done if one is not change]
-            verdict = self._decide(self._after(base, without)) if without else None
+            if not without or _goes_on_in(change, done):
+                continue
+            verdict = self._decide(self._after(base, without))
             if verdict is not None and verdict.allow:
                 done = without
         return Counterfactual(tuple(done), self._after(base, done))
@@ -174,6 +176,13 @@ class Search:
 
 def _levels() -> Iterable[int]:
     return sorted({*LEVELS.values()})
+
+
+def _goes_on_in(change: Change, done: Sequence[Change]) -> bool:
+    """Whether a later change of the role holds this one as well: its lists are made of it."""
+    later = done[done.index(change) + 1 :]
+    paths = {edit.path for edit in change.edits}
+    return change.kind == "role" and any(edit.path in paths for one in later for edit in one.edits)
 
 
 def _count(verdict: Verdict | None) -> int:

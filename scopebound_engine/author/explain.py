@@ -14,6 +14,7 @@ from scopebound_engine.errors import (
     EvaluationError,
     EvaluatorCrashedError,
 )
+from scopebound_engine.rego.program import Program
 from scopebound_engine.rego.sandbox import run_in_child
 from scopebound_engine.rego.tracing.told import Told, decode
 from scopebound_engine.verdict import Verdict, Violation
@@ -28,7 +29,6 @@ class Explanation:
     """The evaluators' verdict on some facts, what the rules did, and for a denial what turns it."""
 
     verdict: Verdict
-    facts: Mapping[str, Any]
     told: Told
     change: Found | None = None
 
@@ -55,7 +55,7 @@ def explain(
         found = None
         if turn and not verdict.allow:
             found = Search(subject, pool, known, deadline=deadline).find(facts, told.fired)
-        return Explanation(verdict, facts, told, found)
+        return Explanation(verdict, told, found)
     finally:
         pool.close()
 
@@ -73,26 +73,27 @@ def decide(subject: Subject, facts: Mapping[str, Any]) -> tuple[Verdict, Mapping
         pool.close()
 
 
-def value_of(subject: Subject, facts: Mapping[str, Any]) -> Any:
-    """The value that the subject's entrypoint has, whatever rule it is.
+def value_of(program: Program, facts: Mapping[str, Any]) -> Any:
+    """The value that a program's entrypoint has, whatever rule it is.
 
-    Raises CompileError, EvaluationError where it has none, EngineError.
+    Raises CompileError, EngineError; also where there is no such rule, or it has no value.
     """
-    return run_in_child(_VALUE, *_program(subject), dict(facts), seconds=SECONDS)
+    return run_in_child(_VALUE, *_parts(program), dict(facts), seconds=SECONDS)
 
 
 def trace(subject: Subject, facts: Mapping[str, Any], seconds: float = SECONDS) -> Told:
     """What the rules did, told by a child process. Raises CompileError, EvaluationError."""
     try:
-        return decode(run_in_child(_TRACE, *_program(subject), [dict(facts)], seconds=seconds))
+        return decode(
+            run_in_child(_TRACE, *_parts(subject.program), [dict(facts)], seconds=seconds)
+        )
     except CompileError:
         raise
     except EngineError as error:
         raise EvaluationError(f"this evaluation cannot be explained: {error}") from error
 
 
-def _program(subject: Subject) -> tuple[dict[str, str], dict[str, Any], str]:
-    program = subject.program
+def _parts(program: Program) -> tuple[dict[str, str], dict[str, Any], str]:
     return dict(program.modules), dict(program.data), program.entrypoint
 
 

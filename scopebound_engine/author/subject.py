@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from scopebound_engine.author.folder import Sources
 from scopebound_engine.bundle.format import archive, content
@@ -51,16 +51,19 @@ class Subject:
         return pool
 
 
-def of_folder(sources: Sources, entrypoint: str = "") -> Subject:
-    """A folder's, with another entrypoint than its manifest's where one is named.
-
-    Raises FindingsError for what cannot be read.
-    """
+def of_folder(sources: Sources) -> Subject:
+    """A folder's. Raises FindingsError for what cannot be read, ManifestError."""
     manifest = sources.sound().require_manifest()
-    return _made(str(sources.folder), sources.rules, sources.data, manifest, entrypoint)
+    return Subject(str(sources.folder), program_in(sources, manifest.entrypoint), manifest)
 
 
-def of_archive(file: Path, entrypoint: str = "") -> Subject:
+def program_in(sources: Sources, entrypoint: str) -> Program:
+    """A folder's rules and data, with or without a manifest. Raises FindingsError."""
+    rules = tuple(sources.sound().rules.items())
+    return Program(rules, sources.data, entrypoint)
+
+
+def of_archive(file: Path) -> Subject:
     """A bundle's, signed or not: to decide by it here is not to put it in force.
 
     Raises ConfigError where it cannot be read, BundleError for what is no bundle.
@@ -69,24 +72,18 @@ def of_archive(file: Path, entrypoint: str = "") -> Subject:
         data = file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
-    files = archive.read(data)
+    return of_files(str(file), archive.read(data))
+
+
+def of_files(name: str, files: Mapping[str, bytes]) -> Subject:
+    """That of a bundle's files. Raises BundleError where they do not make a policy."""
     content.check(files)
-    modules = content.modules(files, tests=False)
-    return _made(str(file), modules, content.data(files), Manifest.of(files), entrypoint)
+    manifest = Manifest.of(files)
+    rules = tuple(content.modules(files, tests=False).items())
+    return Subject(name, Program(rules, content.data(files), manifest.entrypoint), manifest)
 
 
 def of_bundle(bundle: VerifiedBundle) -> Subject:
     """That of a verified bundle."""
     name = f"{bundle.manifest.name} {bundle.manifest.version}"
     return Subject(name, program_of(bundle), bundle.manifest)
-
-
-def _made(
-    name: str,
-    modules: Mapping[str, str],
-    data: Mapping[str, Any],
-    manifest: Manifest,
-    entrypoint: str,
-) -> Subject:
-    program = Program(tuple(modules.items()), data, entrypoint or manifest.entrypoint)
-    return Subject(name, program, manifest)

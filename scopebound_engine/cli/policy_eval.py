@@ -9,7 +9,7 @@ from scopebound_engine import strict_json
 from scopebound_engine.cli import explanations
 from scopebound_engine.cli.bundle_files import THERE, manifest_option
 from scopebound_engine.cli.ending import REFUSED, as_json
-from scopebound_engine.cli.policy_subject import facts_option, read_facts, subject_of
+from scopebound_engine.cli.policy_subject import facts_option, program_of, read_facts, subject_of
 from scopebound_engine.cli.terminal import json_document, printable
 
 _EXIT_CODES: Final = f"""\b
@@ -47,6 +47,8 @@ def evaluate(
     record of the decision log has them as its "input". They are decided by the evaluators that a
     server has. Facts that do not fit the schema are refused with the place and what is expected.
 
+    With --entrypoint any rule can be asked for its value, also without a manifest.
+
     \b
     Example: scopebound-engine policy eval policies -i input.json
     Example: scopebound-engine policy eval policies -i - --entrypoint scopebound/facts/tool_granted
@@ -55,7 +57,7 @@ def evaluate(
         raise click.UsageError("--expect is about the decision, not about --entrypoint.")
     facts = read_facts(facts_file)
     if entrypoint:
-        _ask(source, manifest, facts, entrypoint)
+        _ask(source, facts, entrypoint)
         return
     decision = _decide(source, manifest, facts, as_json=as_json)
     if expect not in (None, decision):
@@ -82,8 +84,7 @@ def _decide(source: Path, manifest: Path | None, facts: dict[str, Any], *, as_js
     return decision
 
 
-def _ask(source: Path, manifest: Path | None, facts: dict[str, Any], entrypoint: str) -> None:
+def _ask(source: Path, facts: dict[str, Any], entrypoint: str) -> None:
     from scopebound_engine.author.explain import value_of
 
-    subject, _ = subject_of(source, manifest, entrypoint)
-    click.echo(strict_json.dumps(value_of(subject, facts)))
+    click.echo(strict_json.dumps(value_of(program_of(source, entrypoint), facts)))

@@ -1,6 +1,7 @@
 """What commands that decide take: policies in a folder or a bundle, and facts."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,7 @@ from scopebound_engine.errors import ConfigError
 
 if TYPE_CHECKING:
     from scopebound_engine.author.subject import Subject
+    from scopebound_engine.rego.program import Program
 
 # The largest body that a server takes, twice; see config.py.
 _MOST_BYTES: Final = 16 << 20
@@ -25,20 +27,25 @@ facts_option = click.option(
 )
 
 
-def subject_of(
-    source: Path, manifest: Path | None = None, entrypoint: str = ""
-) -> "tuple[Subject, Place]":
+def subject_of(source: Path, manifest: Path | None = None) -> "tuple[Subject, Place]":
     """What decides, and where its files lie. Raises ConfigError, FindingsError."""
-    from scopebound_engine import logs
     from scopebound_engine.author import folder, subject
 
-    logs.hush()
     if source.is_dir():
         sources = folder.read(source, manifest)
-        return subject.of_folder(sources, entrypoint), sources.path
+        return subject.of_folder(sources), sources.path
     if manifest is not None:
         raise click.UsageError("a bundle has its own manifest; --manifest is for folders.")
-    return subject.of_archive(source, entrypoint), str
+    return subject.of_archive(source), str
+
+
+def program_of(source: Path, entrypoint: str) -> "Program":
+    """The same with a rule of its own to ask. Raises ConfigError, FindingsError."""
+    from scopebound_engine.author import folder, subject
+
+    if source.is_dir():
+        return subject.program_in(folder.read(source), entrypoint)
+    return replace(subject.of_archive(source).program, entrypoint=entrypoint)
 
 
 def read_facts(file: str) -> dict[str, Any]:

@@ -279,6 +279,17 @@ def test_another_role_is_offered_as_well(
     assert sent(service, denied, found.by_role) == "allow"
 
 
+def test_all_that_a_role_has_to_give_up_is_told(
+    service: Service, policies: tuple[Subject, EvaluatorPool]
+) -> None:
+    decides, pool = policies
+    denied = made(service, CASES["several constraints"])
+    found = searched(decides, pool, denied)
+    assert found.by_role is not None
+    said = " ".join(change.says for change in found.by_role.changes)
+    assert all(f"constraint {name} " in said for name in "abc")
+
+
 def test_delegations_are_turned_too(
     service: Service, policies: tuple[Subject, EvaluatorPool]
 ) -> None:
