@@ -14,6 +14,11 @@ _PORTS: Final = {"http": 80, "https": 443}
 _WITH_IPV4: Final = tuple(
     ipaddress.IPv6Network(text) for text in ("::/96", "::ffff:0:0/96", "64:ff9b::/96")
 )
+# What not every version of Python knows: addresses for protocols (RFC 6890, 2.2.2), among which
+# Oracle's cloud tells its machines their secrets; and where Azure's does, in a public range.
+_INTERNAL: Final = tuple(
+    ipaddress.IPv4Network(text) for text in ("192.0.0.0/24", "168.63.129.16/32")
+)
 _IPV6_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 
 
@@ -69,6 +74,8 @@ def is_allowed(text: str, listed: Sequence[Network] = ()) -> bool:
     if any(one in network for one in (address, meant) for network in listed):
         return True
     if meant.is_multicast or meant.is_reserved or not meant.is_global:
+        return False
+    if any(meant in network for network in _INTERNAL):
         return False
     return meant.version == 4 or meant in _IPV6_UNICAST
 
