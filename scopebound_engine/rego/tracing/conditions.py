@@ -15,6 +15,7 @@ from scopebound_engine.rego.tracing.happenings import Happening, Passage, Run
 from scopebound_engine.rego.tracing.places import Part, Places
 from scopebound_engine.rego.tracing.told import Condition, State
 
+_HOLDS_REST: Final = ("Scan", "With")
 _HANDS_ON: Final = ["IsDefined", "AssignVarOnce"]
 # How deep it is told why, of how many conditions, and of how many values.
 _DEPTH: Final = 6
@@ -38,8 +39,8 @@ def attempts(passage: Passage) -> Iterator[Attempt]:
     """All ways through a body that were gone."""
     happenings, listing = passage.happenings, passage.listing
     last = happenings[-1] if happenings else None
-    # What follows a scan is inside of it; only after that of `every` there is more.
-    if last is None or last.statement.kind != "Scan" or last.statement is not listing[-1]:
+    # What follows a scan or an override is inside of it; only after that of `every` there is more.
+    if last is None or last.statement.kind not in _HOLDS_REST or last.statement is not listing[-1]:
         yield Attempt(happenings, [listing], passage.failed)
         return
     if not last.inside:
