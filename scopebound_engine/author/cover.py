@@ -123,16 +123,17 @@ def cover(
     """Runs the tests in whose name the regular expression `pattern` is found.
 
     `seconds` bounds it all, `seconds_each` one test. Raises FindingsError where the policies cannot
-    be read or compiled, InputError for a bad pattern, ConfigError where no test has such a name,
-    EngineError where the engine fails.
+    be read or compiled, InputError for a bad pattern, ConfigError where there is no test or none
+    with such a name, EngineError where the engine fails.
     """
     began = time.perf_counter()
     compile_pattern(pattern)
     modules = dict(sources.sound().modules)
     answer = run_in_child(_JOB, modules, dict(sources.data), pattern, seconds_each, seconds=seconds)
     tests, clauses, expressions = _decoded(answer)
-    if pattern and not tests:
-        raise ConfigError(f"no test in {sources.folder} has a name in which {pattern!r} is found.")
+    if not tests:
+        named = f" with a name in which {pattern!r} is found" if pattern else ""
+        raise ConfigError(f"no tests in {sources.folder}{named}.")
     heads, bodies = _by_file(clauses), _by_file(expressions)
     files = tuple(_file(path, heads.get(path, []), bodies.get(path, [])) for path in sources.rules)
     return Coverage(files, tests, time.perf_counter() - began)

@@ -65,6 +65,16 @@ def warn(findings: Sequence[Finding]) -> None:
         click.echo(printable(f"{level}{finding}"), err=True)
 
 
+def wants_json() -> bool:
+    """Whether the command that is being run was asked for JSON."""
+    return bool(click.get_current_context().meta.get(_JSON, False))
+
+
+def found(summary: str, findings: Sequence[Finding]) -> dict[str, Any]:
+    """Findings as they are written in JSON."""
+    return {"detail": summary, "findings": [asdict(finding) for finding in findings]}
+
+
 def _told(error: ScopeboundError, *, as_json: bool) -> bool:
     """Say what went wrong, and whether that is a refusal."""
     findings = error.findings if isinstance(error, FindingsError | RefusedError) else ()
@@ -72,8 +82,7 @@ def _told(error: ScopeboundError, *, as_json: bool) -> bool:
     warn(findings)
     if as_json:
         problem = error.problem if isinstance(error, RefusedError) else None
-        told = {"detail": _summary(error), "findings": [asdict(finding) for finding in findings]}
-        json_document(problem or told)
+        json_document(problem or found(_summary(error), findings))
     return isinstance(error, BundleError) or _is_refusal(error)
 
 

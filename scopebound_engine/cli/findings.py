@@ -13,8 +13,8 @@ from typing import Final, Protocol
 
 import click
 
-from scopebound_engine.cli.ending import FAILED
-from scopebound_engine.cli.terminal import printable
+from scopebound_engine.cli.ending import FAILED, found, wants_json
+from scopebound_engine.cli.terminal import json_document, printable
 from scopebound_engine.errors import Finding, FindingsError
 
 _COLORS: Final = {"error": "red", "warning": "yellow"}
@@ -47,6 +47,8 @@ def refusing(sources: Sources) -> Iterator[None]:
     except FindingsError as error:
         click.echo(printable(f"scopebound-engine: {error.summary}"), err=True)
         show(error.findings, sources, err=True)
+        if wants_json():
+            json_document(found(error.summary, error.findings))
         click.get_current_context().exit(FAILED)
 
 

@@ -94,7 +94,7 @@ def _tell(coverage: Coverage, sources: Sources) -> None:
     _list("never entered", "red", sources, [item for file in files for item in file.never_entered])
     _list("never true", "yellow", sources, [item for file in files for item in file.never_true])
     _list("never false", "yellow", sources, [item for file in files for item in file.never_false])
-    _list("did not pass", "red", sources, coverage.broken)
+    _list("did not pass, as policy test explains", "red", sources, coverage.broken)
     count = len(coverage.tests)
     passed = f"{count - len(coverage.broken)} of {count} tests passed"
     click.echo(f"\n{passed}, {coverage.seconds:.1f} s")

@@ -125,18 +125,18 @@ def test_a_pattern_chooses_tests_and_has_to_find_one(sources: Sources) -> None:
     found = cover(sources, "test_open$")
     assert [test.name for test in found.tests] == ["data.shop_test.test_open"]
     assert found.files[0].covered == 3
-    with pytest.raises(ConfigError, match="no test"):
+    with pytest.raises(ConfigError, match=r"no tests in .* in which 'no such test' is found"):
         cover(sources, "no such test")
     with pytest.raises(InputError, match="regular expression"):
         cover(sources, "(")
 
 
-def test_a_folder_without_tests_or_rules_is_no_failure(tmp_path: Path) -> None:
-    rules = written(tmp_path / "rules", {"a.rego": "package a\n\nx if input.y\n"})
-    assert cover(rules).percent == 0.0
-    tests = written(tmp_path / "tests", {"a_test.rego": "package a\n\ntest_x if true\n"})
-    found = cover(tests)
+def test_a_folder_without_rules_is_covered_and_one_without_tests_is_refused(tmp_path: Path) -> None:
+    found = cover(written(tmp_path / "tests", {"a_test.rego": "package a\n\ntest_x if true\n"}))
     assert (found.files, found.percent, len(found.tests)) == ((), 100.0, 1)
+    rules = written(tmp_path / "rules", {"a.rego": "package a\n\nx if input.y\n"})
+    with pytest.raises(ConfigError, match="no tests in"):
+        cover(rules)
 
 
 def test_what_cannot_be_read_or_compiled_is_told_with_its_place(tmp_path: Path) -> None:

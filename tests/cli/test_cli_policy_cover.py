@@ -108,7 +108,8 @@ def test_a_test_that_does_not_pass_is_named_and_ends_it_with_1(shop: Path) -> No
     (shop / "bad_test.rego").write_text("package bad_test\n\ntest_x if data.shop.sunday\n")
     result = run("shop")
     assert result.exit_code == 1
-    assert "did not pass\n  shop/bad_test.rego:3: data.bad_test.test_x: failed" in result.stdout
+    assert "did not pass, as policy test explains\n" in result.stdout
+    assert "  shop/bad_test.rego:3: data.bad_test.test_x: failed\n" in result.stdout
     assert "2 of 3 tests passed" in result.stdout
 
 
@@ -124,7 +125,7 @@ def test_a_page_is_written_whole_or_the_command_fails(shop: Path) -> None:
 
 
 def test_what_cannot_be_done_is_told_with_2(shop: Path) -> None:
-    assert "no test in shop" in ended_with_2("shop", "-r", "nothing").stderr
+    assert "no tests in shop" in ended_with_2("shop", "-r", "nothing").stderr
     assert "regular expression" in ended_with_2("shop", "-r", "(").stderr
     assert "does not exist" in ended_with_2("nowhere").stderr
     ended_with_2("shop", "--threshold", "101")
@@ -132,6 +133,8 @@ def test_what_cannot_be_done_is_told_with_2(shop: Path) -> None:
     told = ended_with_2("shop").stderr
     assert "shop/rules.rego:3:6" in told
     assert "  3 | open := := 1" in told
+    document = json.loads(run("shop", "--json").stdout)
+    assert document["findings"][0]["file"] == "rules.rego"
 
 
 def ended_with_2(*arguments: str) -> Result:
