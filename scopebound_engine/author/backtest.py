@@ -8,12 +8,14 @@ Compared is the first code of a denial, which is the answer's. Where the candida
 (an error, or past its time), the engine would deny with POLICY_ERROR, and so it counts here.
 """
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+from scopebound_engine import strict_json
 from scopebound_engine.author.flips import (
     ALLOW,
     KINDS,
@@ -24,10 +26,8 @@ from scopebound_engine.author.flips import (
     Report,
     Said,
 )
-from scopebound_engine.bundle.format import content
-from scopebound_engine.bundle.format.manifest import Manifest
+from scopebound_engine.author.subject import Subject
 from scopebound_engine.bundle.matchers import Matchers
-from scopebound_engine.bundle.signature import identity
 from scopebound_engine.errors import EvaluationError
 from scopebound_engine.log.replayable import (
     Cause,
@@ -38,7 +38,6 @@ from scopebound_engine.log.replayable import (
 )
 from scopebound_engine.rego.bulk.judge import Answer, BulkJudge
 from scopebound_engine.rego.pool.teller import Origins
-from scopebound_engine.rego.program import Program
 
 Record = Mapping[str, Any]
 
@@ -49,37 +48,8 @@ _DAY_SECONDS: Final = 86_400.0
 _NO_VERDICT: Final = "POLICY_ERROR"
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A policy as it would decide; made of a bundle's files, signed or not."""
-
-    name: str
-    version: str
-    identity: str
-    program: Program
-    codes: Mapping[str, str]
-    matchers: Matchers
-    matcher_names: tuple[str, ...]
-
-    @classmethod
-    def of(cls, files: Mapping[str, bytes]) -> "Candidate":
-        """Raises BundleError with findings where the files do not make a policy."""
-        content.check(files)
-        manifest = Manifest.of(files)
-        modules = content.modules(files, tests=False)
-        return cls(
-            manifest.name,
-            manifest.version,
-            identity(files),
-            Program(tuple(modules.items()), content.data(files), manifest.entrypoint),
-            {code.code: code.severity for code in manifest.deny_codes},
-            Matchers.of(manifest),
-            tuple(manifest.matchers),
-        )
-
-
 def backtest(
-    candidate: Candidate,
+    candidate: Subject,
     records: Iterable[Record],
     *,
     examples: int = EXAMPLES,
@@ -90,13 +60,14 @@ def backtest(
     """Decide the records' decisions again, on all processors.
 
     `examples` of each kind of flip are kept, the first ones; `progress` hears of every decision
-    that was decided, by their number. Raises CompileError with findings, InputError for a record
-    that is not as they are written, EngineError, and what `records` raises.
+    that was decided, by their number. Raises CompileError and BundleError with findings,
+    InputError for a record that is not as they are written, EngineError, and what `records` raises.
     """
     began = time.monotonic()
-    taken = _Taken(records, candidate)
+    taken = _Taken(records, candidate.matchers())
+    codes = {code.code: code.severity for code in candidate.manifest.deny_codes}
     judge = BulkJudge(
-        candidate.program, candidate.codes, evaluation_seconds=evaluation_seconds, seconds=seconds
+        candidate.program, codes, evaluation_seconds=evaluation_seconds, seconds=seconds
     )
     with judge:
         flips = Flips(examples)
@@ -104,9 +75,9 @@ def backtest(
             _compare(record, answer, judge.origins, flips)
             progress(flips.decided)
     return Report(
-        name=candidate.name,
-        version=candidate.version,
-        identity=candidate.identity,
+        name=candidate.manifest.name,
+        version=candidate.manifest.version,
+        policy=_digest(candidate),
         records=taken.records,
         decided=flips.decided,
         undecidable=dict(sorted(taken.causes.items())),
@@ -121,12 +92,19 @@ def backtest(
     )
 
 
+def _digest(candidate: Subject) -> str:
+    """The SHA-256, in hex, of all that decides: rules, data and manifest, without tests."""
+    program = candidate.program
+    parts = [dict(program.modules), program.data, candidate.manifest.raw]
+    return hashlib.sha256(strict_json.dumps(parts)).hexdigest()
+
+
 @dataclass
 class _Taken:
     """The records as they are taken in, and what cannot be decided again."""
 
     _records: Iterable[Record]
-    _candidate: Candidate
+    _matchers: Matchers
     records: int = 0
     causes: Counter[Cause] = field(default_factory=Counter)
     _bundles: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -143,7 +121,7 @@ class _Taken:
             checksum, _ = bundle_of(record)
             self._bundles[str(record["bundle"].get("version", "")), checksum] += 1
             facts = record["input"]
-            yield record, {**facts, "matches": self._candidate.matchers.judge(facts)}
+            yield record, {**facts, "matches": self._matchers.judge(facts)}
 
     def by_bundle(self) -> Iterator[Bundle]:
         """Those that decided, the most usual first."""
@@ -151,9 +129,8 @@ class _Taken:
             yield Bundle(version, checksum, decisions)
 
 
-def _warnings(candidate: Candidate, taken: _Taken) -> Iterator[str]:
-    if candidate.matcher_names:
-        names = ", ".join(candidate.matcher_names)
+def _warnings(candidate: Subject, taken: _Taken) -> Iterator[str]:
+    if names := ", ".join(candidate.manifest.matchers):
         yield f"input.matches ({names}) was computed anew from the recorded arguments"
     if masked := taken.causes["masked"]:
         yield (

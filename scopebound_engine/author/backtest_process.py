@@ -14,7 +14,8 @@ from dataclasses import asdict
 from itertools import islice
 from typing import Any, Final
 
-from scopebound_engine.author.backtest import Candidate, backtest
+from scopebound_engine.author import subject
+from scopebound_engine.author.backtest import backtest
 from scopebound_engine.author.backtests import Wish
 from scopebound_engine.bundle.format import archive
 from scopebound_engine.config import from_env
@@ -52,7 +53,7 @@ def _answer(wish: Wish, bundle: bytes) -> Mapping[str, Any]:
         config = from_env()
         log = DecisionLog(open_database(database_url(config), config.data_dir))
         report = backtest(
-            Candidate.of(archive.read(bundle)),
+            subject.of_files("bundle", archive.read(bundle)),
             islice(_newest(log, wish.hours), wish.records),
             evaluation_seconds=wish.evaluation_seconds,
             seconds=wish.seconds,

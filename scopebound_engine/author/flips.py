@@ -64,7 +64,7 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Report:
-    """What a candidate would have changed.
+    """What a candidate would have changed. `policy` is a SHA-256 of what decides.
 
     Of `records` so many were `decided` again, and the others could not be for the causes of
     `log.replayable`. `kinds` counts flips; `altered` are denials with the same first code and other
@@ -74,7 +74,7 @@ class Report:
 
     name: str
     version: str
-    identity: str
+    policy: str
     records: int
     decided: int
     undecidable: Mapping[str, int]
@@ -96,11 +96,11 @@ class Report:
     def digest(self) -> str:
         """The SHA-256, in hex, of what is acknowledged by it: which policy flips what.
 
-        That is the candidate's identity and the groups, without their counts: decisions that came
-        in meanwhile change it only where they flip in a way that nobody has seen.
+        That is `policy` and the groups, without their counts: decisions that came in meanwhile
+        change it only where they flip in a way that nobody has seen.
         """
         groups = sorted([one.kind, one.was, one.now, one.tool, one.role] for one in self.groups)
-        seen = {"identity": self.identity, "groups": groups}
+        seen = {"policy": self.policy, "groups": groups}
         return hashlib.sha256(strict_json.dumps(seen)).hexdigest()
 
     def as_dict(self) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from scopebound_engine.cli.ending import FAILED, REFUSED, as_json
 from scopebound_engine.cli.terminal import json_document, waiting
 
 if TYPE_CHECKING:
-    from scopebound_engine.author.backtest import Candidate
     from scopebound_engine.author.flips import Report
+    from scopebound_engine.author.subject import Subject
     from scopebound_engine.cli.log_records import Record
 
 _EXIT_CODES: Final = f"""\b
@@ -133,19 +133,14 @@ def backtest(source: Path, manifest: Path | None, as_json: bool, **options: Any)
         sys.exit(REFUSED)
 
 
-def _candidate(source: Path, manifest: Path | None) -> "Candidate":
-    from scopebound_engine.author import folder
-    from scopebound_engine.author.backtest import Candidate
-    from scopebound_engine.bundle.format import archive
-    from scopebound_engine.cli.bundle_files import read
+def _candidate(source: Path, manifest: Path | None) -> "Subject":
+    from scopebound_engine.author import folder, subject
 
     if source.is_dir():
-        sources = folder.read(source, manifest).sound()
-        sources.require_manifest()
-        return Candidate.of(sources.files)
+        return subject.of_folder(folder.read(source, manifest))
     if manifest is not None:
         raise click.UsageError("a bundle has its manifest; --manifest is for a folder")
-    return Candidate.of(archive.read(read(source)))
+    return subject.of_archive(source)
 
 
 @dataclass

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from scopebound_engine.author.backtest import Candidate, backtest
+from scopebound_engine.author import subject
+from scopebound_engine.author.backtest import backtest
 from scopebound_engine.author.flips import Flips, Report
 from scopebound_engine.errors import CompileError, EngineError, EvaluatorTimeoutError, InputError
 from scopebound_engine.log.replayable import read
@@ -52,7 +53,7 @@ def with_rule(code: str, condition: str, **manifest: Any) -> dict[str, bytes]:
 
 
 def decide(files: dict[str, bytes], records: list[Record], **options: Any) -> Report:
-    return backtest(Candidate.of(files), records, **options)
+    return backtest(subject.of_files("candidate", files), records, **options)
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +197,7 @@ def test_a_policy_that_always_hangs_ends_it(decisions: list[Record]) -> None:
 def test_it_ends_when_its_time_is_over(decisions: list[Record]) -> None:
     files, endless = bundle_files("1.1.0", denies=False), itertools.repeat(decisions[0])
     with pytest.raises(EvaluatorTimeoutError, match="not all was decided within 1 s"):
-        backtest(Candidate.of(files), endless, seconds=1)
+        backtest(subject.of_files("candidate", files), endless, seconds=1)
 
 
 def test_what_does_not_compile_is_told_with_its_place(decisions: list[Record]) -> None:

@@ -9,7 +9,7 @@ REPORT: Final[dict[str, Any]] = {
     "flips": 12,
     "name": "invoice-policies",
     "version": "1.1.0",
-    "identity": "0f9d7e3c6a5b4d2e1c8f7a6b5d4e3c2b1a0f9e8d7c6b5a4f3e2d1c0b9a8f7e6d",
+    "policy": "0f9d7e3c6a5b4d2e1c8f7a6b5d4e3c2b1a0f9e8d7c6b5a4f3e2d1c0b9a8f7e6d",
     "records": 4120,
     "decided": 4051,
     "undecidable": {"masked": 27, "no decision": 30, "replay": 12},

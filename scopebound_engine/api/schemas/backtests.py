@@ -70,14 +70,16 @@ class BacktestReport(TypedDict):
     digest: Annotated[
         str,
         Field(
-            description="SHA-256, in hexadecimal, of which policy flips what: of the bundle's "
-            "identity and the groups without their counts."
+            description="SHA-256, in hexadecimal, of which policy flips what: of `policy` and the "
+            "groups without their counts."
         ),
     ]
     flips: int
     name: str
     version: str
-    identity: str
+    policy: Annotated[
+        str, Field(description="SHA-256, in hexadecimal, of its rules, data and manifest.")
+    ]
     records: Annotated[int, Field(description="So many were looked at, newest first.")]
     decided: Annotated[int, Field(description="So many of them were decided again.")]
     undecidable: Annotated[
