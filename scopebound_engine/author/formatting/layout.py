@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from scopebound_engine.author.formatting.comments import Comments
+from scopebound_engine.author.formatting.places import Places
 from scopebound_engine.rego.source.spacing import ends_value
 from scopebound_engine.rego.source.syntax import Module
 
@@ -30,21 +30,20 @@ class Lines:
     padded: set[int] = field(default_factory=set)
 
 
-def laid_out(module: Module, comments: Comments) -> Lines:
+def laid_out(module: Module, places: Places) -> Lines:
     """The lines of a module, apart from where its statements begin."""
-    layout = _Layout(module, comments)
+    layout = _Layout(module, places)
     for head in module.heads:
         layout.rule(range(head.start, head.end))
     return layout.lines
 
 
 class _Layout:
-    def __init__(self, module: Module, comments: Comments) -> None:
+    def __init__(self, module: Module, places: Places) -> None:
         self.lines = Lines()
-        self._module, self._comments = module, comments
+        self._module, self._places = module, places
         self._tokens = module.source.tokens
         self._closing = module.source.closing
-        self._rows = [module.source.place(token.start)[0] for token in self._tokens]
         self._texts = [token.text for token in self._tokens]
         self._uncommaed: set[int] = set()
 
@@ -77,8 +76,8 @@ class _Layout:
         )
 
     def _else(self, index: int) -> None:
-        follows = self._texts[index - 1] == "}" and self._rows[index] == self._end_row(index - 1)
-        if not follows or self._comments.before(index):
+        follows = self._texts[index - 1] == "}" and not self._places.between(index - 1, index)
+        if not follows or self._places.comments(index):
             self.lines.begins[index] = 0
             self.lines.apart.add(index)
 
@@ -93,7 +92,7 @@ class _Layout:
         previous: range | None = None
         for span in self._split(inside):
             self.lines.begins[span.start] = level + 1
-            if previous and self._rows[span.start] > self._end_row(previous.stop - 1) + 1:
+            if previous and self._places.between(previous.stop - 1, span.start) > 1:
                 self.lines.apart.add(span.start)
             self._literal(span, level + 1)
             previous = span
@@ -128,21 +127,21 @@ class _Layout:
     def _overrides(self, span: range, level: int) -> None:
         """`with` modifiers: on a line of their own, and indented, where the author has it so."""
         start, inner = span.start, level
-        last_row = self._end_row(start - 1) if span else 0
+        line = self._places.end(start - 1) if span else 0
         while start < span.stop:
             end = self._module.find(range(start + 1, span.stop), "with") or span.stop
-            if self._rows[start] > last_row:
+            if self._places.begin(start) > line:
                 inner = level + 1
                 self.lines.begins[start] = inner
             self._term(range(start, end), inner)
-            last_row = self._rows[start]
+            line = self._places.begin(start)
             start = end
 
     def _some(self, core: range, level: int) -> None:
         """`some … in …` stays on one line; variables that are only declared may be on several."""
         if self._module.find(core, "in") is None:
             for index in core[2:]:
-                if self._rows[index] > self._rows[index - 1] and self._texts[index] != ",":
+                if self._texts[index] != "," and self._places.below(index - 1, index):
                     self.lines.begins[index] = level + 1
         self._term(core, level)
 
@@ -160,9 +159,13 @@ class _Layout:
     def _is_spread(self, start: int, inside: range) -> bool:
         """Whether expressions begin on later lines than what they belong to, or each other."""
         spans = list(self._module.split(inside, separator=";"))
-        rows = {self._rows[index] for index in (start, *(span.start for span in spans))}
-        gaps = {inside.stop, *(i for span in spans for i in (span.start, span.stop))}
-        return len(rows) > 1 or any(self._comments.before(gap) for gap in gaps)
+        lines = {self._places.begin(index) for index in (start, *(span.start for span in spans))}
+        return len(lines) > 1 or self._is_commented(spans, inside.stop)
+
+    def _is_commented(self, parts: Sequence[range], close: int) -> bool:
+        """Whether a comment stands between these parts of a bracket."""
+        gaps = {close, *(index for part in parts for index in (part.start, part.stop))}
+        return any(self._places.comments(gap) for gap in gaps)
 
     def _term(self, span: range, level: int) -> None:
         """What is written on one line, but for the brackets in it."""
@@ -215,12 +218,9 @@ class _Layout:
         close = self._closing[opening]
         starts = [opening, *(item.start for item in items)]
         first_on_line = [
-            later for earlier, later in pairwise(starts) if self._rows[later] > self._rows[earlier]
+            later for earlier, later in pairwise(starts) if self._places.below(earlier, later)
         ]
-        gaps = (close, *(index for item in items for index in (item.start, item.stop)))
-        spread = bool(items) and (
-            bool(first_on_line) or any(self._comments.before(gap) for gap in gaps)
-        )
+        spread = bool(first_on_line) or (bool(items) and self._is_commented(items, close))
         if self._texts[opening] == "[" or self._is_set(opening):
             # The engine does not parse a last comma in a set among such items.
             self._uncommaed |= {item.start for item in items if self._is_set(item.start)}
@@ -235,6 +235,3 @@ class _Layout:
     def _is_set(self, opening: int) -> bool:
         inside = range(opening + 1, self._closing.get(opening, opening))
         return self._texts[opening] == "{" and self._module.find(inside, ":", "|") is None
-
-    def _end_row(self, index: int) -> int:
-        return self._module.source.place(self._tokens[index].end - 1)[0]

@@ -1,16 +1,16 @@
-"""The order of statements, and which of them have no empty line between them."""
+"""The statements of a module: which belong together, in which order, and which are short."""
 
 from collections.abc import Iterator, Sequence
 
-from scopebound_engine.author.formatting.layout import Lines
+from scopebound_engine.author.formatting.places import Places
 from scopebound_engine.rego.source.syntax import Module
 
 
-def groups(module: Module) -> Iterator[list[range]]:
+def groups(module: Module, places: Places) -> Iterator[list[range]]:
     """The statements, each alone but for imports on lines that follow each other."""
     group: list[range] = []
     for span in module.statements:
-        if group and not (_is_import(module, span) and _follows(module, group[-1], span)):
+        if group and not (_is_import(module, span) and _follows(module, places, group[-1], span)):
             yield group
             group = []
         group.append(span)
@@ -23,18 +23,7 @@ def in_order(module: Module, group: Sequence[range]) -> Sequence[range]:
     return sorted(group, key=lambda span: _import_key(module, span)) if len(group) > 1 else group
 
 
-def are_close(module: Module, lines: Lines, one: range, group: Sequence[range]) -> bool:
-    """Whether two rules stay on lines that follow each other: the first is one line, both short."""
-    other = group[0]
-    return (
-        _is_short(module, one)
-        and _is_short(module, other)
-        and not any(index in lines.begins for index in one)
-        and _row(module, other.start) == _row(module, one.start) + 1
-    )
-
-
-def _is_short(module: Module, span: range) -> bool:
+def is_short(module: Module, span: range) -> bool:
     """Whether a rule has one expression at most, and is no default."""
     if module.is_keyword(span.start, "package", "import", "default"):
         return False
@@ -49,9 +38,8 @@ def _is_import(module: Module, span: range) -> bool:
     return module.is_keyword(span.start, "import")
 
 
-def _follows(module: Module, one: range, other: range) -> bool:
-    end, _ = module.source.place(module.source.tokens[one.stop - 1].end - 1)
-    return _is_import(module, one) and _row(module, other.start) - end <= 1
+def _follows(module: Module, places: Places, one: range, other: range) -> bool:
+    return _is_import(module, one) and places.between(one.stop - 1, other.start) <= 1
 
 
 def _import_key(module: Module, span: range) -> tuple[list[str], list[str]]:
@@ -59,7 +47,3 @@ def _import_key(module: Module, span: range) -> tuple[list[str], list[str]]:
     texts = [module.source.tokens[index].text.strip('"`') for index in span]
     path = [text for text in texts[1 : alias - span.start] if text not in {".", "[", "]"}]
     return path, texts[alias - span.start + 1 :]
-
-
-def _row(module: Module, index: int) -> int:
-    return module.source.place(module.source.tokens[index].start)[0]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from scopebound_engine.author.formatting.braces import settled
-from scopebound_engine.author.formatting.comments import Comments
+from scopebound_engine.author.formatting.places import Places
 from scopebound_engine.author.formatting.writing import written
 from scopebound_engine.rego.source import normal
 from scopebound_engine.rego.source.syntax import Module
@@ -20,7 +20,7 @@ def difference(before: str, after: str) -> str:
     one, two = Source("", before), Source("", after)
     if _essence(one) != _essence(two):
         return "its tokens would be others"
-    if sorted(Comments(one).all()) != sorted(Comments(two).all()):
+    if sorted(Places(one).all_comments()) != sorted(Places(two).all_comments()):
         return "its comments would be others"
     if formatted(after) != after:
         return "formatted again it would change"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from scopebound_engine.author.formatting import statements
-from scopebound_engine.author.formatting.comments import Comment, Comments
 from scopebound_engine.author.formatting.layout import Lines, laid_out
+from scopebound_engine.author.formatting.places import Comment, Places
 from scopebound_engine.rego.source.spacing import CLOSING, is_spaced
 from scopebound_engine.rego.source.syntax import Module
 
@@ -14,8 +14,8 @@ _INDENT: Final = "\t"
 
 def written(module: Module) -> str:
     """The module in OPA's style."""
-    comments = Comments(module.source)
-    writer = _Writer(module, comments, laid_out(module, comments))
+    places = Places(module.source)
+    writer = _Writer(module, places, laid_out(module, places))
     writer.write()
     return "".join(f"{line}\n" for line in writer.page.lines)
 
@@ -46,21 +46,21 @@ class _Page:
 
 
 class _Writer:
-    def __init__(self, module: Module, comments: Comments, lines: Lines) -> None:
+    def __init__(self, module: Module, places: Places, lines: Lines) -> None:
         self.page = _Page()
-        self._module, self._comments, self._lines = module, comments, lines
+        self._module, self._places, self._lines = module, places, lines
         self._tokens = module.source.tokens
         self._level = 0
 
     def write(self) -> None:
         """All statements, and the comments at the end."""
         previous: range | None = None
-        for group in statements.groups(self._module):
-            if not (previous and statements.are_close(self._module, self._lines, previous, group)):
+        for group in statements.groups(self._module, self._places):
+            if not (previous and self._are_close(previous, group[0])):
                 self.page.apart()
             self._leading(group[0].start)
             # The engine does not parse an import on the line after one with a comment beside it.
-            moves = not any(self._beside(span) for span in group)
+            moves = not any(self._places.beside(span) for span in group)
             for span in statements.in_order(self._module, group) if moves else group:
                 self._statement(span)
             previous = group[-1]
@@ -69,17 +69,26 @@ class _Writer:
         while self.page.lines and not self.page.lines[-1]:
             self.page.lines.pop()
 
+    def _are_close(self, one: range, other: range) -> bool:
+        """Whether two rules stay on lines that follow each other: short ones, if they were."""
+        return (
+            statements.is_short(self._module, one)
+            and statements.is_short(self._module, other)
+            and not any(index in self._lines.begins for index in one)
+            and self._places.below(one.start, other.start) == 1
+        )
+
     def _leading(self, index: int) -> None:
         """The comments above a statement; one beside the statement before it is not among them."""
-        beside = self._beside(range(index - 1, index)) if index > 0 else ()
-        self._above(self._comments.before(index)[len(beside) :], 0, index)
+        beside = self._places.beside(range(index - 1, index)) if index > 0 else ()
+        self._above(self._places.comments(index)[len(beside) :], 0, index)
 
     def _statement(self, span: range) -> None:
         self.page.begin(0)
         self._level = 0
         last, waiting = span.start, list[Comment]()
         for index in span:
-            waiting += self._comments.before(index) if index > span.start else ()
+            waiting += self._places.comments(index) if index > span.start else ()
             if index in self._lines.dropped:
                 continue
             if waiting or index in self._lines.begins:
@@ -87,13 +96,8 @@ class _Writer:
                 waiting = []
             self._word(index)
             last = index
-        for comment in self._beside(span):
+        for comment in self._places.beside(span):
             self.page.comment(comment.text)
-
-    def _beside(self, span: range) -> Sequence[Comment]:
-        """The comment on the last line of a statement, if there is one."""
-        gap = self._comments.before(span.stop)
-        return gap[:1] if gap and gap[0].line == self._end_row(span.stop - 1) else ()
 
     def _word(self, index: int) -> None:
         self.page.word(self._tokens[index].text, padded=index in self._lines.padded)
@@ -102,7 +106,7 @@ class _Writer:
 
     def _turn(self, last: int, index: int, comments: Sequence[Comment]) -> None:
         """Ends a line, and begins that of a token; where only a comment ends it, further in."""
-        if comments and comments[0].line == self._end_row(last):
+        if comments and comments[0].line == self._places.end(last):
             self.page.comment(comments[0].text)
             comments = comments[1:]
         begins = self._lines.begins.get(index)
@@ -120,10 +124,6 @@ class _Writer:
             if number and comment.line - comments[number - 1].line > 1:
                 self.page.apart()
             self.page.begin(level, comment.text)
-        if comments and index < len(self._tokens):
-            row, _ = self._module.source.place(self._tokens[index].start)
-            if row - comments[-1].line > 1:
-                self.page.apart()
-
-    def _end_row(self, index: int) -> int:
-        return self._module.source.place(self._tokens[index].end - 1)[0]
+        is_end = index == len(self._tokens)
+        if comments and not is_end and self._places.begin(index) - comments[-1].line > 1:
+            self.page.apart()
