@@ -132,6 +132,26 @@ def test_a_failure_shows_what_its_expression_saw() -> None:
     assert results["test_set_of"].message == "its value is {1}"
 
 
+def test_what_cannot_be_asked_of_one_failure_costs_no_other_its_values() -> None:
+    # The engine's parser refuses two names before `in` inside of an array, as it is asked for here.
+    text = """package odd
+
+test_a if { input.x == 1 with input as {"x": 2} }
+
+test_b if { some k, v in {"a": [2]}; every i, w in v { [k, i, w] == ["a", 0, 3] } }
+
+test_c if { x := 3; x == 4 }
+"""
+    results = run_tests({"odd.rego": text}, {})
+    assert [result.line for result in results] == [3, 5, 7]
+    assert {result.expression for result in results} == {
+        'input.x == 1 with input as {"x": 2}',
+        'every i, w in v { [k, i, w] == ["a", 0, 3] }',
+        "x == 4",
+    }
+    assert [bool(result.seen) for result in results] == [True, False, True]
+
+
 def test_a_pattern_chooses_by_the_full_name() -> None:
     modules = {"shop.rego": RULES, "shop_test.rego": TESTS}
     chosen = find_tests(modules, r"shop_test\.test_(open|closed)")

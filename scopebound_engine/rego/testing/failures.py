@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -36,16 +35,29 @@ class Failure:
 def explained(
     modules: Mapping[str, str], failures: Sequence[Failure], compiled: Compile
 ) -> Iterator[tuple[int, TestResult]]:
-    """Those of the failures of which it is known why, with that."""
+    """The failures with what is known of why."""
+    try:
+        yield from _explained(modules, failures, compiled)
+    except CompileError:
+        # What is asked of one of them does not compile: the others are asked apart from it.
+        middle = len(failures) // 2
+        for half in (failures[:middle], failures[middle:]) if middle else ():
+            yield from explained(modules, half, compiled)
+
+
+def _explained(
+    modules: Mapping[str, str], failures: Sequence[Failure], compiled: Compile
+) -> Iterator[tuple[int, TestResult]]:
+    """Those by the expression alone, and then those with what it saw. Raises CompileError."""
     culprits = _culprits(modules, failures, compiled)
     questions = _Questions(modules)
     asked = [
         (failure, _Inquiry(failure, culprits.get(failure.number), questions))
         for failure in failures
     ]
+    yield from ((failure.number, inquiry.conclusion({})) for failure, inquiry in asked)
     answers = questions.answers(compiled, Suite.rows)
-    for failure, inquiry in asked:
-        yield failure.number, inquiry.conclusion(answers)
+    yield from ((failure.number, inquiry.conclusion(answers)) for failure, inquiry in asked)
 
 
 def _culprits(
@@ -83,14 +95,12 @@ class _Questions:
         return number
 
     def answers(self, compiled: Compile, ask: Callable[[Suite, int], Answer]) -> dict[int, Answer]:
-        """Those that there are; none where the rules do not compile, which is no finding here."""
+        """What is answered, by number. Raises CompileError."""
         if not self._entrypoints:
             return {}
-        with suppress(CompileError):
-            suite = compiled(self._texts, self._entrypoints)
-            cores = len(os.sched_getaffinity(0))
-            return dict(run_forked(suite.groups(), lambda at: ask(suite, at), suite.lost, cores))
-        return {}
+        suite = compiled(self._texts, self._entrypoints)
+        cores = len(os.sched_getaffinity(0))
+        return dict(run_forked(suite.groups(), lambda at: ask(suite, at), suite.lost, cores))
 
 
 class _Inquiry:
@@ -120,6 +130,8 @@ class _Inquiry:
         every = candidates = _keys(answers, self._candidates)
         first: TestResult | None = None
         for step, number, parts in self._inside:
+            if "rows" not in answers.get(number, {}):
+                continue
             holding = set(_keys(answers, number))
             failing = next((key for key in candidates if key not in holding), None)
             if failing is not None and first is None:
