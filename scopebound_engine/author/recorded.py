@@ -6,7 +6,13 @@ from typing import Any
 from scopebound_engine.author import subject
 from scopebound_engine.author.candidates.callers import Constraints
 from scopebound_engine.author.explain import SECONDS, Explanation, explain
-from scopebound_engine.errors import BundleError, IrreproducibleError, NotFoundError
+from scopebound_engine.errors import (
+    BundleError,
+    EngineError,
+    EvaluationError,
+    IrreproducibleError,
+    NotFoundError,
+)
 from scopebound_engine.log.replayable import ImpossibleError, bundle_of, require_decision
 from scopebound_engine.log.shelf import Shelf
 from scopebound_engine.role.inheritance import effective
@@ -25,7 +31,7 @@ def explain_record(
     """What `explain` tells of a record's input.
 
     Raises IrreproducibleError where it cannot be decided again, InputError for a record that is
-    none, EngineError, and what the shelf's places raise.
+    none, EvaluationError where it now gets no verdict, and what the shelf's places raise.
     """
     try:
         require_decision(record)
@@ -37,7 +43,12 @@ def explain_record(
     except (NotFoundError, BundleError) as error:
         raise IrreproducibleError("bundle", f"its bundle cannot be had: {error}") from error
     decides = subject.of_bundle(bundle)
-    return explain(decides, record["input"], known=known, turn=turn, seconds=seconds)
+    try:
+        return explain(decides, record["input"], known=known, turn=turn, seconds=seconds)
+    except EvaluationError:
+        raise
+    except EngineError as error:
+        raise IrreproducibleError("bundle", f"its bundle cannot decide here: {error}") from error
 
 
 class Explainer:

@@ -6,7 +6,7 @@ import pytest
 
 from scopebound_engine.rego.program import Program
 from scopebound_engine.rego.tracing.job import Tracer, value
-from scopebound_engine.rego.tracing.told import Told
+from scopebound_engine.rego.tracing.told import Condition, Told
 
 GATHERED = """package own
 
@@ -189,3 +189,25 @@ def test_any_rule_has_a_value() -> None:
     modules = {"own/main.rego": GATHERED, "own/rules.rego": RULES, "own/more.rego": MORE}
     document = {"claims": {"role": "admin"}}
     assert value(modules, {}, "own/rules/limit", document) == 100
+
+
+def test_why_is_told_by_a_bounded_number_of_conditions() -> None:
+    # Each of three helpers has eight bodies that ask the next one: 512 ways in all.
+    bodies = [f"h{n} if {{\n\th{n + 1}\n\tinput.never\n}}\n" * 8 for n in range(3)]
+    policy = SINGLE.replace("input.call_args.n > 1", "not h0")
+    policy += "\n".join([*bodies, "h3 if input.never\n"])
+    tracer = Tracer(Program((("own/main.rego", policy),), {}, "own/decision"))
+    rule = next(one for one in asked(tracer, n=0).fired if one.code == "FIRST")
+    assert 50 < _size(rule.conditions) <= 120
+
+
+def _size(conditions: tuple[Condition, ...]) -> int:
+    return sum(1 + _size(condition.because) for condition in conditions)
+
+
+def test_composite_keys_are_no_places() -> None:
+    conditions = 'pairs[["a", 1]]; input.call_args[input.claims]'
+    policy = SINGLE.replace("input.call_args.n > 1", conditions)
+    policy += '\npairs := {["a", 1]}\n'
+    tracer = Tracer(Program((("own/main.rego", policy),), {}, "own/decision"))
+    assert asked(tracer, n=3).codes == ("SECOND",)

@@ -2,11 +2,12 @@
 
 An *attempt* is one way through the body of a rule: where the body goes through elements, one for
 each of them. The statements of a plan are not in the order of the source, and some of a condition's
-stand apart from the others; it held if all of them did.
+stand apart from the others.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from scopebound_engine.rego.tracing import facts
@@ -17,9 +18,10 @@ from scopebound_engine.rego.tracing.told import Condition, State
 
 _HOLDS_REST: Final = ("Scan", "With")
 _HANDS_ON: Final = ["IsDefined", "AssignVarOnce"]
-# How deep it is told why, of how many conditions, and of how many values.
+# How deep it is told why, by how many conditions of one and of all, and by how many values.
 _DEPTH: Final = 6
 _REASONS: Final = 12
+_ALL_REASONS: Final = 100
 _VALUES: Final = 12
 
 
@@ -87,6 +89,8 @@ class Teller:
 
     def __init__(self, places: Places) -> None:
         self._places = places
+        # Conditions that may still be told of the one that is under way.
+        self._left = _ALL_REASONS
 
     def part_of(self, way: Attempt) -> Part | None:
         """Some part of the body that was tried, a condition if there is one."""
@@ -100,9 +104,10 @@ class Teller:
         states = [state for _, state, _ in self._sorted(way)]
         return states.count("held"), len(states)
 
-    def conditions(self, way: Attempt, depth: int = 0) -> list[Condition]:
+    def conditions(self, way: Attempt, depth: int = 0) -> Iterator[Condition]:
         """All conditions of the body, in the order of the source."""
-        return [self._condition(*item, depth) for item in self._sorted(way)]
+        for part, state, found in self._sorted(way):
+            yield self._condition(part, state, found, depth)
 
     def failure(self, way: Attempt, depth: int = 0) -> Condition | None:
         """The condition that failed; None where none did, or it stands nowhere."""
@@ -140,9 +145,10 @@ class Teller:
     def _condition(
         self, part: Part, state: State, found: Sequence[Happening], depth: int
     ) -> Condition:
+        self._left = self._left - 1 if depth else _ALL_REASONS
         negated = part.literal is not None and part.literal.negated
         decided = state == "failed" or (negated and state == "held")
-        because = tuple(self._because(found, depth + 1))[:_REASONS] if decided else ()
+        because = tuple(islice(self._because(found, depth + 1), _REASONS)) if decided else ()
         # What the rules that were asked looked at is told with their conditions, if those are.
         looked_at = facts.read_by(found if because else within(found))
         values = (*looked_at, *facts.made(found))[:_VALUES]
@@ -151,7 +157,7 @@ class Teller:
 
     def _because(self, found: Sequence[Happening], depth: int) -> Iterator[Condition]:
         """The conditions of the rules that were asked, which decided what these answered."""
-        if depth < _DEPTH:
+        if depth < _DEPTH and self._left > 0:
             for happening in found:
                 if happening.run is not None:
                     yield from self._reasons(happening.run, depth)

@@ -55,7 +55,7 @@ def _read(happening: Happening) -> Iterator[tuple[Path, Any]]:
         yield result.path, result.content
     elif happening.statement.kind == "Dot" and not happening.held:
         source, key = happening.reads
-        if source.path is not None and key.content is not UNKNOWN:
+        if source.path is not None and type(key.content) in (str, int):
             yield (*source.path, key.content), ABSENT
     elif happening.statement.fields.get("func") == "object.get" and happening.held:
         source, key = happening.reads[:2]

@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 from scopebound_engine.rego.rewriting import Spot
 from scopebound_engine.rego.source.bodies import Literal
 from scopebound_engine.rego.source.syntax import Module, Rule, parsed
 
-# Of the text of a condition, and of the lines of a rule.
-_CHARACTERS = 200
-_LINES = 60
+# Of a line or the text of a condition, and the lines of a rule.
+_CHARACTERS: Final = 200
+_LINES: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +90,14 @@ class _Text:
                 if tokens[first].start <= offset < tokens[literal.end - 1].end:
                     return self._condition(rule, literal)
         line, column = self._source.place(offset)
-        return Part(self._source.path, line, column, self._source.line(line).strip(), rule, None)
+        return Part(
+            self._source.path, line, column, _cut(self._source.line(line).strip()), rule, None
+        )
 
     def _condition(self, rule: Rule, literal: Literal) -> Part:
         line, column = self._source.place(self._source.tokens[literal.start].start)
         text = " ".join(self._module.text(range(literal.start, literal.end)).split())
-        text = text if len(text) <= _CHARACTERS else f"{text[: _CHARACTERS - 1]}…"
-        return Part(self._source.path, line, column, text, rule, literal)
+        return Part(self._source.path, line, column, _cut(text), rule, literal)
 
     def conditions(self, part: Part) -> list[Part]:
         for body in part.rule.bodies:
@@ -108,4 +110,8 @@ class _Text:
         first, _ = place(tokens[rule.start].start)
         last, _ = place(tokens[rule.end - 1].end - 1)
         numbers = range(first, min(last, first + _LINES - 1) + 1)
-        return first, [self._source.line(number) for number in numbers]
+        return first, [_cut(self._source.line(number)) for number in numbers]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _CHARACTERS else f"{text[: _CHARACTERS - 1]}…"

@@ -142,7 +142,6 @@ class _Follower:
             into.append(new)
 
     def _insert(self, statement: Statement, happening: Happening) -> None:
-        # Operands are in the order of `_reads`: the value comes last, and no key is read there.
         key = self._operand(statement.fields["key"]).content
         into = self._values.get(statement.fields["object"], NOTHING).content
         if isinstance(into, dict) and isinstance(key, str):

@@ -49,7 +49,9 @@ class Value:
         found = held(content, step)
         if found is None:
             return None
-        return Value(found[0], None if self.path is None else (*self.path, step))
+        if self.path is None or type(step) not in (str, int):
+            return Value(found[0])
+        return Value(found[0], (*self.path, step))
 
 
 NOTHING: Final = Value(UNKNOWN)
