@@ -106,7 +106,7 @@ class _Bench:
             )
             laboratory, chosen = self._laboratory(sound), sound
         order = {number: self._order(mutation) for number, mutation in chosen.items()}
-        rules = {number: mutation.rule for number, mutation in chosen.items()}
+        rules = {number: (item.file, item.rule) for number, item in chosen.items()}
         trial = Trial(laboratory, self._names, self._seconds, order, rules, self._enough)
         # What killed a mutant of a rule is likely to kill others of it.
         groups = [list(group) for _, group in groupby(chosen, key=rules.__getitem__)]

@@ -14,6 +14,9 @@ from scopebound_engine.rego.compiler import LoadedPlan, compile_fast
 from scopebound_engine.rego.mutants.functions import Functions
 from scopebound_engine.rego.mutants.grafts import graft
 from scopebound_engine.rego.mutants.mutation import Mutation
+from scopebound_engine.rego.source.syntax import parsed
+from scopebound_engine.rego.testing.cases import is_test_file
+from scopebound_engine.rego.testing.dependencies import needed
 from scopebound_engine.rego.testing.lowering import lower
 
 # The number of no mutant: the policy as it is.
@@ -47,6 +50,10 @@ class Laboratory:
         self._packages: dict[str, list[str]] = {}
         for test in tests:
             self._packages.setdefault(_package(test), []).append(test)
+        self._needed = {
+            package: sorted(self._functions.needed(map(_function, tests)))
+            for package, tests in self._packages.items()
+        }
 
     def holds(self, test: str, number: int = _NONE) -> bool:
         """Whether a test passes with a mutant. Raises EngineError where its evaluation fails."""
@@ -60,20 +67,25 @@ class Laboratory:
 
     def _plan(self, number: int, package: str) -> LoadedPlan:
         # The engine goes over the whole plan for each query, so each package gets one of its own.
-        tests = self._packages[package]
-        needed = sorted(self._functions.needed(map(_function, tests)))
+        tests, functions = self._packages[package], self._needed[package]
         if number == _NONE:
-            return LoadedPlan(self._encoder.encode(tests, needed))
-        changed = self._functions.instead(number, needed)
+            return LoadedPlan(self._encoder.encode(tests, functions))
+        changed = self._functions.instead(number, functions)
         if changed is None:
-            return self._compiled(number, tests)
-        return LoadedPlan(self._encoder.encode(tests, needed, changed))
+            return self._compiled(number, package)
+        return LoadedPlan(self._encoder.encode(tests, functions, changed))
 
-    def _compiled(self, number: int, tests: Sequence[str]) -> LoadedPlan:
+    def _compiled(self, number: int, package: str) -> LoadedPlan:
         """A mutant whose function has not the calls of those that it would replace."""
-        mutation = self._mutations[number]
-        text = mutation.applied(self._modules[mutation.file])
-        lowered = lower({**self._modules, mutation.file: text})
+        mutation, tests = self._mutations[number], self._packages[package]
+        changed = dict(self._modules)
+        changed[mutation.file] = mutation.applied(changed[mutation.file])
+        others = [
+            path
+            for path, text in changed.items()
+            if is_test_file(path) and "/".join(parsed(path, text).source.package) != package
+        ]
+        lowered = lower(needed(changed, others))
         document, frame = compile_fast(lowered.modules, tests, self._data)
         lowered.complete(document)
         names = [function["name"] for function in document["funcs"]["funcs"]]

@@ -2,7 +2,7 @@
 
 import mmap
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Final
 
 from scopebound_engine.errors import EngineError
@@ -29,13 +29,13 @@ class Trial:
         tests: Sequence[str],
         seconds: Sequence[float],
         order: Mapping[int, Sequence[int]],
-        rules: Mapping[int, str],
+        rules: Mapping[int, Hashable],
         enough: int,
     ) -> None:
         self._laboratory, self._tests, self._seconds = laboratory, tests, seconds
         self._order, self._rules, self._enough = order, rules, enough
         # By rule the tests that noticed its mutants in this process, the last ones first.
-        self._noticed: dict[str, list[int]] = {}
+        self._noticed: dict[Hashable, list[int]] = {}
         # Shared with the processes that are forked: which test was under way when one ended.
         self._cells = {number: at * _CELL.size for at, number in enumerate(order)}
         self._under_way = mmap.mmap(-1, max(len(order), 1) * _CELL.size)
