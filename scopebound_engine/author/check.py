@@ -6,7 +6,7 @@ gate's last step, are for `policy test`.
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from scopebound_engine.author.folder import Sources
@@ -68,11 +68,18 @@ def check(
         counted = sum(item.level == "warning" and item.step != "floor" for item in found)
         found += gate.missed_bounds(sources.manifest, {"max_warnings": counted})
     return Report(
-        _ordered(gate.bounded([*sources.problems, *sources.unfit, *found])),
+        _ordered(gate.bounded([*sources.problems, *_unfit(sources), *found])),
         tuple(left_out),
         len(sources.modules),
         time.perf_counter() - began,
     )
+
+
+def _unfit(sources: Sources) -> tuple[Finding, ...]:
+    """What keeps the folder from being a bundle; without a manifest nobody means it to be one."""
+    if sources.manifest or any(item.step == "manifest" for item in sources.unfit):
+        return sources.unfit
+    return tuple(replace(item, level="warning") for item in sources.unfit)
 
 
 def _inspected(

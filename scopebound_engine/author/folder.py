@@ -5,8 +5,9 @@ there all the same. `problems` leave out policy or data, so that only `check` go
 `unfit` only keeps the folder from being built into a bundle.
 """
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -52,7 +53,10 @@ class Sources:
 
     def path(self, name: str) -> str:
         """Where a file lies that a finding names, as somebody in this folder would open it."""
-        return str(self.paths.get(name) or self.case_files.get(name) or name)
+        known = self.paths.get(name) or self.case_files.get(name)
+        here = self.folder / name
+        # What was not read may be there all the same, a link to nowhere too.
+        return str(known or (here if os.path.lexists(here) else name))
 
     def line(self, name: str, number: int) -> str | None:
         """A line of a file, without its end; None where there is none."""
@@ -87,7 +91,7 @@ def read(folder: Path, manifest_file: Path | None = None) -> Sources:
         raise ConfigError(f"{folder} is not a folder; name the one that holds the .rego files.")
     beside = manifest_file or build.manifest_beside(folder)
     found = build.gather(folder, beside if manifest_file or beside.exists() else None)
-    problems, unfit = _sorted(found)
+    problems, unfit = _sorted(folder, found)
     modules = _modules(found.files, problems)
     if not modules and not problems:
         raise ConfigError(f"{folder} holds no .rego file; name the folder that the rules are in.")
@@ -104,17 +108,18 @@ def read(folder: Path, manifest_file: Path | None = None) -> Sources:
     )
 
 
-def _sorted(found: build.Gathered) -> tuple[list[Finding], list[Finding]]:
+def _sorted(folder: Path, found: build.Gathered) -> tuple[list[Finding], list[Finding]]:
     """Those of what would be policy or data but was not read, and the others."""
-    was_read = {str(path) for path in found.paths.values()}
     problems: list[Finding] = []
     unfit: list[Finding] = []
     for finding in found.findings:
         path = Path(finding.file)
         is_policy = path.suffix == content.MODULE or path.name == DATA or path.is_dir()
         # Editors and desktops leave files with a dot behind; some end in .rego.
-        lost = is_policy and not path.name.startswith(".") and finding.file not in was_read
-        (problems if lost else unfit).append(finding)
+        lost = is_policy and not path.name.startswith(".") and path not in found.paths.values()
+        inside = path != folder and path.is_relative_to(folder)
+        name = path.relative_to(folder).as_posix() if inside else finding.file
+        (problems if lost else unfit).append(replace(finding, file=name))
     return problems, unfit
 
 

@@ -13,7 +13,7 @@ from scopebound_engine.author.check import Report, check
 from scopebound_engine.config import SHIPPED
 from scopebound_engine.errors import Finding
 from tests.author.broken_policies import COMPILE, PARSE, SOURCE, TOGETHER, Fault
-from tests.author.frames import MAIN, declared, written
+from tests.author.frames import MAIN, TOOL, declared, written
 
 GROUPS = {"source": SOURCE, "parse": PARSE, "compile": COMPILE, "together": TOGETHER}
 FAULTS = [(group, fault) for group, faults in GROUPS.items() for fault in faults]
@@ -26,7 +26,8 @@ def looked_at(place: Path, files: dict[str, str]) -> Report:
 
 
 def said(report: Report) -> list[str]:
-    return [f"{item.file}:{item.line} {item.message}" for item in report.findings]
+    told = (item for item in report.findings if item.step != "floor")
+    return [f"{item.file}:{item.line} {item.message}" for item in told]
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +137,28 @@ def test_a_file_that_cannot_be_read_is_told_and_the_others_are_read(tmp_path: Pa
     assert said(report) == [
         "shop/deny/latin.rego:3 not UTF-8",
         "shop/deny/more.rego:3 Invalid assignment operator",
+    ]
+
+
+def test_what_a_bundle_would_refuse_is_an_error_only_where_one_is_meant(tmp_path: Path) -> None:
+    place = written(tmp_path, {"README.md": "# Rules\n"})
+    assert [item.file for item in check(folder.read(place), acknowledge_floor=True).errors] == [
+        "README.md"
+    ]
+    (place / "manifest.json").unlink()
+    report = check(folder.read(place))
+    assert (report.errors, [item.file for item in report.warnings]) == ((), ["README.md"])
+
+
+def test_what_many_rules_of_a_file_lack_is_told_once(tmp_path: Path) -> None:
+    rules = TOOL.split("violation contains")[1]
+    bare = "package shop.deny\n\nimport data.shop\n" + f"\nviolation contains{rules}" * 3
+    about = bare.replace("package", "# METADATA\n# title: x\n# description: y\npackage")
+    report = looked_at(tmp_path, {"shop/deny/a.rego": bare, "shop/deny/b.rego": about})
+    assert said(report) == [
+        "shop/deny/a.rego:5 a rule that denies has no METADATA",
+        "shop/deny/b.rego:1 the METADATA has no custom.code",
+        "shop/deny/b.rego:1 the METADATA has no custom.severity",
     ]
 
 

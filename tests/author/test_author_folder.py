@@ -130,6 +130,13 @@ def test_lines_and_places_are_found_for_what_findings_name(place: Path) -> None:
     assert found.line("elsewhere.rego", 1) is None
 
 
+def test_what_was_not_read_goes_by_its_path_in_the_folder(place: Path) -> None:
+    (place / "shop/gone.rego").symlink_to(place / "nowhere")
+    found = read(place)
+    assert [item.file for item in found.problems] == ["shop/gone.rego"]
+    assert found.path("shop/gone.rego") == str(place / "shop/gone.rego")
+
+
 def test_lines_end_where_the_engine_ends_them(place: Path) -> None:
     (place / "shop/x.rego").write_bytes(b"package shop\r\n\r\nx := 1\xe2\x80\xa8\r\n")
     found: Sources = read(place)

@@ -38,20 +38,25 @@ def undocumented(
     `modules` are the rules by path. What several rules of a file lack is told once.
     """
     blocks = {path: list(annotations(module.source)) for path, module in modules.items()}
-    bare: set[str] = set()
+    told: set[tuple[str, int, str]] = set()
     for made in violations(values, entrypoint):
         file = made.place.file
         if file not in modules or any(block.wrong for block in blocks[file]):
             continue
         about = _about(made, modules[file], blocks[file])
-        if about:
-            yield from _lacking(file, about)
-            yield from _disagreeing(made, about)
-        elif file not in bare:
-            bare.add(file)
-            code, severity = (" or ".join(sorted(said)) for said in (made.code, made.severity))
-            remedy = _TEMPLATE.format(code=code or "…", severity=severity or "…")
-            yield made.place.finding(_STEP, "a rule that denies has no METADATA", remedy)
+        found = [*_lacking(file, about), *_disagreeing(made, about)] if about else [_bare(made)]
+        for finding in found:
+            # Of rules without METADATA the first stands for all of their file.
+            key = (file, finding.line if about else 0, finding.message)
+            if key not in told:
+                told.add(key)
+                yield finding
+
+
+def _bare(made: Violation) -> Finding:
+    code, severity = (" or ".join(sorted(said)) for said in (made.code, made.severity))
+    remedy = _TEMPLATE.format(code=code or "…", severity=severity or "…")
+    return made.place.finding(_STEP, "a rule that denies has no METADATA", remedy)
 
 
 def _about(made: Violation, module: Module, blocks: Sequence[Annotation]) -> list[Annotation]:
@@ -88,8 +93,8 @@ def _disagreeing(made: Violation, about: Sequence[Annotation]) -> Iterator[Findi
             continue
         line = block.line_of(f"custom.{name}")
         if said is None:
-            message, remedy = f"the METADATA has no custom.{name}", "add below # custom: "
-            remedy = f"{remedy}#   {name}: {wanted}"
+            message = f"the METADATA has no custom.{name}"
+            remedy = f"add below # custom: #   {name}: {wanted}"
         else:
             message = f"the METADATA says {name} {said}, and the rule denies with {wanted}"
             remedy = "write the same in both; a rule can have METADATA of its own"
