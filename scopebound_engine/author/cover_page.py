@@ -119,7 +119,8 @@ def _section(anchor: str, file: FileCover, text: str) -> str:
     return (
         f'<section><h2 id="{anchor}">{visible(file.file)} '
         f"<small>{file.percent:.1f} % of {file.lines} lines</small></h2>\n{listed}"
-        f'<pre tabindex="0">{"".join(source(file, text, anchor))}</pre></section>\n'
+        f'<pre tabindex="0" role="region" aria-labelledby="{anchor}">'
+        f"{''.join(source(file, text, anchor))}</pre></section>\n"
     )
 
 
