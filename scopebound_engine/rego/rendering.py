@@ -11,9 +11,12 @@ from scopebound_engine.rego import native
 
 MORE: Final = "…"
 _WORDS: Final = {native.TRUE: "true", native.FALSE: "false", native.NULL: "null"}
+# Of a set as many elements are looked at, and so much of each.
+_ELEMENTS: Final = 200
+_ELEMENT: Final = 400
 _BRACKETS: Final = {
     native.ARRAY: ("[", "]"),
-    native.SET: ("{", "}"),
+    native.SET: ("", ""),
     native.OBJECT: ("{", "}"),
 }
 
@@ -61,11 +64,11 @@ def _parts(node: int) -> Iterator[str]:
 
 
 def _collection(node: int, kind: int) -> Iterator[str]:
-    children = native.node_size(node)
-    if kind == native.SET and not children:
-        yield "set()"
+    if kind == native.SET:
+        yield _set(node)
         return
     opening, closing = _BRACKETS[kind]
+    children = native.node_size(node)
     for index in range(children):
         yield ", " if index else opening
         child = native.node_child(node, index)
@@ -75,6 +78,16 @@ def _collection(node: int, kind: int) -> Iterator[str]:
             child = native.node_child(child, 1)
         yield from _parts(child)
     yield closing if children else opening + closing
+
+
+def _set(node: int) -> str:
+    """In the order of the texts: two sets that are the same look the same."""
+    elements = native.node_children(node)
+    if not elements:
+        return "set()"
+    texts = sorted(rendered(element, _ELEMENT) for element in elements[:_ELEMENTS])
+    more = [MORE] if len(elements) > _ELEMENTS else []
+    return "{" + ", ".join([*texts, *more]) + "}"
 
 
 def _string(body: bytes) -> str:

@@ -1,3 +1,4 @@
+import json
 import math
 import os
 import sys
@@ -16,6 +17,7 @@ from scopebound_engine.errors import (
     Level,
 )
 from scopebound_engine.rego.sandbox import decode_record, run_in_child, started, stream_from_child
+from scopebound_engine.rego.testing.cases import Seen, TestResult
 from tests.processes import children, wait_until_gone
 
 ENDLESS = f'regex.match("^(a+)+$", "{"a" * 50}b")'
@@ -129,3 +131,14 @@ def test_a_record_arrives_as_it_was_sent(level: Level) -> None:
 def test_a_malformed_record_is_not_believed(value: object) -> None:
     with pytest.raises(EvaluatorCrashedError, match="malformed"):
         decode_record(Finding, value)
+
+
+def test_a_record_may_hold_others() -> None:
+    result = TestResult("data.t.test_x", "t.rego", 1, seen=(Seen("a", "1"), Seen("b", "2")))
+    assert decode_record(TestResult, json.loads(json.dumps(asdict(result)))) == result
+
+
+@pytest.mark.parametrize("seen", [None, [1], [{"text": "a"}], [{"text": "a", "value": 1}], "ab"])
+def test_a_malformed_record_in_another_is_not_believed(seen: object) -> None:
+    with pytest.raises(EvaluatorCrashedError, match="malformed"):
+        decode_record(TestResult, asdict(TestResult("t", "t.rego", 1)) | {"seen": seen})
