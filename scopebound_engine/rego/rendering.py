@@ -16,7 +16,6 @@ _ELEMENTS: Final = 200
 _ELEMENT: Final = 400
 _BRACKETS: Final = {
     native.ARRAY: ("[", "]"),
-    native.SET: ("", ""),
     native.OBJECT: ("{", "}"),
 }
 
@@ -51,8 +50,10 @@ def _value(node: int) -> int:
 
 def _parts(node: int) -> Iterator[str]:
     kind = native.node_kind(node)
-    if kind in _BRACKETS:
-        yield from _collection(node, kind)
+    if kind == native.SET:
+        yield _set(node)
+    elif kind in _BRACKETS:
+        yield from _collection(node, *_BRACKETS[kind])
     elif kind == native.STRING:
         yield _string(native.node_value(node))
     elif kind in _WORDS:
@@ -63,11 +64,7 @@ def _parts(node: int) -> Iterator[str]:
         yield f"(node of kind {kind})"
 
 
-def _collection(node: int, kind: int) -> Iterator[str]:
-    if kind == native.SET:
-        yield _set(node)
-        return
-    opening, closing = _BRACKETS[kind]
+def _collection(node: int, opening: str, closing: str) -> Iterator[str]:
     children = native.node_size(node)
     for index in range(children):
         yield ", " if index else opening

@@ -5,6 +5,7 @@ import pytest
 from scopebound_engine.author import case_files
 from scopebound_engine.author.case_fields import Expected
 from scopebound_engine.author.case_files import Case
+from scopebound_engine.bundle.format import archive
 from scopebound_engine.bundle.format.build import build
 from scopebound_engine.bundle.signature import identity
 from scopebound_engine.errors import FindingsError
@@ -180,3 +181,6 @@ def test_case_files_stay_out_of_bundles(tmp_path: Path) -> None:
     after = build(tmp_path / "policies", manifest)
     assert sorted(after) == ["manifest.json", "scopebound/main.rego"]
     assert identity(after) == identity(before)
+    # Nor does a server take one that somebody packed by hand.
+    (refused,) = archive.refusals(["scopebound/any_cases.yaml"])
+    assert refused.message == "a file that has no place in a bundle"
