@@ -70,7 +70,7 @@ class Equivalents:
             line = document.line(f"{_KEY}.{number}")
             problem = _problem(value)
             if problem:
-                findings.append(Finding(_STEP, problem, str(path), line))
+                findings.append(Finding(_STEP, problem, str(path), line, 1))
             else:
                 found.append((line, Entry(**value)))
         if findings:
@@ -96,8 +96,7 @@ class Equivalents:
                 what = f"{entry.mutation} is not equivalent: {killer} notices it"
                 found.append((line, what, "take the entry out"))
         return tuple(
-            Finding(_STEP, what, str(self._path), line, remedy=remedy)
-            for line, what, remedy in found
+            Finding(_STEP, what, str(self._path), line, 1, remedy) for line, what, remedy in found
         )
 
 
@@ -109,7 +108,7 @@ def _listed(value: Any, path: Path) -> list[Any]:
     entries = value.get(_KEY) if isinstance(value, dict) and value.keys() == {_KEY} else None
     if not isinstance(entries, list):
         what = f"it must be an object with one list, {_KEY}"
-        raise FindingsError(f"{path} cannot be read", [Finding(_STEP, what, str(path), 1)])
+        raise FindingsError(f"{path} cannot be read", [Finding(_STEP, what, str(path), 1, 1)])
     return entries
 
 

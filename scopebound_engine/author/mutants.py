@@ -50,10 +50,10 @@ class Mutant:
 
     @property
     def advice(self) -> str:
-        """What kind of test would kill it."""
+        """What kind of test would kill it, in a sentence."""
         name = self.mutation.path[-1]
         test = _ADVICE[self.mutation.kind].format(rule=name)
-        return test if self.tests else f"no test comes to {name} yet; write {test}"
+        return f"kill it with {test}" if self.tests else f"no test comes to {name}; write {test}"
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,11 @@ class Score:
             for mutant in self.survivors
             if first[mutant.mutation.rule] is mutant and mutant.mutation.rule not in noticed
         ]
+
+    @property
+    def kills(self) -> int:
+        """The pairs of a mutant and a test that notices it, as far as they were looked for."""
+        return sum(len(mutant.killers) for mutant in self.mutants)
 
     @cached_property
     def redundant(self) -> list[str]:

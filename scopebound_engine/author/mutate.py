@@ -125,7 +125,7 @@ class _Run:
     def _failure(self, value: Mapping[str, Any]) -> Finding:
         test = self.tests[_index(value["failed"], self.tests)]
         message = f"{test.name} {value.get('message') or 'is not true'}"
-        return Finding(_STEP, message, test.file, test.line)
+        return Finding(_STEP, message, test.file, test.line, 1)
 
     def _mutant(
         self, mutation: Mutation, fate: Mapping[str, Any], equivalents: Equivalents

@@ -148,20 +148,21 @@ def _survivor(mutant: Mutant, sources: Sources) -> Iterator[str]:
             "\t".join(map(printable, line.split("\t"))), fg=_COLORS.get(line[:1])
         )
     yield f"  mutation: {printable(mutation.words)}"
-    yield f"  survives: {printable(_reached(mutant.tests))}"
-    yield f"  kill it with {printable(mutant.advice)}"
+    if mutant.tests:
+        yield f"  survives: {printable(_named(mutant.tests))}"
+    yield f"  {printable(mutant.advice)}"
 
 
-def _reached(tests: Sequence[str]) -> str:
-    if not tests:
-        return "no test comes to it"
+def _named(tests: Sequence[str]) -> str:
     named = ", ".join(test.removeprefix("data.") for test in tests[:_NAMED])
-    more = f" and {len(tests) - _NAMED} more" if len(tests) > _NAMED else ""
-    return f"{named}{more}"
+    return named + (f" and {len(tests) - _NAMED} more" if len(tests) > _NAMED else "")
 
 
 def _tell_redundant(score: Score) -> None:
-    click.echo("tests without any one of which the score would be the same:")
+    killed = len(score.of("killed"))
+    click.echo(f"{score.kills} kills, {score.kills / max(killed, 1):.1f} a mutant")
+    many = f"{len(score.redundant)} of {len(score.tests)} tests"
+    click.echo(f"{many}: without any one of them the score would be the same")
     for test in score.redundant:
         click.echo(f"  {printable(test)}")
 
@@ -211,6 +212,7 @@ def _document(score: Score, threshold: float | None, *, matrix: bool, ok: bool) 
         "untested_rules": untested,
         "findings": [asdict(finding) for finding in score.findings],
         "tests": score.tests,
+        "kills": score.kills if matrix else None,
         "redundant_tests": score.redundant if matrix else None,
         "mutants": [_mutant(mutant) for mutant in score.mutants],
     }

@@ -160,6 +160,7 @@ def test_a_test_that_fails_without_any_fault_ends_it(tmp_path: Path) -> None:
     ("rules", "tests", "error"),
     [
         ("package shop\n\nopen if {", TESTS, CompileError),
+        ("package shop\n\nopen if {", "package shop_test\n", CompileError),
         ("package shop\n", TESTS, ConfigError),
         ("", TESTS, ConfigError),
     ],

@@ -7,7 +7,7 @@ from itertools import groupby, islice
 from typing import Any, Final
 
 from scopebound_engine.errors import CompileError
-from scopebound_engine.rego.compiler import compile_fast
+from scopebound_engine.rego.compiler import compile_fast, parse
 from scopebound_engine.rego.coverage.runs import Line, runs, units_of
 from scopebound_engine.rego.forks import Answer, run_forked
 from scopebound_engine.rego.mutants.catalog import mutations
@@ -16,12 +16,11 @@ from scopebound_engine.rego.mutants.laboratory import Laboratory
 from scopebound_engine.rego.mutants.mutation import Mutation, Test
 from scopebound_engine.rego.mutants.trial import Trial
 from scopebound_engine.rego.source.syntax import parsed
-from scopebound_engine.rego.testing.cases import TestResult, find_tests
+from scopebound_engine.rego.testing.cases import TEST_FILE, TestResult, find_tests, is_test_file
 
 # So many are compiled at once: memory and the time of a compilation grow with them.
 _TOGETHER: Final = 2_000
 _RULE: Final = ".rego"
-_TEST: Final = "_test.rego"
 
 Mutations = dict[int, Mutation]
 
@@ -57,7 +56,7 @@ def tried(
         "mutations": [asdict(mutation) for mutation in chosen.values()],
     }
     bench = _Bench(modules, data, found, enough)
-    failed = list(bench.failures(seconds_each)) if found else []
+    failed = list(bench.failures(seconds_each))
     yield from failed
     while chosen and not failed:
         together = dict(islice(chosen.items(), _TOGETHER))
@@ -82,6 +81,11 @@ class _Bench:
 
     def failures(self, seconds_each: float) -> Iterator[Answer]:
         """The tests that fail as things are. Raises CompileError."""
+        if not self._tests:
+            # Nothing is compiled then, and what is no Rego has no mutants.
+            if findings := parse(self._modules):
+                raise CompileError("the policy does not compile", findings)
+            return
         units = units_of(self._modules)
         numbers = {test.name: number for number, test in enumerate(self._tests)}
         for run in runs(self._modules, self._data, units, None, seconds_each):
@@ -130,12 +134,12 @@ class _Bench:
         )
 
     def _is_beside(self, test: int, rule: str) -> bool:
-        return self._tests[test].file.removesuffix(_TEST) == rule.removesuffix(_RULE)
+        return self._tests[test].file.removesuffix(TEST_FILE) == rule.removesuffix(_RULE)
 
 
 def _compiling(modules: Mapping[str, str], chosen: Mutations) -> Mutations:
     """Those that the compiler takes."""
-    rules = {path: text for path, text in modules.items() if not path.endswith(_TEST)}
+    rules = {path: text for path, text in modules.items() if not is_test_file(path)}
     file = next(iter(chosen.values())).file
     package = "/".join(parsed(file, modules[file]).source.package)
     try:
