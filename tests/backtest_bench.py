@@ -3,6 +3,7 @@
 Records are those of a real service, varied; the candidate is the shipped policy and a rule that
 denies one tool. Printed are seconds, those of the processors, and the memory of the largest
 process, for a tenth of the records and for all. Asserts that what flips is found, and nothing else.
+Then what a backtest on a server costs those who ask it for decisions meanwhile.
 """
 
 import itertools
@@ -24,11 +25,14 @@ from scopebound_engine.bundle.format import archive
 from scopebound_engine.log.record import new_id
 from tests.api.clocked import Agent, Service, clocked_service
 from tests.bundles import MARKED, bundle_files
+from tests.load import Load, latency
 from tests.processes import children
 from tests.recording import records_of
+from tests.servers import make_prepared, serving
 
 RECORDS = int(os.environ.get("SCOPEBOUND_TEST_RECORDS", "100000"))
 FLIPS = 100
+RATE, BESIDE_SECONDS = 50, 10.0
 
 
 def main() -> None:
@@ -43,6 +47,30 @@ def main() -> None:
             print(f"{number:>9,} records, {size / 1e6:,.0f} MB, ", end="", flush=True)
             measure(candidate, export, number)
             export.unlink()
+        beside(Path(folder))
+
+
+def beside(folder: Path) -> None:
+    """What calls wait for while a server backtests, against what they wait otherwise."""
+    data_dir = folder / "server"
+    make_prepared(data_dir)
+    with serving(data_dir) as server, Load([server], RATE) as load, server.client() as http:
+        time.sleep(BESIDE_SECONDS)  # these become the decisions that are decided again
+        bundle_id = http.get("/mgmt/v1/bundles").json()["versions"][0]["id"]
+        alone = time.monotonic()
+        time.sleep(BESIDE_SECONDS)
+        begun, reports = time.monotonic(), []
+        while time.monotonic() < begun + BESIDE_SECONDS:
+            answer = http.post(f"/mgmt/v1/bundles/{bundle_id}/backtest", timeout=120)
+            reports.append(answer.raise_for_status().json()["decided"])
+        ended = time.monotonic()
+    quiet = latency(one.latency for one in load.since(alone, begun))
+    busy = latency(one.latency for one in load.since(begun, ended))
+    print(
+        f"enforce at {RATE}/s: {quiet}; while {len(reports)} backtests of {max(reports):,} "
+        f"decisions run: {busy}; p99 {busy.p99 / quiet.p99:.1f} times, "
+        f"load average {os.getloadavg()[0]:.1f}"
+    )
 
 
 def recorded(folder: Path) -> list[dict[str, Any]]:

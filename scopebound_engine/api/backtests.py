@@ -27,7 +27,7 @@ class BundleBacktest:
         """What the version would have changed in the decisions of the last hours.
 
         They are decided again, newest first and at most SCOPEBOUND_BACKTEST_RECORDS records, by a
-        process of its own at the lowest priority. Its `digest` acknowledges an upload.
+        process of its own, of less priority. Its `digest` acknowledges an upload.
         """
         require(req, BUNDLES)
         queries.only(req, {"window_hours"})

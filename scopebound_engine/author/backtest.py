@@ -55,9 +55,10 @@ def backtest(
     examples: int = EXAMPLES,
     evaluation_seconds: float = EVALUATION_SECONDS,
     seconds: float = _DAY_SECONDS,
+    processes: int | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Report:
-    """Decide the records' decisions again, on all processors.
+    """Decide the records' decisions again, on all processors or by so many `processes`.
 
     `examples` of each kind of flip are kept, the first ones; `progress` hears of every decision
     that was decided, by their number. Raises CompileError and BundleError with findings,
@@ -67,7 +68,11 @@ def backtest(
     taken = _Taken(records, candidate.matchers())
     codes = {code.code: code.severity for code in candidate.manifest.deny_codes}
     judge = BulkJudge(
-        candidate.program, codes, evaluation_seconds=evaluation_seconds, seconds=seconds
+        candidate.program,
+        codes,
+        evaluation_seconds=evaluation_seconds,
+        seconds=seconds,
+        processes=processes,
     )
     with judge:
         flips = Flips(examples)

@@ -1,7 +1,8 @@
 """Backtests on a server: in a process of their own, one at a time on a node, out of the way.
 
-The process runs at the lowest priority and reads the database itself, so that those who decide
-calls lose neither processor nor interpreter to it. What it does stands in `backtest_process.py`.
+The process steps back behind others, leaves one processor free, and reads the database itself, so
+that those who decide calls lose neither processor nor interpreter to it. What it does stands in
+`backtest_process.py`.
 """
 
 import json

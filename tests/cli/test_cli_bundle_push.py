@@ -143,6 +143,22 @@ def test_every_option_reaches_the_server(answers: Answering, work: Path) -> None
     assert asked.api_key == API_KEY
 
 
+def test_a_push_can_depend_on_a_backtest(answers: Answering, work: Path) -> None:
+    (work / "b.tgz").write_bytes(b"as it is")
+    problem = {
+        "type": "urn:scopebound:problem:bundle-refused",
+        "detail": "3 denied calls of the last 24 h would have been allowed",
+        "findings": [
+            {"step": "backtest", "message": "denied", "remedy": "acknowledge_backtest=ab"}
+        ],
+    }
+    answers.answer(UPLOAD + "backtest=required", 422, problem)
+    answers.answer(UPLOAD + "backtest=required&acknowledge_backtest=ab", 200, IN_FORCE)
+    assert "acknowledge_backtest=ab" in refused("push", "b.tgz", "--backtest", "required")
+    done("push", "b.tgz", "--backtest", "required", "--acknowledge-backtest", "ab")
+    failed("push", "b.tgz", "--backtest", "perhaps")
+
+
 def test_workers_that_lag_behind_are_told_and_exit_with_3(answers: Answering, work: Path) -> None:
     laggard = {"node_id": "n1", "pid": 7, "generation": 4, "silent_seconds": 2.5, "error": "\x1bx"}
     workers = {"expected": 2, "running": 1, "laggards": [laggard]}
