@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from scopebound_engine.author import folder, subject
+from scopebound_engine.author.candidates.arguments import allowed
+from scopebound_engine.author.counterfactual import Search
 from scopebound_engine.author.subject import Subject
 from scopebound_engine.author.world import remade
 from scopebound_engine.config import SHIPPED
@@ -155,5 +157,34 @@ def test_where_nothing_turns_it_that_is_said(
 def test_a_search_ends_after_so_many_evaluations(
     decides: Subject, pool: EvaluatorPool, told: Mapping[str, Any]
 ) -> None:
-    found = searched_facts(decides, pool, *told["never"], most=1)
+    document, one = told["never"]
+    found = searched_facts(decides, pool, document, one, most=1)
     assert (found.smallest, found.complete, found.evaluations) == (None, False, 1)
+
+
+ODD: list[list[dict[str, Any]]] = [
+    [{}],
+    [{"field": "a", "operator": "lt", "value": "5", "required": False}],
+    [{"field": "a", "operator": "lt", "value": 1e300, "required": True}],
+    [{"field": "a", "operator": "gt", "value": 10**60, "required": True}],
+    [{"field": "a.b", "operator": "in", "value": 7, "required": True}],
+    [{"field": "", "operator": "near", "value": None, "required": True}],
+    [{"field": "a", "operator": "regex", "value": "(", "required": True}],
+]
+
+
+@pytest.mark.parametrize("constraints", ODD, ids=str)
+def test_facts_that_no_service_made_break_no_search(
+    decides: Subject, pool: EvaluatorPool, constraints: list[dict[str, Any]]
+) -> None:
+    for args in ({}, {"a": 10**61, "a.b": [1]}, {"a": {"b": True}}):
+        document = call("above", args) | {"constraints": constraints}
+        found = Search(decides, pool).find(document, ())
+        assert found.complete
+
+
+def test_numbers_that_doubles_leave_out_have_others_beside_them() -> None:
+    for limit in (1e300, -1e300, 1 << 53, 10**60):
+        for operator in ("lt", "gt"):
+            (value,) = allowed({"operator": operator, "value": limit}, 1)
+            assert value < limit if operator == "lt" else value > limit

@@ -12,6 +12,9 @@ from scopebound_engine.strict_json import dumps
 # Of the values that one constraint allows.
 _MOST: Final = 6
 _DROPPED: Final = 1.5
+# From here on doubles leave whole numbers out; a limit is left behind by a part of it.
+_EXACT: Final = 1 << 53
+_PARTS: Final = 1_000_000
 
 
 def changes(document: Document) -> Iterator[Change]:
@@ -36,7 +39,8 @@ def satisfied(entry: Mapping[str, Any]) -> bool:
     if entry.get("fit") is not True or "matched" in entry:
         return entry.get("matched") is True
     if operator in ("lt", "gt"):
-        return bool(actual < value if operator == "lt" else actual > value)
+        is_number = type(actual) in (int, float) and type(value) in (int, float)
+        return is_number and bool(actual < value if operator == "lt" else actual > value)
     wanted = value if operator == "in" and isinstance(value, list) else [value]
     return dumps(actual) in map(dumps, wanted)
 
@@ -57,6 +61,8 @@ def allowed(entry: Mapping[str, Any], actual: Any) -> list[Any]:
 
 def _inside(limit: float, side: int, actual: Any) -> list[float]:
     """Numbers just beyond a limit; a whole one, and before it one with cents for such a value."""
+    if abs(limit) >= _EXACT:
+        return [limit + side * abs(limit) / _PARTS]
     whole = math.floor(limit) + 1 if side > 0 else math.ceil(limit) - 1
     cents = round(limit + side / 100, 2)
     return [cents, whole] if type(actual) is float else [whole, cents]
