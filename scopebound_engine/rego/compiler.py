@@ -177,10 +177,11 @@ def _built(
     modules: Mapping[str, str], entrypoints: Sequence[str], data: Mapping[str, Any]
 ) -> tuple[regopy.Interpreter, regopy.Bundle]:
     builder = _interpreter()
+    # Before the modules: after them, a build that fails is a segmentation fault.
+    builder.add_data_json(term(dict(data)))
     findings = list(_add(builder, modules))
     if findings:
         raise CompileError("the policy does not compile", findings)
-    builder.add_data_json(term(dict(data)))
     bundle = builder.build(None, entrypoints)
     if bundle._impl is None:
         raise CompileError("the policy does not compile and the engine does not say why")

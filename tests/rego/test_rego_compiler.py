@@ -29,6 +29,14 @@ def test_errors_of_all_modules_are_found_with_their_places() -> None:
     }
 
 
+def test_what_does_not_compile_is_an_error_and_no_crash() -> None:
+    twice = "package a\n\nf(x) := x\n\nf(x, y) := x\n\np if f(1)\n"
+    with pytest.raises(CompileError):
+        compile_plan({"a.rego": twice}, ["a"])
+    with pytest.raises(CompileError):
+        compile_fast({"a.rego": twice}, ["a"], {"b": 1})
+
+
 def test_files_keep_their_paths_though_their_names_are_alike() -> None:
     plan = compile_plan({"a/x.rego": "package a\nx := 1", "b/x.rego": "package b\nx := 1"}, ["a/x"])
     assert sorted(file["value"] for file in plan["static"]["files"]) == ["a/x.rego", "b/x.rego"]
