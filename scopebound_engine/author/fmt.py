@@ -9,13 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from scopebound_engine import whole_file
-from scopebound_engine.errors import (
-    ConfigError,
-    EngineError,
-    EvaluatorCrashedError,
-    EvaluatorTimeoutError,
-    Finding,
-)
+from scopebound_engine.errors import ConfigError, EvaluatorCrashedError, Finding
 from scopebound_engine.rego.sandbox import decode_record, stream_from_child
 
 _JOB: Final = "scopebound_engine.author.formatting.job:format_all"
@@ -57,7 +51,10 @@ def files(paths: Sequence[Path]) -> list[Path]:
 
 
 def format_files(paths: Sequence[Path]) -> list[Formatted]:
-    """The files in OPA's style; nothing is written. Raises ConfigError where one cannot be read."""
+    """The files in OPA's style; nothing is written.
+
+    Raises ConfigError where one cannot be read, EngineError where it takes far too long.
+    """
     read: dict[str, bytes] = {}
     for path in paths:
         try:
@@ -68,7 +65,7 @@ def format_files(paths: Sequence[Path]) -> list[Formatted]:
 
 
 def format_texts(read: Mapping[str, bytes]) -> list[Formatted]:
-    """Rego by the name it is to be called by, in OPA's style."""
+    """Rego by the name it is to be called by, in OPA's style. Raises EngineError as above."""
     found = {name: _unread(name, data) for name, data in read.items()}
     waiting = {name: file.before for name, file in found.items() if file.state == "clean"}
     while waiting:
@@ -101,6 +98,10 @@ def _unread(name: str, data: bytes) -> Formatted:
         line = data.count(b"\n", 0, error.start) + 1
         finding = Finding("parse", "is not UTF-8", name, line, 1, "save it as UTF-8")
         return Formatted(name, "", "", "unfit", (finding,))
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        finding = Finding("parse", "contains NUL, after which nothing is read", name, line, 1)
+        return Formatted(name, text, text, "unfit", (finding,))
     return Formatted(name, text, text, "clean")
 
 
@@ -109,9 +110,7 @@ def _answers(modules: Mapping[str, str]) -> Iterator[Any]:
     seconds = _SECONDS + _SECONDS_EACH * len(modules)
     try:
         yield from stream_from_child(_JOB, dict(modules), seconds=seconds)
-    except EvaluatorTimeoutError:
-        raise
-    except (EvaluatorCrashedError, EngineError) as error:
+    except EvaluatorCrashedError as error:
         yield {"defect": f"it could not be compared: {error}"}
 
 

@@ -21,18 +21,20 @@ def formatted(**texts: bytes) -> list[Formatted]:
 
 
 def test_files_are_told_apart() -> None:
-    clean, changed, unfit, refused, bytes_ = formatted(
+    clean, changed, unfit, refused, bytes_, nul = formatted(
         clean=b"package a\n\nx := 1\n",
         changed=b"package a\nx:=1",
         unfit=b"package a\n\nx := {\n",
         refused=MISTAKEN,
         bytes=b"package a\n\n# \xff\n",
+        nul=b"package a\n\n\0",
     )
     assert (clean.state, clean.after) == ("clean", clean.before)
     assert (changed.state, changed.after) == ("changed", "package a\n\nx := 1\n")
     assert (unfit.findings[0].file, unfit.findings[0].line) == ("unfit", 3)
     assert (refused.state, refused.defect) == ("refused", "it would be another program")
     assert bytes_.findings == (Finding("parse", "is not UTF-8", "bytes", 3, 1, "save it as UTF-8"),)
+    assert (nul.state, nul.findings[0].line) == ("unfit", 3)
     assert {file.after for file in (unfit, refused)} == {unfit.before, refused.before}
 
 
@@ -52,9 +54,12 @@ def test_the_engine_finds_the_same_program_in_any_layout() -> None:
 
 
 def test_one_that_kills_the_engine_concerns_no_other() -> None:
+    deadly = b"package a\n\nimport data\nimport input\np := 1\n"
     deep = b"package a\n\nx := " + b"[" * 2_000 + b"]" * 2_000
-    first, second, third = formatted(a=b"package a\nx:=1", deep=deep, b=b"package b\nx:=1")
-    assert (first.state, second.state, third.state) == ("changed", "refused", "changed")
+    found = formatted(a=b"package a\nx:=1", deadly=deadly, deep=deep, b=b"package b\nx:=1")
+    assert [file.state for file in found] == ["changed", "refused", "refused", "changed"]
+    assert found[1].defect.startswith("it could not be compared: the Rego engine's process")
+    assert found[2].defect == "its brackets are nested too deep"
 
 
 def test_written_files_keep_their_mode(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ CASES = {
     "one expression on the head's line": ("p if { x }\n\nq if {x}", "p if x\n\nq if x"),
     "one expression below": ("p if\n  x", "p if {\n\tx\n}"),
     "one expression in braces below": ("p if {\n x }", "p if {\n\tx\n}"),
+    "every as body": ("p if { every x in y { x } }", "p if {\n\tevery x in y { x }\n}"),
+    "an override as body": ("p if { x with a as 1 }", "p if {\n\tx with a as 1\n}"),
     "a set as body": ("p if { {1} }", "p if {\n\t{1}\n}"),
     "several on a line": ("p if { x; y }", "p if {\n\tx\n\ty\n}"),
     "empty lines in a body": ("p if {\n\n\tx\n\n\n\ty\n\n}", "p if {\n\tx\n\n\ty\n}"),
@@ -60,7 +62,10 @@ CASES = {
     "a comprehension": ("x := [ a|a := b[_];c ]", "x := [a | a := b[_]; c]"),
     "a comprehension over lines": ("x := [a | b\nc]", "x := [a |\n\tb\n\tc\n]"),
     "a comprehension begun below": ("x := {\na: 1 | b}", "x := {a: 1 |\n\tb\n}"),
-    "every on one line": ("p if every x in y {a;b}", "p if every x in y { a; b }"),
+    "every on one line": (
+        "p if {\nevery x in y {a;b}\n}",
+        "p if {\n\tevery x in y { a; b }\n}",
+    ),
     "every over lines": (
         "p if {\nevery k,v in y {\na}\n}",
         "p if {\n\tevery k, v in y {\n\t\ta\n\t}\n}",

@@ -49,15 +49,24 @@ def _put_in(module: Module, places: Places, span: range) -> Iterator[_Edit]:
 
 
 def _left_out(module: Module, places: Places, keyword: int) -> Iterator[_Edit]:
-    """No braces around a single expression; a set or an object would be taken for a body."""
+    """No braces around a single expression that begins on the line of its head."""
     tokens, opening = module.source.tokens, keyword + 1
     close = module.source.closing.get(opening, opening)
     inside = range(opening + 1, close)
-    is_single = len(list(module.split(inside, separator=";"))) == 1
-    if not is_single or tokens[inside.start].text == "{":
+    literals = list(module.split(inside, separator=";"))
+    if len(literals) != 1 or not _may_stand_alone(module, literals[0]):
         return
     is_commented = any(places.comments(gap) for gap in range(opening + 1, close + 1))
     if places.begin(inside.start) == places.end(keyword - 1) and not is_commented:
         yield _Edit(tokens[opening].start, tokens[opening].end, "")
-        last = inside.stop - (2 if tokens[inside.stop - 1].text == ";" else 1)
-        yield _Edit(tokens[last].end, tokens[close].end, "")
+        yield _Edit(tokens[literals[0].stop - 1].end, tokens[close].end, "")
+
+
+def _may_stand_alone(module: Module, literal: range) -> bool:
+    """Whether the engine parses an expression after `if` without braces.
+
+    It takes a set or an object for a body, and does not always read `every` and `with`.
+    """
+    if module.source.tokens[literal.start].text == "{" or module.is_keyword(literal.start, "every"):
+        return False
+    return module.find(literal, "with") is None
