@@ -354,3 +354,23 @@ def test_tests_that_fail_as_things_are_end_the_run() -> None:
 def test_without_tests_nothing_is_noticed() -> None:
     _, *fates = tried({"x/a.rego": "package x\n\na if input.a\n"})
     assert [(fate["tests"], fate["killers"]) for fate in fates] == [([], []), ([], [])]
+
+
+@pytest.mark.parametrize(
+    ("value", "changed"),
+    [
+        ("[ input.a, ]", ["[]"]),
+        ("{ input.a }", ["set()"]),
+        ("{\n\tinput.a,\n\tinput.b,\n}", ["{\n\tinput.b,\n}", "{\n\tinput.a,\n}"]),
+    ],
+)
+def test_an_element_goes_with_what_parts_it_from_others(value: str, changed: list[str]) -> None:
+    text = f"package x\n\na := {value}\n"
+    found = mutations({"x.rego": text}, ["x.rego"])
+    dropped = [item.applied(text) for item in found if item.kind == "element dropped"]
+    assert dropped == [f"package x\n\na := {item}\n" for item in changed]
+
+
+def test_functions_named_like_checks_and_tests_beside_rules_are_left_as_they_are() -> None:
+    assert words("a := data.lib.is_number(input.b)") == ["never `a := data.lib.is_number(input.b)`"]
+    assert words("test_a if input.b") == []

@@ -3,12 +3,16 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from typing import Final
 
 from scopebound_engine.rego.mutants.clause import Clause
 from scopebound_engine.rego.mutants.faults import faults
 from scopebound_engine.rego.mutants.mutation import Mutation
 from scopebound_engine.rego.source.syntax import Module, parsed
 from scopebound_engine.rego.source.tokens import Source
+from scopebound_engine.rego.testing.cases import MARK
+
+_TESTS: Final = (MARK, f"todo_{MARK}")
 
 
 def mutations(
@@ -36,6 +40,8 @@ def _of_module(module: Module, clauses: Counter[str]) -> Iterator[Mutation]:
     seen: Counter[tuple[str, str]] = Counter()
     source, known = module.source, {*clauses, *module.imports}
     for number, rule in enumerate(module.rules):
+        if rule.name.startswith(_TESTS):
+            continue
         name = ".".join(("data", *source.package, rule.name))
         alone = clauses[rule.name] == 1
         for edit in faults(Clause(module, rule, known), alone=alone):

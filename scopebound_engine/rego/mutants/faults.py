@@ -1,6 +1,6 @@
 """The faults that are put into a clause, one at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -88,8 +88,8 @@ def _dropped(clause: Clause, body: Body, literal: Literal) -> tuple[int, int, st
 
 def _weakened(clause: Clause) -> Iterator[Edit]:
     """Checks of a type that let pass whatever is there: is_number(x) as x != null."""
-    for index in range(clause.rule.start, clause.rule.end):
-        if clause.tokens[index].text in _CHECKS and index + 1 in clause.closing:
+    for index in range(clause.rule.start, clause.rule.end - 1):
+        if clause.module.is_keyword(index, *_CHECKS) and index + 1 in clause.closing:
             close = clause.closing[index + 1]
             text = f"{clause.words(range(index + 2, close))} != null"
             yield _replaced(clause, range(index, close + 1), "check weakened", text)
@@ -97,15 +97,11 @@ def _weakened(clause: Clause) -> Iterator[Edit]:
 
 def _operators(clause: Clause) -> Iterator[Edit]:
     for index in range(clause.rule.start, clause.rule.end):
-        token = clause.tokens[index]
+        token, span = clause.tokens[index], range(index, index + 1)
         if token.text in _SHIFTED:
-            yield _replaced(
-                clause, range(index, index + 1), "comparison shifted", _SHIFTED[token.text]
-            )
+            yield _replaced(clause, span, "comparison shifted", _SHIFTED[token.text])
         elif token.text in _OPPOSITE and _has_two_operands(clause, index):
-            yield _replaced(
-                clause, range(index, index + 1), "operator changed", _OPPOSITE[token.text]
-            )
+            yield _replaced(clause, span, "operator changed", _OPPOSITE[token.text])
 
 
 def _has_two_operands(clause: Clause, index: int) -> bool:
@@ -115,40 +111,36 @@ def _has_two_operands(clause: Clause, index: int) -> bool:
 
 def _constants(clause: Clause) -> Iterator[Edit]:
     for index in clause.constants:
-        token = clause.tokens[index]
+        token, span = clause.tokens[index], range(index, index + 1)
         if token.kind == "number":
-            for step in (1, -1):
-                yield _replaced(
-                    clause,
-                    range(index, index + 1),
-                    "number changed",
-                    str(Decimal(token.text) + step),
-                )
+            number = Decimal(token.text)
+            yield _replaced(clause, span, "number changed", str(number + 1))
+            yield _replaced(clause, span, "number changed", str(number - 1))
         elif token.kind == "name":
-            yield _replaced(
-                clause, range(index, index + 1), "boolean changed", _BOOLEANS[token.text]
-            )
+            yield _replaced(clause, span, "boolean changed", _BOOLEANS[token.text])
         else:
-            quote = token.text[-1]
-            yield _replaced(
-                clause, range(index, index + 1), "text changed", f"{token.text[:-1]}~{quote}"
-            )
+            yield _replaced(clause, span, "text changed", f"{token.text[:-1]}~{token.text[-1]}")
 
 
 def _elements(clause: Clause) -> Iterator[Edit]:
     for opening, elements in clause.collections:
         for at, element in enumerate(elements):
-            text = brief(clause.words(element))
-            start, end = clause.tokens[element[0]].start, clause.tokens[element[-1]].end
-            replacement = ""
-            if len(elements) == 1 and clause.tokens[opening].text == "{":
-                start, end, replacement = start - 1, end + 1, "set()"
-            elif at + 1 < len(elements):
-                end = clause.tokens[elements[at + 1][0]].start
-            elif at:
-                start = clause.tokens[elements[at - 1][-1]].end
-            words = f"without the element `{text}`"
-            yield Edit("element dropped", start, end, replacement, words)
+            words = f"without the element `{brief(clause.words(element))}`"
+            yield Edit("element dropped", *_left_out(clause, opening, elements, at), words)
+
+
+def _left_out(
+    clause: Clause, opening: int, elements: Sequence[range], at: int
+) -> tuple[int, int, str]:
+    """Where an element is cut out, with what parts it from others; an empty set has a name."""
+    tokens, element = clause.tokens, elements[at]
+    if len(elements) == 1:
+        close = clause.closing[opening]
+        is_set = tokens[opening].text == "{"
+        return tokens[opening].start, tokens[close].end, "set()" if is_set else "[]"
+    if at + 1 < len(elements):
+        return tokens[element[0]].start, tokens[elements[at + 1][0]].start, ""
+    return tokens[elements[at - 1][-1]].end, tokens[element[-1]].end, ""
 
 
 def _replaced(clause: Clause, span: range, kind: Kind, text: str) -> Edit:

@@ -80,17 +80,18 @@ class Functions:
         if mutant is None:
             # A rule of several names, one of which is gone: never given a value.
             return {**function, "blocks": [function["blocks"][0], function["blocks"][-1]]}
-        calls = self._renamed_calls(path, original)
+        calls = self._renamed_calls(original)
         if calls is None:
             return None
         return {**_calling(self._all[mutant], calls), "name": original, "path": function["path"]}
 
-    def _renamed_calls(self, path: Path, copy: str) -> dict[str, str] | None:
+    def _renamed_calls(self, copy: str) -> dict[str, str] | None:
         """What a copy of a rule calls in the place of what the rule itself calls."""
-        rule = next(name for name in self._originals[path] if name.startswith("g0."))
-        mine, its = self._calls[rule], self._calls[copy]
-        renamed = dict(zip(mine, its, strict=False))
-        fits = len(mine) == len(its) and [renamed[name] for name in mine] == its
+        mine, its = self._calls.get(f"g0.{copy.partition('.')[2]}"), self._calls[copy]
+        if mine is None or len(mine) != len(its):
+            return None
+        renamed = dict(zip(mine, its, strict=True))
+        fits = [renamed[name] for name in mine] == its
         return {name: new for name, new in renamed.items() if name != new} if fits else None
 
 

@@ -70,7 +70,12 @@ class Trial:
         return _SECONDS + _SLOWER * self._seconds[test]
 
     def lost(self, number: int, status: int) -> Answer:
-        """The answer for a mutant whose process ended with this exit code or signal."""
+        """The answer for a mutant whose process was ended by a signal, whose number is negative.
+
+        Raises EngineError for an exit code: that is no doing of the mutant.
+        """
+        if status >= 0:
+            raise EngineError(f"a process that tried mutants exited with {status}")
         (test,) = _CELL.unpack_from(self._under_way, self._cells[number])
         late = -status in OUT_OF_TIME
         how = f"took longer than {self.limit(test):.1f} s" if late else ending(status)
