@@ -61,10 +61,11 @@ def mutate(
     """Find faults in the policies of FOLDER that no test would notice.
 
     Each mutant is the policy with one small fault in it: a condition or negation dropped, a clause,
-    an else or a default deleted, a comparison shifted (< to <=, == to !=), a number, text or
-    boolean changed, an element of an array or set left out. The tests that come to the changed
-    lines are run against it. One that fails kills it; so does one that takes far longer than
-    before or whose process the engine ends. The score is the share of mutants that are killed.
+    an else or a default deleted, a comparison shifted (< to <=, == to !=), a type check that lets
+    pass whatever is there, a number, text or boolean changed, an element of an array or set left
+    out. The tests that come to the changed lines are run against it. One that fails kills it; so
+    does one that takes far longer than before or whose process the engine ends. The score is the
+    share of mutants that are killed.
 
     Survivors are shown as a diff, with what kind of test would kill them. One that no test can tell
     from the policy belongs into FOLDER/equivalents.yaml, with the reason; it is left out of the
