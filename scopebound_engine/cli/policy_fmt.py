@@ -37,8 +37,8 @@ def fmt(paths: Sequence[Path], check: bool, diff: bool, as_json: bool) -> None:
 
     PATH is a file, a folder of them, or - for standard input, which is written to standard output.
 
-    A file is rewritten only if it stays the same program: the same tokens and comments, and the
-    same compiled plan. One that does not parse is told and left as it is.
+    A file is rewritten only if it stays the same program: its tokens and comments are the same, and
+    the engine compiles it to the same. One that does not parse is told and left as it is.
 
     \b
     Examples: scopebound-engine policy fmt policies
