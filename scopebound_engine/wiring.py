@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.access.doorkeeper import Doorkeeper
-from scopebound_engine.author.recorded import Explainer
+from scopebound_engine.author.explaining.recorded import Explainer
 from scopebound_engine.bundle.activation import Activator
 from scopebound_engine.bundle.lanes import Lanes
 from scopebound_engine.bundle.lifecycle import Bundles

@@ -1,4 +1,4 @@
-"""YAML that people write: read one way or refused with its line, and written so that it reads back."""
+"""YAML that people write: read one way or refused with its line, written so that it reads back."""
 
 from typing import Any
 

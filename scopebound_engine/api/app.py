@@ -32,7 +32,7 @@ from scopebound_engine.api.roles import RoleCollection, RoleItem
 from scopebound_engine.api.seats import Seats
 from scopebound_engine.api.sessions import SessionItem
 from scopebound_engine.api.webhooks import DeadLetterCollection, DeadLetterItem, WebhookTest
-from scopebound_engine.author.backtests import Backtests
+from scopebound_engine.author.backtesting.server import Backtests
 from scopebound_engine.config import Config, from_env
 from scopebound_engine.log import checkpoints
 from scopebound_engine.logs import configure

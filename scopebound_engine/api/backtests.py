@@ -10,7 +10,7 @@ from scopebound_engine.api import audit_trail, queries
 from scopebound_engine.api.answers import answer_json
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.bundles import uuid_of
-from scopebound_engine.author.backtests import MOST_HOURS, WINDOW_HOURS, Backtests
+from scopebound_engine.author.backtesting.server import MOST_HOURS, WINDOW_HOURS, Backtests
 from scopebound_engine.bundle.lifecycle import Bundles
 
 BACKTESTED: Final = "bundle.backtested"

@@ -18,7 +18,7 @@ from scopebound_engine.api import body, bundle_answers, bundle_trail, queries
 from scopebound_engine.api.answers import answer_json, answer_tagged
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.seats import Seats
-from scopebound_engine.author.backtests import MOST_HOURS, WINDOW_HOURS, Backtests
+from scopebound_engine.author.backtesting.server import MOST_HOURS, WINDOW_HOURS, Backtests
 from scopebound_engine.bundle.format import archive
 from scopebound_engine.bundle.lifecycle import Bundles, Demand, nothing
 from scopebound_engine.bundle.registry.registry import Actor

@@ -10,8 +10,8 @@ from scopebound_engine.access.model import AUDIT
 from scopebound_engine.api import queries
 from scopebound_engine.api.auth import require
 from scopebound_engine.api.seats import Seats
-from scopebound_engine.author.explain import document
-from scopebound_engine.author.recorded import Explainer
+from scopebound_engine.author.explaining.explain import document
+from scopebound_engine.author.explaining.recorded import Explainer
 from scopebound_engine.log.decisions import DecisionLog
 from scopebound_engine.log.replayable import read
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from scopebound_engine.author import case_files, subject
-from scopebound_engine.author.case_files import Case
-from scopebound_engine.author.cases import run_cases
+from scopebound_engine.author import subject
+from scopebound_engine.author.cases import files as case_files
+from scopebound_engine.author.cases.files import Case
+from scopebound_engine.author.cases.running import run_cases
 from scopebound_engine.author.folder import Sources
 from scopebound_engine.rego.testing.cases import Seen, TestResult, compile_pattern
 from scopebound_engine.rego.testing.runner import TestRun

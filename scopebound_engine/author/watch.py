@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from scopebound_engine.author import check, folder, tests
+from scopebound_engine.author import folder, tests
+from scopebound_engine.author.checking import check
 from scopebound_engine.author.folder import Sources
 from scopebound_engine.bundle.format.archive import DATA
 from scopebound_engine.bundle.format.build import CASES, manifest_beside

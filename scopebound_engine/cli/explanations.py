@@ -9,8 +9,8 @@ from scopebound_engine import strict_json
 from scopebound_engine.cli.terminal import printable
 
 if TYPE_CHECKING:
-    from scopebound_engine.author.counterfactual import Counterfactual, Found
-    from scopebound_engine.author.explain import Explanation
+    from scopebound_engine.author.explaining.counterfactual import Counterfactual, Found
+    from scopebound_engine.author.explaining.explain import Explanation
     from scopebound_engine.rego.tracing.told import Condition, Fact, Nearly
     from scopebound_engine.verdict import Violation
 

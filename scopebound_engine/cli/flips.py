@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from scopebound_engine.author.flips import ALLOW, Example, Group, Kind, Report, Said
+from scopebound_engine.author.backtesting.flips import ALLOW, Example, Group, Kind, Report, Said
 from scopebound_engine.cli.terminal import columns, printable
 from scopebound_engine.log.replayable import IN_WORDS
 

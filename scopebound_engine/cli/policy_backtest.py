@@ -15,7 +15,7 @@ from scopebound_engine.cli.ending import FAILED, REFUSED, as_json
 from scopebound_engine.cli.terminal import json_document, waiting
 
 if TYPE_CHECKING:
-    from scopebound_engine.author.flips import Report
+    from scopebound_engine.author.backtesting.flips import Report
     from scopebound_engine.author.subject import Subject
     from scopebound_engine.cli.log_records import Record
 
@@ -114,7 +114,7 @@ def backtest(source: Path, manifest: Path | None, as_json: bool, **options: Any)
     Examples: scopebound-engine policy backtest policies --window 7d
               scopebound-engine policy backtest policies --from export.jsonl --max-flips 10
     """
-    from scopebound_engine.author.backtest import backtest as decide
+    from scopebound_engine.author.backtesting.backtest import backtest as decide
     from scopebound_engine.cli import flips
 
     wishes = _Wishes(**options)

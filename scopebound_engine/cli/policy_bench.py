@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from scopebound_engine.author import folder
-from scopebound_engine.author.bench import Bench
-from scopebound_engine.author.bench import bench as measure
+from scopebound_engine.author.timing.bench import Bench
+from scopebound_engine.author.timing.bench import bench as measure
 from scopebound_engine.cli import findings
 from scopebound_engine.cli.bundle_files import FOLDER, manifest_option
 from scopebound_engine.cli.ending import as_json

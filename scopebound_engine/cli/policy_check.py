@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from scopebound_engine.author import folder
-from scopebound_engine.author.check import Report
-from scopebound_engine.author.check import check as look
+from scopebound_engine.author.checking.check import Report
+from scopebound_engine.author.checking.check import check as look
 from scopebound_engine.author.folder import Sources
 from scopebound_engine.cli import findings
 from scopebound_engine.cli.bundle_files import FOLDER, manifest_option

@@ -9,9 +9,9 @@ import click
 
 from scopebound_engine import whole_file
 from scopebound_engine.author import folder
-from scopebound_engine.author.cover import Coverage, FileCover, spelled
-from scopebound_engine.author.cover import cover as run
-from scopebound_engine.author.cover_page import page
+from scopebound_engine.author.coverage.cover import Coverage, FileCover, spelled
+from scopebound_engine.author.coverage.cover import cover as run
+from scopebound_engine.author.coverage.page import page
 from scopebound_engine.author.folder import Sources
 from scopebound_engine.cli.bundle_files import ANY, FOLDER
 from scopebound_engine.cli.ending import REFUSED, as_json

@@ -65,7 +65,7 @@ def evaluate(
 
 
 def _decide(source: Path, manifest: Path | None, facts: dict[str, Any], *, as_json: bool) -> str:
-    from scopebound_engine.author.explain import decide, violation
+    from scopebound_engine.author.explaining.explain import decide, violation
 
     subject, place = subject_of(source, manifest)
     verdict, origins = decide(subject, facts)
@@ -85,6 +85,6 @@ def _decide(source: Path, manifest: Path | None, facts: dict[str, Any], *, as_js
 
 
 def _ask(source: Path, facts: dict[str, Any], entrypoint: str) -> None:
-    from scopebound_engine.author.explain import value_of
+    from scopebound_engine.author.explaining.explain import value_of
 
     click.echo(strict_json.dumps(value_of(program_of(source, entrypoint), facts)))

@@ -13,7 +13,7 @@ from scopebound_engine.cli.policy_subject import read_facts, subject_of
 from scopebound_engine.cli.terminal import json_document, waiting
 
 if TYPE_CHECKING:
-    from scopebound_engine.author.explain import Explanation
+    from scopebound_engine.author.explaining.explain import Explanation
 
 
 @click.command()
@@ -64,7 +64,7 @@ def explain(
         bundles, trust = options["bundles"], options["trust"]
         explanation, place = _of_record(what, bundles, trust, turn=turn)
     if as_json:
-        from scopebound_engine.author.explain import document
+        from scopebound_engine.author.explaining.explain import document
 
         json_document(document(explanation))
     else:
@@ -74,7 +74,7 @@ def explain(
 def _of_facts(
     source: Path, manifest: Path | None, facts_file: str, *, turn: bool
 ) -> "tuple[Explanation, Place]":
-    from scopebound_engine.author.explain import explain as look
+    from scopebound_engine.author.explaining.explain import explain as look
 
     if not source.exists():
         raise click.UsageError(f"{source} is neither a folder of policies nor a bundle.")
@@ -87,7 +87,7 @@ def _of_facts(
 def _of_record(
     what: str, bundles: tuple[Path, ...], trust: Path | None, *, turn: bool
 ) -> "tuple[Explanation, Place]":
-    from scopebound_engine.author.recorded import explain_record
+    from scopebound_engine.author.explaining.recorded import explain_record
     from scopebound_engine.cli.log_records import Records
 
     if Path(what).exists():

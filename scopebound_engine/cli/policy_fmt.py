@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import click
 
-from scopebound_engine.author import fmt as formatter
-from scopebound_engine.author.fmt import Formatted
+from scopebound_engine.author.formatting import files as formatter
+from scopebound_engine.author.formatting.files import Formatted
 from scopebound_engine.cli import findings
 from scopebound_engine.cli.ending import FAILED, REFUSED, as_json
 from scopebound_engine.cli.terminal import json_document, printable

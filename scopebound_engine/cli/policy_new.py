@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from scopebound_engine.author import new as maker
-from scopebound_engine.author.new import NewDeny
+from scopebound_engine.author.making import new as maker
+from scopebound_engine.author.making.new import NewDeny
 from scopebound_engine.cli.bundle_files import FOLDER, manifest_option
 from scopebound_engine.cli.ending import as_json
 from scopebound_engine.cli.terminal import json_document, printable

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from bundle_api import NOBODY, ROOT
 
-from scopebound_engine.author.backtests import LOCK_FILE
+from scopebound_engine.author.backtesting.server import LOCK_FILE
 from scopebound_engine.database.engine import open_database
 from scopebound_engine.database.lockfile import alone
 from scopebound_engine.log.shipper import Shipper

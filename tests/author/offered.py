@@ -9,9 +9,9 @@ from typing import Any
 from falcon.testing import Result
 
 from scopebound_engine.author import folder, subject
-from scopebound_engine.author.candidates.callers import Constraints
-from scopebound_engine.author.candidates.change import Change
-from scopebound_engine.author.counterfactual import (
+from scopebound_engine.author.explaining.candidates.callers import Constraints
+from scopebound_engine.author.explaining.candidates.change import Change
+from scopebound_engine.author.explaining.counterfactual import (
     MOST_EVALUATIONS,
     Counterfactual,
     Found,

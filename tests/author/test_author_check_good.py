@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scopebound_engine.author import folder
-from scopebound_engine.author.check import Report, check
+from scopebound_engine.author.checking.check import Report, check
 from scopebound_engine.config import SHIPPED
 from tests.author.frames import declared, written
 from tests.policies import with_example

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from scopebound_engine.author import folder, subject
-from scopebound_engine.author.candidates.arguments import allowed
-from scopebound_engine.author.counterfactual import Search
+from scopebound_engine.author.explaining.candidates.arguments import allowed
+from scopebound_engine.author.explaining.counterfactual import Search
+from scopebound_engine.author.explaining.world import remade
 from scopebound_engine.author.subject import Subject
-from scopebound_engine.author.world import remade
 from scopebound_engine.config import SHIPPED
 from scopebound_engine.rego.pool.evaluators import EvaluatorPool
 from tests.author.offered import searched_facts, traced

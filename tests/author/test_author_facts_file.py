@@ -5,7 +5,7 @@ import jsonschema
 import pytest
 
 from scopebound_engine.author import facts_file
-from scopebound_engine.author.world import REMOVED, Edit, at, remade, rules
+from scopebound_engine.author.explaining.world import REMOVED, Edit, at, remade, rules
 from scopebound_engine.bundle.matchers import EMPTY
 from scopebound_engine.errors import FindingsError, InputError
 from scopebound_engine.rego.checks.documents import INPUT_SCHEMA

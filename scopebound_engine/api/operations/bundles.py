@@ -29,7 +29,7 @@ from scopebound_engine.api.operations.statuses import (
 )
 from scopebound_engine.api.schemas import bundles as schemas
 from scopebound_engine.api.schemas.backtests import BacktestReport
-from scopebound_engine.author.backtests import MOST_HOURS, WINDOW_HOURS
+from scopebound_engine.author.backtesting.server import MOST_HOURS, WINDOW_HOURS
 
 _COLLECTION: Final = "/mgmt/v1/bundles"
 _ITEM: Final = f"{_COLLECTION}/{{bundle_id}}"

@@ -6,7 +6,7 @@ from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from scopebound_engine.api.schemas.values import EXACT, Uuid
-from scopebound_engine.author.flips import Kind
+from scopebound_engine.author.backtesting.flips import Kind
 
 _Code = Annotated[str, Field(description='The first deny code, or "allow".')]
 

@@ -1,0 +1,1 @@
+"""What an edit would have changed in decisions that were recorded."""

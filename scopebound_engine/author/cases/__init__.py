@@ -1,0 +1,1 @@
+"""Case files: whole calls with the answer that is due, decided by the evaluators."""

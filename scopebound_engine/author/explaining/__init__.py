@@ -1,0 +1,1 @@
+"""Why a call is decided as it is, and the smallest change that would turn a denial."""

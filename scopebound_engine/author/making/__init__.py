@@ -1,0 +1,1 @@
+"""Something new in a folder of policies, in order at once."""
