@@ -42,7 +42,8 @@ _JOB: Final = "scopebound_engine.rego.bulk.child:serve"
 _CHUNK: Final = 64
 # Each lost one takes as long as an evaluation may: more say nothing new about the policy.
 _MOST_LOST: Final = 100
-_MARGIN_SECONDS: Final = 5.0
+# Of wall time, for processes that wait for a processor.
+_MARGIN_SECONDS: Final = 10.0
 
 
 class BulkJudge:
