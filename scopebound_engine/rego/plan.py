@@ -193,16 +193,17 @@ class Plan:
 
     @cached_property
     def _params(self) -> Mapping[int, Sequence[tuple[Statement, Operand]]]:
-        return {
-            number: [
-                (call, operand)
-                for call in self.calls.get(name, ())
-                # Of a call with too few arguments, which is a finding of its own, there is none.
-                for operand in call.reads[2 + index : 3 + index]
-            ]
-            for name, function in self.functions.items()
-            for index, number in enumerate(function.params)
-        }
+        # What `with` replaces a function in is compiled once more, with the same variables.
+        result: dict[int, list[tuple[Statement, Operand]]] = {}
+        for name, function in self.functions.items():
+            for index, number in enumerate(function.params):
+                result.setdefault(number, []).extend(
+                    (call, operand)
+                    for call in self.calls.get(name, ())
+                    # Of a call with too few arguments, a finding of its own, there is none.
+                    for operand in call.reads[2 + index : 3 + index]
+                )
+        return result
 
     def callers(self, number: int) -> Sequence[tuple[Statement, Operand]]:
         """The calls that pass a parameter, each with what it passes; empty for what is none."""

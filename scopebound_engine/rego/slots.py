@@ -15,9 +15,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from typing import Any, Final
 
+from scopebound_engine.errors import InputError
 from scopebound_engine.rego import rewriting
+from scopebound_engine.rego.input import term
 from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.rewriting import Raw, Variables, local
 from scopebound_engine.rego.statements import INPUT, Local, Statement
@@ -187,16 +190,15 @@ class _Reads:
     def is_opaque(self) -> bool:
         """Whether a rule may use the input otherwise than by paths that are known."""
         # Under another name, too: `call := input` may be counted or handed on as a whole.
-        return self._needs().get(INPUT, Use.PRESENCE) > Use.PRESENCE or any(
+        return self._needs.get(INPUT, Use.PRESENCE) > Use.PRESENCE or any(
             statement.kind in _OPAQUE or INPUT in self._used(statement)
             for statement in self._plan.statements
         )
 
     def uses(self) -> dict[Steps, Use]:
         """What rules need of the fact at each path, in order."""
-        needs = self._needs()
         return {
-            path: max(needs.get(target, Use.PRESENCE) for target in targets)
+            path: max(self._needs.get(target, Use.PRESENCE) for target in targets)
             for path, targets in sorted(self._targets.items())
         }
 
@@ -207,10 +209,11 @@ class _Reads:
         if not isinstance(source, Local) or not isinstance(key, str):
             return None
         root, steps = self._plan.path(source.number)
-        known = [_unescaped(step) if isinstance(step, str) else None for step in (*steps, key)]
+        known = [_key(step) if isinstance(step, str) else None for step in (*steps, key)]
         path = tuple(step for step in known if step is not None)
         return path if root == "input" and len(path) == len(known) else None
 
+    @cached_property
     def _needs(self) -> dict[int, Use]:
         """What the value of a variable is used for, there or where it is passed on to."""
         needs: dict[int, Use] = {}
@@ -263,7 +266,8 @@ class _Reads:
             result = self._plan.functions[statement.block.function].result
             yield statement.fields["source"], result
         if (function := self._plan.functions.get(statement.callee)) is not None:
-            pairs = zip(statement.reads[2:], function.params, strict=True)
+            # What a call has too many or too few of goes nowhere.
+            pairs = zip(statement.reads[2:], function.params, strict=False)
             yield from ((item.number, taker) for item, taker in pairs if isinstance(item, Local))
             if statement.target is not None:
                 yield function.result, statement.target
@@ -278,9 +282,13 @@ def _numbers(operands: Sequence[Any]) -> Iterator[int]:
     return (item.number for item in operands if isinstance(item, Local))
 
 
-def _unescaped(step: str) -> str | None:
-    """A key as it stands in the facts; the engine keeps strings as JSON writes them."""
+def _key(step: str) -> str | None:
+    """A key as it stands in the facts; None for one that the engine finds in none.
+
+    The engine compares keys as texts of JSON, so it does not find é where a policy says "\\u00e9".
+    """
     try:
-        return str(json.loads(f'"{step}"'))
-    except ValueError:
+        key = str(json.loads(f'"{step}"'))
+        return key if term(key) == f'"{step}"' else None
+    except (ValueError, InputError):
         return None

@@ -68,7 +68,11 @@ POLICIES = {
     "keys found": "x := [k | input.a[k]]",
     "keys as a parameter": 'x := [f("b"), f(input.c)]\nf(k) := object.get(input.a, k, 0)',
     "an odd key": 'x := input["é"]["q\\"\\\\"]',
+    "a key that is written with an escape": 'x := [v | v := input["\\u00e9"]]',
+    "a part under an escape": 'x := [v | v := input["\\u00e9"].a.b]',
+    "an escape below a part": 'x := [v | v := input.a["\\u00e9"].b]',
     "a number as a key": "x := input.a[1]",
+    "true as a key": "x := [v | v := input.a[true].b]",
     "a text of digits as a key": 'x := input.a["1"]',
     "object.get": 'x := object.get(input, ["a", "b"], 3)',
     "object.get of a part": 'x := object.get(input.a, "b", 3)',
@@ -88,6 +92,12 @@ POLICIES = {
     "a function replaced": (
         "x := v if { v := f(1) with f as g }\nf(v) := [input.b, v]\ng(v) := [input.a.c, v]"
     ),
+    "a function that calls another for one of its callers": (
+        "x := [v, w] if { v := f(input.a) with g as h; w := f(input.b) }\n"
+        "f(v) := g(v.c)\ng(v) := v\nh(v) := [v]"
+    ),
+    "too few arguments": "x := f(input.a)\nf(v, w) := v.b",
+    "too many arguments": "x := f(input.a, input.b, input.c)\nf(v, w) := v.b",
     "nothing": "x := 1",
     "the whole input by a rule, counted": "x := count(y)\ny := input",
     "the whole input by a rule, in an array": "x := [y]\ny := input",
