@@ -1,6 +1,7 @@
 """One mutant before the tests, and what is left of it where the engine does not survive it."""
 
 import mmap
+import signal
 import struct
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Final
@@ -47,7 +48,8 @@ class Trial:
         for test in self._likely_first(number):
             _CELL.pack_into(self._under_way, self._cells[number], test)
             try:
-                with time_limit(self.limit(test)):
+                # Of processor time: a busy machine kills no mutants.
+                with time_limit(self.limit(test), signal.ITIMER_PROF):
                     holds = self._laboratory.holds(self._tests[test], number)
             except EngineError as error:
                 holds, message = False, message or str(error)
@@ -66,7 +68,7 @@ class Trial:
         return list(dict.fromkeys((*noticed, *order)))
 
     def limit(self, test: int) -> float:
-        """The seconds of wall time after which a mutant counts as noticed by a test."""
+        """The seconds of processor time after which a mutant counts as noticed by a test."""
         return _SECONDS + _SLOWER * self._seconds[test]
 
     def lost(self, number: int, status: int) -> Answer:
@@ -78,5 +80,7 @@ class Trial:
             raise EngineError(f"a process that tried mutants exited with {status}")
         (test,) = _CELL.unpack_from(self._under_way, self._cells[number])
         late = -status in OUT_OF_TIME
-        how = f"took longer than {self.limit(test):.1f} s" if late else ending(status)
+        how = (
+            f"took more than {self.limit(test):.1f} s of processor time" if late else ending(status)
+        )
         return {"killers": [test], "message": how}
