@@ -12,6 +12,8 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any, Final
 
+import orjson
+
 from scopebound_engine.errors import InputError
 
 MAX_INTEGER_DIGITS: Final = 64
@@ -75,9 +77,30 @@ _CANONICAL: Final = json.JSONEncoder(
 )
 
 
+# What is no JSON by itself is refused as by the other.
+_OPTIONS: Final = (
+    orjson.OPT_SORT_KEYS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
+
+
 def dumps(value: Any) -> bytes:
     """The canonical bytes of a value: sorted keys, no blanks, raw UTF-8."""
     return _CANONICAL.encode(value).encode("utf-8")
+
+
+def encode(value: Any) -> bytes:
+    """The same a tenth as long, for what nobody compares byte by byte: floats may look otherwise.
+
+    (1e16 for 1e+16.) Numbers have to be finite.
+    """
+    try:
+        return orjson.dumps(value, option=_OPTIONS)
+    except orjson.JSONEncodeError:
+        # Integers of more than 64 bits, above all; what is no JSON at all raises here.
+        return dumps(value)
 
 
 def quote(text: str) -> str:

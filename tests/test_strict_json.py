@@ -41,6 +41,25 @@ def test_a_value_comes_out_as_it_was_sent(value: Any, escaped: bool) -> None:
     assert again == strict_json.loads(data)
 
 
+def spells_floats(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return any(map(spells_floats, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, float)
+
+
+@given(documents)
+def test_what_is_written_quickly_reads_the_same_and_differs_in_floats_at_most(value: Any) -> None:
+    quick, canonical = strict_json.encode(value), strict_json.dumps(value)
+    assert strict_json.loads(quick) == strict_json.loads(canonical)
+    assert quick == canonical or spells_floats(value)
+
+
+@pytest.mark.parametrize("value", [{"a": object()}, "\ud800", {"a": {1, 2}}])
+def test_what_is_no_json_is_not_written(value: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        strict_json.encode(value)
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [

@@ -21,7 +21,7 @@ def answer_json(
     """Answer with a JSON document."""
     resp.status = status
     resp.content_type = falcon.MEDIA_JSON
-    resp.data = strict_json.dumps(document)
+    resp.data = strict_json.encode(document)
 
 
 def answer_tagged(

@@ -72,7 +72,7 @@ class Recorder:
         record = opening(event, self._node, int(self._clock() * 1_000_000))
         record["clock"] = {"skew_ms": self._skew_ms()}
         record.update(fields)
-        self._journal.append(strict_json.dumps(record), deadline)
+        self._journal.append(strict_json.encode(record), deadline)
         record_id: str = record["id"]
         return record_id
 
