@@ -22,7 +22,7 @@ def row(line: Line) -> str:
     record = line["record"]
     verdict, code = text(record, "decision"), text(record, "deny_code")
     cells = (
-        cut(code or text(record, "event")).ljust(24),
+        cut(code or text(record, "event")).ljust(25),
         cut(text(record, "role", "name") or text(record, "subject", "name") or "-").ljust(20),
         cut(text(record, "tool_name") or "-").ljust(20),
         cut(text(record, "session", "id") or "-").ljust(36),
@@ -40,12 +40,10 @@ def why(record: Any) -> str:
         return reason if more < 1 else f"{reason} (and {more} more)"
     if replayed := text(record, "replayed"):
         return f"repetition {replayed} of the call {text(record, 'call_id')}"
-    parts = (
-        ("by", text(record, "actor", "name")),
-        ("of", text(record, "of")),
-        ("", text(record, "details", "problem") or text(record, "details", "reason")),
-    )
-    return " ".join(f"{word} {said}".strip() for word, said in parts if said)
+    parts = (("by", text(record, "actor", "name")), ("of", text(record, "of")))
+    about = " ".join(f"{word} {said}" for word, said in parts if said)
+    told = text(record, "details", "problem") or text(record, "details", "reason")
+    return ": ".join(part for part in (about, told) if part)
 
 
 def text(record: Any, *path: str) -> str:

@@ -12,7 +12,7 @@ import click
 from scopebound_engine.cli.bundle_files import FILE, THERE
 from scopebound_engine.cli.ending import FAILED, REFUSED, as_json
 from scopebound_engine.cli.terminal import json_document, printable
-from scopebound_engine.errors import ConfigError
+from scopebound_engine.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from scopebound_engine.log.flaws import Flaw
@@ -129,7 +129,12 @@ def _keys(given: str) -> list["VerifierKey"]:
         lines = Path(given).read_text("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{given} is no key, and no file of keys: {error}") from error
-    found = [VerifierKey.parse(line.strip()) for line in lines if line.strip()]
+    try:
+        found = [VerifierKey.parse(line.strip()) for line in lines if line.strip()]
+    except InputError as error:
+        raise ConfigError(
+            f"{given} is no file of keys: {error}; `log key` and GET /mgmt/v1/audit/keys show them."
+        ) from error
     if not found:
         raise ConfigError(f"{given} holds no key.")
     return found

@@ -163,12 +163,13 @@ def _print(steps: tuple[Step, ...], others: int) -> None:
 def _ask(yes: bool, count: int, server: Server) -> None:
     if yes:
         return
+    roles = "1 role" if count == 1 else f"{count} roles"
     if not sys.stdin.isatty():
         raise ConfigError(
             "nothing was changed: there is no terminal to ask on; repeat with --yes to change "
-            f"{count} roles, or with --dry-run to only look"
+            f"{roles}, or with --dry-run to only look"
         )
-    click.confirm(f"Change {count} roles on {server.url}?", abort=True)
+    click.confirm(f"Change {roles} on {server.url}?", abort=True)
 
 
 def _change(server: Server, step: Step, done: int, count: int) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from scopebound_engine.errors import InputError, LineError
 from scopebound_engine.log import chain
-from scopebound_engine.log.checkpoints import node_of
+from scopebound_engine.log.checkpoints import is_half, node_of, split
 from scopebound_engine.log.flaws import Flaw, Place
 from scopebound_engine.log.notes import VerifierKey
 from scopebound_engine.log.seals import SealFile
@@ -68,7 +68,14 @@ def verify(
     *,
     progress: Callable[[int], object] = lambda _read: None,
 ) -> Report:
-    """Verify what is there. Raises InputError for a key of something else, OSError."""
+    """Verify what is there.
+
+    Raises InputError for a key of something else, or a file in `checkpoints` that holds none, by
+    which nothing would be verified; OSError.
+    """
+    for path in checkpoints:
+        if not _holds_checkpoint(path):
+            raise InputError("", f"{path} holds no whole checkpoint; get it again from its keeper")
     report = Report()
     if not keys:
         report.note(_NO_KEY)
@@ -215,6 +222,11 @@ class _Verifier:
                 f"records {max(proven + 1, first)} to {last} of {walk.node} are behind the newest "
                 "checkpoint: chained, but nothing tells whether they were cut or written anew"
             )
+
+
+def _holds_checkpoint(path: Path) -> bool:
+    with path.open("rb") as file:
+        return any(not is_half(note) for _, note in split(file))
 
 
 def _link(data: bytes) -> chain.Link | None:

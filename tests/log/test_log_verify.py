@@ -208,6 +208,16 @@ def test_half_a_checkpoint_is_no_flaw(tmp_path: Path, journal: Sample) -> None:
     assert "its last checkpoint is not whole" in report.notes[0]
 
 
+@pytest.mark.parametrize("kept_bytes", [0, 40])
+def test_a_kept_file_without_a_whole_checkpoint_verifies_nothing(
+    tmp_path: Path, journal: Sample, kept_bytes: int
+) -> None:
+    kept = tmp_path / "kept"
+    kept.write_bytes((tmp_path / "checkpoints").read_bytes()[:kept_bytes])
+    with pytest.raises(InputError, match="kept holds no whole checkpoint"):
+        verify(sources([tmp_path]), [KEY.verifier], [kept])
+
+
 def test_memory_stays_flat(tmp_path: Path) -> None:
     padding = b"x" * 2_000
     with segments.path(tmp_path, 1).open("wb") as file:
