@@ -2,12 +2,13 @@
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from scopebound_engine.access.model import ENFORCE, SCOPES
 from scopebound_engine.cli.node_log import recorded
+from scopebound_engine.cli.terminal import columns
 from scopebound_engine.config import Config, from_env
 from scopebound_engine.times import timestamp
 
@@ -16,13 +17,23 @@ if TYPE_CHECKING:
     from scopebound_engine.session.keys.node import NodeKeys
     from scopebound_engine.session.keys.published import PublishedKey
 
+_SCOPES: Final = """\b
+Scopes:
+  enforce   provision sessions, ask for decisions, read and end its own sessions
+  roles     make and change roles, read and end all sessions, let drifting ones go on
+  bundles   read, upload, activate and delete bundles
+  rollback  read bundles, put a former one in force again
+  audit     read the decision log, sessions, bundles and baselines; change nothing
+  admin     all of that, and API keys
+"""
+
 
 @click.group()
 def keys() -> None:
     """API keys (who may call the service, and for what) and the keys that sign session tokens."""
 
 
-@keys.command()
+@keys.command(epilog=_SCOPES)
 @click.argument("name")
 @click.option(
     "--scope",
@@ -55,14 +66,21 @@ def create(name: str, scopes: tuple[str, ...], roles: tuple[str, ...]) -> None:
 @keys.command("list")
 def list_() -> None:
     """List the API keys, revoked ones too."""
-    for key in _api_keys(from_env()).list():
-        state = f"revoked {timestamp(key.revoked_at)}" if key.revoked_at else "active"
-        roles = f" roles={','.join(key.roles)}" if key.roles else ""
-        used = f"used {timestamp(key.last_used_at)}" if key.last_used_at else "never used"
-        click.echo(
-            f"{key.id}  {key.hint}  {key.name}  {','.join(sorted(key.scopes))}{roles}  "
-            f"made {timestamp(key.created_at)}  {used}  {state}"
+    rows = [("ID", "BEGINS", "NAME", "SCOPES", "ROLES", "MADE", "LAST USED", "STATE")] + [
+        (
+            key.id,
+            key.hint,
+            key.name,
+            ",".join(sorted(key.scopes)),
+            ",".join(key.roles) or "all",
+            timestamp(key.created_at),
+            timestamp(key.last_used_at) if key.last_used_at else "never",
+            f"revoked {timestamp(key.revoked_at)}" if key.revoked_at else "active",
         )
+        for key in _api_keys(from_env()).list()
+    ]
+    for line in columns(rows):
+        click.echo(line)
 
 
 @keys.command()

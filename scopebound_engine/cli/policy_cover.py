@@ -39,7 +39,13 @@ _Item = ClauseCover | ExpressionCover | TestCover
     help="End with 1 where less than N percent of the lines are covered.",
 )
 @click.option("--html", type=ANY, metavar="FILE", help="Write a page with the source coloured.")
-@click.option("-r", "--run", "pattern", help="Only tests whose name this regular expression finds.")
+@click.option(
+    "-r",
+    "--run",
+    "pattern",
+    metavar="REGEX",
+    help="Only tests whose name this regular expression finds.",
+)
 @as_json
 def cover(
     source: Path, threshold: float | None, html: Path | None, pattern: str | None, as_json: bool

@@ -24,7 +24,7 @@ def diff(old: Path, new: Path, exit_code: bool, as_json: bool) -> None:
     runs: bundle diff active FOLDER.
 
     \b
-    Example: scopebound-engine policy diff bundles/shipped-1.0.0.tar.gz policies
+    Example: scopebound-engine policy diff bundles/scopebound-1.0.0.tar.gz policies
     """
     found = between(old, new)
     if as_json:

@@ -47,11 +47,12 @@ def test_the_list_tells_of_use_and_revocation(shell: Shell) -> None:
     shell("create", "one")
     shell("create", "two", "--role", "invoices")
     shell("revoke", "one")
-    one, two = shell("list")
-    assert "  one  enforce  made " in one
-    assert "  never used  revoked " in one
-    assert "  two  enforce roles=invoices  made " in two
-    assert two.endswith("  never used  active")
+    heading, one, two = (line.split() for line in shell("list"))
+    assert heading == ["ID", "BEGINS", "NAME", "SCOPES", "ROLES", "MADE", "LAST", "USED", "STATE"]
+    assert one[2:5] == ["one", "enforce", "all"]
+    assert one[6:8] == ["never", "revoked"]
+    assert two[2:5] == ["two", "enforce", "invoices"]
+    assert two[6:] == ["never", "active"]
 
 
 def test_the_sessions_that_a_key_made_end_with_it(shell: Shell) -> None:

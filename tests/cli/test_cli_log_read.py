@@ -84,11 +84,16 @@ def page(answers: Answering, asked: str, *lines: Any, following: str | None = No
 
 
 def test_a_line_says_when_what_who_and_why_oldest_first(answers: Answering) -> None:
-    change = {"event": "role.updated", "at_us": 1, "actor": {"name": "ops"}, "details": {}}
+    change = {
+        "event": "role.updated",
+        "at_us": 1,
+        "actor": {"name": "ops"},
+        "details": {"reason": "asked for"},
+    }
     subject = {"type": "role", "name": "clerk", "id": "role-1"}
     page(answers, FIRST_PAGE, line(2), {**line(1), "record": change | {"subject": subject}})
     older, newer = done("tail").splitlines()
-    assert older.split() == ["-", "role.updated", "clerk", "-", "-", "by", "ops"]
+    assert older.split() == ["-", "role.updated", "clerk", "-", "-", "by", "ops:", "asked", "for"]
     assert newer.startswith("2026-04-29T12:00:00.123  deny   SCOPE_VIOLATION ")
     assert newer.split()[3:6] == ["clerk", "delete_invoice", "session-1"]
     assert newer.endswith("  the tool is not among them (and 1 more)")
