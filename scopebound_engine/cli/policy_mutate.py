@@ -8,9 +8,9 @@ from typing import Any, Final
 import click
 
 from scopebound_engine.author import folder
-from scopebound_engine.author import mutate as author
 from scopebound_engine.author.folder import Sources
-from scopebound_engine.author.mutants import Mutant, Score
+from scopebound_engine.author.mutation import mutate as author
+from scopebound_engine.author.mutation.mutants import Mutant, Score
 from scopebound_engine.cli import findings
 from scopebound_engine.cli.bundle_files import FOLDER
 from scopebound_engine.cli.ending import REFUSED, as_json

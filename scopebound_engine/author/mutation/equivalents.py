@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 from scopebound_engine import plain_yaml
 from scopebound_engine.author.folder import Sources
-from scopebound_engine.author.mutants import Mutant
+from scopebound_engine.author.mutation.mutants import Mutant
 from scopebound_engine.bundle.format.build import EQUIVALENTS
 from scopebound_engine.errors import ConfigError, Finding, FindingsError
 from scopebound_engine.rego.mutants.mutation import Mutation

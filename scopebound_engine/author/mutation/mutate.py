@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from scopebound_engine.author.equivalents import Equivalents
 from scopebound_engine.author.folder import Sources
-from scopebound_engine.author.mutants import Mutant, Score, diff
+from scopebound_engine.author.mutation.equivalents import Equivalents
+from scopebound_engine.author.mutation.mutants import Mutant, Score, diff
 from scopebound_engine.errors import (
     ConfigError,
     EvaluatorCrashedError,

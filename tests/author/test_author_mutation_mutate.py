@@ -9,8 +9,8 @@ import pytest
 
 from scopebound_engine.author import folder
 from scopebound_engine.author.folder import Sources
-from scopebound_engine.author.mutants import Mutant, Score
-from scopebound_engine.author.mutate import mutants, score
+from scopebound_engine.author.mutation.mutants import Mutant, Score
+from scopebound_engine.author.mutation.mutate import mutants, score
 from scopebound_engine.bundle.format.build import EQUIVALENTS, build
 from scopebound_engine.config import SHIPPED
 from scopebound_engine.errors import CompileError, ConfigError, FindingsError, InputError
