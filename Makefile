@@ -42,9 +42,9 @@ test: $(VENV)/.dev ## the whole suite; what touches the database runs on SQLite 
 test-long: $(VENV)/.dev ## the differential campaign with 50,000 examples, long walks of the API, 1,000 explanations
 	SCOPEBOUND_TEST_EXAMPLES=50000 $(BIN)/pytest tests/differential
 	SCOPEBOUND_TEST_WALKS=500 $(BIN)/pytest tests/api/test_api_walk.py
-	SCOPEBOUND_TEST_MUTANTS=all $(BIN)/pytest -s tests/author/test_author_mutate.py
+	SCOPEBOUND_TEST_MUTANTS=all $(BIN)/pytest -s tests/author/test_author_mutation_mutate.py
 	SCOPEBOUND_TEST_EXPLAINED=1000 $(BIN)/pytest tests/rego/test_rego_tracing.py
-	SCOPEBOUND_TEST_OFFERED=1000 $(BIN)/pytest -s tests/author/test_author_counterfactual.py
+	SCOPEBOUND_TEST_OFFERED=1000 $(BIN)/pytest -s tests/author/test_author_explaining_counterfactual.py
 
 faults-bundles: $(VENV)/.dev ## 200 kills and 200 activations under load, while bundles change
 	SCOPEBOUND_TEST_FAULTS=200 SCOPEBOUND_TEST_ACTIVATIONS=100 $(BIN)/pytest -s tests/live/test_live_bundle_faults.py tests/live/test_live_activation.py
