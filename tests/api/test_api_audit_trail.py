@@ -126,6 +126,11 @@ def delete_bundle(api: BundleApi) -> Asked:
     return Asked(("bundle.deleted",), {"bundle_id": stored["id"]})
 
 
+def backtest_bundle(api: BundleApi) -> Asked:
+    stored = api.uploaded(query="activate=false")
+    return Asked(("bundle.backtested",), {"bundle_id": stored["id"]})
+
+
 def webhook_test(api: BundleApi) -> Asked:
     # A name that leads nowhere but here, where no webhook may go.
     role_id = role(api, webhook_url="https://localhost/")["id"]
@@ -159,6 +164,7 @@ CASES: dict[str, Callable[[BundleApi], Asked]] = {
     "activateBundle": activate,
     "rollbackBundle": roll_back,
     "deleteBundle": delete_bundle,
+    "backtestBundle": backtest_bundle,
     "createApiKey": create_key,
     "revokeApiKey": revoke_key,
 }
