@@ -6,8 +6,9 @@ itself, so a function may take the places of any that is not under way when it i
 of the blocks beside it.
 
 A place is then no longer undefined before its function writes to it. So this is for functions that
-give each variable a value before they read it, whatever happens; all others keep places of their
-own. The document is that of `binary.decode`, or plan.json.
+give each variable a value before they read it, whatever happens. The variables of all others keep a
+place each, in all functions: what `with` replaces a function in is compiled once more, with the
+same variables. The document is that of `binary.decode`, or plan.json.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,7 +36,6 @@ def pack(
     None, and nothing changed, where it cannot be known which functions are under way together. No
     statement may stand in the document twice.
     """
-    fixed = (*_FIXED, *shared)
     functions = {function["name"]: function for function in document["funcs"]["funcs"]}
     plans = document["plans"]["plans"]
     if any(_calls_by_value(part) for part in (*plans, *functions.values())):
@@ -44,22 +44,28 @@ def pack(
         order = list(TopologicalSorter(_callers(functions, callees)).static_order())
     except CycleError:
         return None
+    fixed = _fixed(functions.values(), (*_FIXED, *shared))
     first = max([len(fixed), *(_Places(plan, fixed).deal(len(fixed)) for plan in plans)])
-    bases, ends, own = dict.fromkeys(functions, first), [first], []
+    bases, ends = dict.fromkeys(functions, first), [first]
     for name in order:
-        places, calls = _Places(functions[name], fixed), dict.fromkeys(callees[name], bases[name])
-        if _writes_first(functions[name], fixed):
-            ends.append(places.deal(bases[name]))
-            # What stands in no statement may be called at any place.
-            calls = dict.fromkeys(callees[name], ends[-1]) | places.calls
-        else:
-            own.append(functions[name])
+        places = _Places(functions[name], fixed)
+        ends.append(places.deal(bases[name]))
+        # What stands in no statement may be called at any place.
+        calls = dict.fromkeys(callees[name], ends[-1]) | places.calls
         for callee, end in calls.items():
             bases[callee] = max(bases.get(callee, 0), end)
-    last = max(ends)
-    for function in own:
-        last = _Places(function, fixed).deal(last, shares=False)
-    return last
+    return max(ends)
+
+
+def _fixed(functions: Iterable[Mapping[str, Any]], fixed: Sequence[int]) -> Sequence[int]:
+    """These and all variables of functions that may read what an earlier call left there."""
+    kept = dict.fromkeys(fixed)
+    for function in functions:
+        if not _writes_first(function, fixed):
+            kept |= dict.fromkeys((*function["params"], function["return"]))
+            for statement in _statements(function["blocks"]):
+                kept |= dict.fromkeys(_named(statement))
+    return tuple(kept)
 
 
 class _Places:
@@ -78,13 +84,8 @@ class _Places:
             self._homes[number] = ()
         self._settle(part["blocks"], ())
 
-    def deal(self, first: int, *, shares: bool = True) -> int:
-        """Gives the variables places from this one on; the first that is free after them.
-
-        Each has one of its own unless blocks share theirs.
-        """
-        if not shares:
-            self._homes = dict.fromkeys(self._homes, ())
+    def deal(self, first: int) -> int:
+        """Gives the variables places from this one on; the first that is free after them."""
         end = self._blocks(self._part["blocks"], (), self._take((), first))
         if "return" in self._part:
             self._part["params"] = [self._places[number] for number in self._part["params"]]

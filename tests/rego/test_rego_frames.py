@@ -132,9 +132,18 @@ def test_a_variable_that_outlives_calls_keeps_one_place_in_all_functions() -> No
 def shared(body: Sequence[Any]) -> bool:
     """Whether a function of this body shares places with another that is never under way then."""
     document = plan_of([SET, RETURN], body)
-    frames.pack(document, {"a": [], "b": []})
     first, second = document["funcs"]["funcs"]
+    # As compiled: two functions have no variable in common.
+    first = json.loads(json.dumps(first).replace("10", "30"))
+    document["funcs"]["funcs"] = [first, second]
+    frames.pack(document, {"a": [], "b": []})
     return bool(places(first) & places(second))
+
+
+def test_what_may_be_read_unwritten_is_what_a_copy_of_the_function_left() -> None:
+    document = plan_of([SET, RETURN], [ONCE, RETURN])
+    assert frames.pack(document, {"a": [], "b": []}) == 3
+    assert [places(function) for function in document["funcs"]["funcs"]] == [{2}, {2}]
 
 
 def test_a_plan_that_calls_by_value_or_in_circles_is_left_alone() -> None:
