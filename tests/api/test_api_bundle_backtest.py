@@ -106,7 +106,7 @@ def test_an_upload_is_refused_unless_its_flips_are_acknowledged(recorded: Record
     assert refused.status_code == 422, refused.text
     flip, digest = refused.json["findings"]
     assert flip["step"] == "backtest"
-    assert "3 calls of marked by role-" in flip["message"]
+    assert "3 of marked by role-" in flip["message"]
     acknowledged = digest["remedy"].partition("acknowledge_backtest=")[2]
     wrong = recorded.upload(data, backtest="required", acknowledge_backtest="0" * 64)
     assert wrong.status_code == 422

@@ -99,7 +99,7 @@ class Backtests:
         if acknowledged == report["digest"]:
             return (_acknowledged(report), *_flips(report, _TOLD, "warning"))
         raise GateError(
-            f"{allowed:,} denied calls of the last {hours} h would have been allowed",
+            f"denied calls of the last {hours} h that would have been allowed: {allowed:,}",
             [*_flips(report, _STEP, "error"), _refused(report, acknowledged)],
         )
 
@@ -145,8 +145,8 @@ def _flips(report: Report, step: str, level: Level) -> list[Finding]:
     found = [
         Finding(
             step,
-            f"{one['count']:,} calls of {one['tool'] or 'no tool'} by {one['role']} were denied "
-            f"with {one['was']} and would be allowed",
+            f"denied with {one['was']}, and would be allowed: {one['count']:,} of "
+            f"{one['tool'] or 'no tool'} by {one['role']}",
             level=level,
         )
         for one in groups[:_MOST_TOLD]
@@ -157,9 +157,13 @@ def _flips(report: Report, step: str, level: Level) -> list[Finding]:
 
 
 def _refused(report: Report, acknowledged: str) -> Finding:
-    what = "the digest is that of another report" if acknowledged else "nobody acknowledged that"
-    remedy = f"mend the rules, or send acknowledge_backtest={report['digest']}"
-    return Finding(_STEP, f"{what}; this one has {report['digest']}", remedy=remedy)
+    what = "what was sent is that of another report" if acknowledged else "nobody acknowledged it"
+    message = f"this backtest has the digest {report['digest']}: {what}"
+    remedy = (
+        "mend the rules, or repeat the push with --acknowledge-backtest and this digest, in a "
+        f"request acknowledge_backtest={report['digest']}"
+    )
+    return Finding(_STEP, message, remedy=remedy)
 
 
 def _acknowledged(report: Report) -> Finding:
