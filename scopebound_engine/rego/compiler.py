@@ -177,7 +177,7 @@ def _built(
     modules: Mapping[str, str], entrypoints: Sequence[str], data: Mapping[str, Any]
 ) -> tuple[regopy.Interpreter, regopy.Bundle]:
     builder = _interpreter()
-    # Before the modules: after them, a build that fails is a segmentation fault.
+    # Before the modules: after them, more of the builds that fail end the process.
     builder.add_data_json(term(dict(data)))
     findings = list(_add(builder, modules))
     if findings:

@@ -202,6 +202,6 @@ def test_a_reason_is_one_line_of_text(folder: Path, reason: str) -> None:
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(folder: Path) -> None:
     # Not by taking rights away, which the superuser has all the same.
-    (folder / "release.pem").rename(folder / ("r" * 240 + ".pem"))
+    (folder / "release.pem").rename(folder / ("r" * 250 + ".pem"))
     with pytest.raises(ConfigError, match="cannot be written: File name too long"):
-        trust_folder.revoke(folder, "r" * 240, reason="x", at=NOON)
+        trust_folder.revoke(folder, "r" * 250, reason="x", at=NOON)
