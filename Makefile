@@ -75,8 +75,9 @@ format: $(VENV)/.dev ## let ruff format the tree, and policies/ be put in style
 	$(BIN)/ruff format .
 	$(BIN)/scopebound-engine policy fmt policies
 
-bench: $(VENV)/.dev ## p50, p99 and requests per second of a real server
-	@exec $(BIN)/python -m tests.bench
+bench: $(VENV)/.dev ## p50, p99 and requests per second of a real server; what authors wait for
+	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.author_bench
 
 bench-sessions: $(VENV)/.dev ## what 10,000 sessions cost nodes and the database they share
 	@SCOPEBOUND_TEST_SESSIONS=10000 $(BIN)/python -m tests.session_bench
