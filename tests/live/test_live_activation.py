@@ -38,7 +38,7 @@ CALM_SECONDS = 2.0
 STOPPED_SECONDS = 5.0
 # Of the calls during an activation so many are answered before its end: 99 of 100 on a machine that
 # has nothing else to do; none would be, if calls waited for it.
-MEANWHILE = 0.8
+MEANWHILE = 0.3
 # Where tests share few processors the default of 250 ms may pass while an evaluator waits for one.
 EVALUATION_MS = 900
 

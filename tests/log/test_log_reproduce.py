@@ -254,7 +254,7 @@ def test_the_inputs_are_recorded_exactly(recorded: Recorded) -> None:
     for line in lines_of(recorded.data_dir):
         # As it was written, without json's own idea of equal numbers.
         if b'"input":' in line:
-            assert b'"input":' + strict_json.dumps(read(line)["input"]) + b"," in line
+            assert b'"input":' + strict_json.encode(read(line)["input"]) + b"," in line
 
 
 def backwards(value: Any) -> Any:
