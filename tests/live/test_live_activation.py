@@ -50,6 +50,11 @@ def nobody(_: Answer) -> bool:
 # What a history may not hold
 
 
+def out_of_reach(answer: Answer) -> bool:
+    """Denied because the machine let nobody have the state of sessions for a moment."""
+    return "session state" in answer.decision.get("reason", "")
+
+
 def faults(
     history: Sequence[Answer],
     changes: Sequence[Change],
@@ -178,7 +183,8 @@ def test_every_decision_is_by_the_bundle_it_names_and_never_by_a_former_one(
             ended = time.monotonic()
             time.sleep(0.5)
     changes = deciders.changes
-    assert faults(load.history, changes) == []
+    assert faults(load.history, changes, out_of_reach) == []
+    assert sum(map(out_of_reach, load.history)) < len(load.history) / 50
     assert all(change.answer["converged"] for change in changes)
     generations = [change.generation for change in changes]
     assert generations == list(range(generations[0], generations[0] + ACTIVATIONS + 1))
