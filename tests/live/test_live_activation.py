@@ -189,9 +189,7 @@ def test_every_decision_is_by_the_bundle_it_names_and_never_by_a_former_one(
     generations = [change.generation for change in changes]
     assert generations == list(range(generations[0], generations[0] + ACTIVATIONS + 1))
     decided = {
-        answer.decision["bundle_generation"]
-        for answer in load.history
-        if not out_of_reach(answer)
+        answer.decision["bundle_generation"] for answer in load.history if not out_of_reach(answer)
     }
     assert decided == set(generations)
     calm = latency(answer.latency for answer in load.since(0, begun))
