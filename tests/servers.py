@@ -78,16 +78,22 @@ def _template() -> Path:
 
 @contextlib.contextmanager
 def serving(
-    data_dir: Path, *, first_start: bool = False, sound: bool = True, **settings: object
+    data_dir: Path,
+    *,
+    port: int = 0,
+    first_start: bool = False,
+    sound: bool = True,
+    **settings: object,
 ) -> Iterator[RunningServer]:
     """`scopebound-engine serve` until the block ends; 2 workers unless told otherwise.
 
-    The data folder is prepared beforehand, unless a first start is asked for or needed. One that
-    is not `sound` need not become healthy: it is enough that it answers.
+    `port` 0 is one that is free. The data folder is prepared beforehand, unless a first start is
+    asked for or needed. One that is not `sound` need not become healthy: it is enough that it
+    answers.
     """
     if not (first_start or data_dir.exists() or {"database_url", "policies"} & settings.keys()):
         make_prepared(data_dir)
-    port = free_port()
+    port = port or free_port()
     log = data_dir.parent / f"{data_dir.name}.log"
     env = environment(data_dir, port=port, **{"workers": 2, **settings})
     with log.open("ab") as sink:
