@@ -122,20 +122,6 @@ def test_the_file_is_private(clock: Clock, tmp_path: Path) -> None:
     assert modes == {0o600}
 
 
-def test_a_process_that_keeps_the_file_busy_is_not_waited_for(clock: Clock, tmp_path: Path) -> None:
-    state = clock.state(tmp_path)
-    state.open("s", 5, 5, LATER)
-    holder = sqlite3.connect(tmp_path / "state-boot-1.db", isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
-    began = time.monotonic()
-    with pytest.raises(StateUnavailableError, match=r"database is locked.*no stopped process"):
-        state.enter(Entry("s", ROLE_ID, 5, 5))
-    assert time.monotonic() - began < 0.4
-    holder.execute("ROLLBACK")
-    holder.close()
-    assert state.enter(Entry("s", ROLE_ID, 5, 5)).minute.remaining == 4
-
-
 def test_a_process_killed_in_mid_call_leaves_the_others_working(tmp_path: Path) -> None:
     state = SqliteState(tmp_path)
     state.open("s", 10**6, 0, LATER)

@@ -30,7 +30,13 @@ from scopebound_engine.errors import (
 
 Execute = Callable[..., sqlite3.Cursor]
 
-_WAIT_SECONDS: Final = 0.1
+# For one's turn in the process and for the file together. Whoever writes takes 0.1 ms of processor
+# for it, but where the machine's processors or its disk have more to do than they can, it holds the
+# file for 60 to 600 ms: it waits for Python's interpreter between two statements, or in a write.
+_WAIT_SECONDS: Final = 0.4
+# When a call of this process just waited in vain: a writer that is stopped must not take all
+# threads with it.
+_WAIT_AGAIN_SECONDS: Final = 0.1
 # Once in the life of a process; all workers of a host may begin at once.
 _OPEN_SECONDS: Final = 0.5
 _LOOK_AGAIN_SECONDS: Final = 50e-6
@@ -67,6 +73,7 @@ class _Worker:
     def __init__(self, path: Path, schema: str, by: float) -> None:
         self.pid = os.getpid()
         self._lock = threading.Lock()
+        self._patience = _WAIT_SECONDS
         with alone(path.with_name("state.lock"), seconds=by - time.monotonic()):
             path.touch(mode=0o600)
             self.connection = sqlite3.connect(
@@ -87,15 +94,25 @@ class _Worker:
     @contextmanager
     def transaction(self) -> Iterator[Execute]:
         """Be the one writer of the host. Raises sqlite3.Error, TimeoutError."""
-        if not self._lock.acquire(timeout=_WAIT_SECONDS):
+        by = time.monotonic() + self._patience
+        if not self._lock.acquire(timeout=self._patience):
             raise TimeoutError("the other calls of this process kept it busy")
         try:
-            by = time.monotonic() + _WAIT_SECONDS
-            sqlite.begin_writing(self.connection, by, _LOOK_AGAIN_SECONDS)
+            self._begin(by)
             with self.connection:
                 yield self.connection.execute
         finally:
             self._lock.release()
+
+    def _begin(self, by: float) -> None:
+        """The only wait: its snapshot holds `stored` too, and no later statement takes a lock."""
+        try:
+            sqlite.begin_writing(self.connection, by, _LOOK_AGAIN_SECONDS)
+        except sqlite3.Error as error:
+            self._patience = _WAIT_AGAIN_SECONDS
+            error.add_note("at BEGIN IMMEDIATE")
+            raise
+        self._patience = _WAIT_SECONDS
 
 
 class StateFile:
@@ -124,8 +141,8 @@ class StateFile:
             if not _is_busy(error):
                 self.close()  # the next call opens it anew
             raise StateUnavailableError(
-                f"session state in {self._path} is out of reach: {error}; check that its folder "
-                "is writable and has room, and that no stopped process holds it"
+                f"session state in {self._path} is out of reach: {_told(error)}; check that its "
+                "folder is writable and has room, and that no stopped process holds it"
             ) from error
 
     def _own_worker(self) -> _Worker:
@@ -149,6 +166,12 @@ def _is_busy(error: Exception) -> bool:
     return isinstance(error, (TimeoutError, DatabaseUnavailableError)) or (
         isinstance(error, sqlite3.Error) and sqlite.is_busy(error)
     )
+
+
+def _told(error: Exception) -> str:
+    """The error, with what SQLite calls it, which of several locks it was, and its statement."""
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    return " ".join([f"{name}:", str(error), *getattr(error, "__notes__", ())])
 
 
 def _remove_other_boots(path: Path) -> None:
