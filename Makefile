@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-long faults-bundles faults-sessions faults-log reproduce-long lint format bench bench-sessions bench-log bench-backtest policy-test bundle clean
+.PHONY: help run demo test test-long faults-bundles faults-sessions faults-log reproduce-long lint format bench bench-quick bench-report bench-sessions bench-log bench-backtest policy-test bundle clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,9 +75,19 @@ format: $(VENV)/.dev ## let ruff format the tree, and policies/ be put in style
 	$(BIN)/ruff format .
 	$(BIN)/scopebound-engine policy fmt policies
 
-bench: $(VENV)/.dev ## p50, p99 and requests per second of a real server; what authors wait for
+$(VENV)/.bench: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	@touch $@ $(VENV)/.dev $(VENV)/.runtime
+
+bench: $(VENV)/.dev ## what deciding costs, in all dimensions (15 min; wrk); what authors wait for
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.author_bench
+
+bench-quick: $(VENV)/.dev ## a few of these rows, none recorded (90 s)
+	@$(BIN)/python -m tests.bench --quick
+
+bench-report: $(VENV)/.bench ## plots and the README's figures, from what benchmarks have recorded
+	@$(BIN)/python -m tests.bench.report
 
 bench-sessions: $(VENV)/.dev ## what 10,000 sessions cost nodes and the database they share
 	@SCOPEBOUND_TEST_SESSIONS=10000 $(BIN)/python -m tests.session_bench
