@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-long faults-bundles faults-sessions faults-log reproduce-long lint format bench bench-quick bench-report bench-sessions bench-log bench-backtest policy-test bundle clean
+.PHONY: help run demo test test-long faults faults-full faults-bundles faults-sessions faults-log reproduce-long lint format bench bench-quick bench-report bench-sessions bench-log bench-backtest policy-test bundle clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,13 @@ test-long: $(VENV)/.dev ## the differential campaign with 50,000 examples, long 
 	SCOPEBOUND_TEST_MUTANTS=all $(BIN)/pytest -s tests/author/test_author_mutation_mutate.py
 	SCOPEBOUND_TEST_EXPLAINED=1000 $(BIN)/pytest tests/rego/test_rego_tracing.py
 	SCOPEBOUND_TEST_OFFERED=1000 $(BIN)/pytest -s tests/author/test_author_explaining_counterfactual.py
+
+faults: $(VENV)/.dev ## a load that is judged, while everything is killed, stopped, cut and filled up, for a minute
+	@exec $(BIN)/python -m tests.rig
+
+# Of a million decisions without a wrong one, fewer than three in a million are wrong, at 95 %.
+faults-full: $(VENV)/.dev ## the same over a million decisions; SCOPEBOUND_TEST_SEED repeats one
+	@exec $(BIN)/python -m tests.rig --decisions 1000000 --rate 1000 --stopped 10 --out tests/bench/results/faults.json
 
 faults-bundles: $(VENV)/.dev ## 200 kills and 200 activations under load, while bundles change
 	SCOPEBOUND_TEST_FAULTS=200 SCOPEBOUND_TEST_ACTIVATIONS=100 $(BIN)/pytest -s tests/live/test_live_bundle_faults.py tests/live/test_live_activation.py
