@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-long faults faults-full faults-bundles faults-sessions faults-log reproduce-long lint format bench bench-quick bench-report bench-sessions bench-log bench-backtest policy-test bundle clean
+.PHONY: help run demo test test-long faults faults-full faults-bundles faults-sessions faults-log reproduce-long lint format bench bench-quick bench-report bench-peers bench-memory bench-sessions bench-log bench-backtest policy-test bundle clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,12 @@ bench-quick: $(VENV)/.dev ## a few of these rows, none recorded (90 s)
 
 bench-report: $(VENV)/.bench ## plots and the README's figures, from what benchmarks have recorded
 	@$(BIN)/python -m tests.bench.report
+
+bench-peers: $(VENV)/.bench ## the same decision by other engines, in plain Python, and by none (2 min)
+	@$(BIN)/python -m tests.bench.peers
+
+bench-memory: $(VENV)/.dev ## memory of every process over 1,000,000 calls and 200 activations (1 h)
+	@$(BIN)/python -m tests.bench.memory
 
 bench-sessions: $(VENV)/.dev ## what 10,000 sessions cost nodes and the database they share
 	@SCOPEBOUND_TEST_SESSIONS=10000 $(BIN)/python -m tests.session_bench

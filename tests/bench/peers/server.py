@@ -1,0 +1,82 @@
+"""The peers over HTTP: Scopebound itself, and the bare stack. One client, one worker, keep-alive.
+
+Processor time is that of the server with all below it; the client's is nobody's.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from tests.bench.load import request
+from tests.bench.peers.measuring import Figures, measured
+from tests.bench.peers.question import CALLS, Round
+from tests.bench.scenario import ROLE, TYPICAL, Scenario
+from tests.bench.service import service
+from tests.costs import cpu_seconds
+from tests.servers import free_port, stop
+
+_START_SECONDS = 20.0
+
+
+@contextmanager
+def scopebound() -> Iterator[Round]:
+    """`scopebound-engine serve` as it comes, on SQLite."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        service(Path(folder), workers=1) as running,
+    ):
+        bodies = {
+            name: running.bodies(Scenario(ROLE, TYPICAL.tool, arguments), sessions=1)[0]
+            for name, arguments in CALLS.items()
+        }
+        port = int(running.server.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            yield partial(_round, connection, running.server.process.pid, bodies)
+
+
+@contextmanager
+def echo() -> Iterator[Round]:
+    """The bare stack, which gets bodies of the same size."""
+    port, token = free_port(), "e" * 1_200
+    bodies = {
+        name: json.dumps({"jwt": token, "tool_name": TYPICAL.tool, "call_args": arguments})
+        for name, arguments in CALLS.items()
+    }
+    process = subprocess.Popen([sys.executable, "-m", "tests.bench.peers.echo", str(port)])
+    try:
+        with _connected(port) as connection:
+            yield partial(_round, connection, process.pid, bodies)
+    finally:
+        stop(process)
+
+
+def _connected(port: int) -> socket.socket:
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until:
+        with suppress(ConnectionRefusedError):
+            return socket.create_connection(("127.0.0.1", port))
+        time.sleep(0.05)
+    raise RuntimeError(f"the bare stack did not start within {_START_SECONDS:g} s")
+
+
+def _round(
+    connection: socket.socket, pid: int, bodies: Mapping[str, str], question: str, seconds: float
+) -> Figures:
+    sent = request(bodies[question])
+
+    def decide() -> str | None:
+        connection.sendall(sent)
+        answer = b""
+        while not answer.endswith(b"}"):  # the body comes in a packet of its own
+            answer += connection.recv(65536)
+        said = json.loads(answer.partition(b"\r\n\r\n")[2])
+        return None if said["decision"] == "allow" else str(said["deny_code"])
+
+    return measured(decide, partial(cpu_seconds, pid), seconds)
