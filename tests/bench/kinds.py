@@ -1,50 +1,47 @@
-"""What a service's processes spend and hold, by what they are."""
+"""What a service's processes spend and hold, by the kinds that results tell of."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
+from tests.bench.footprint import footprint, kinds
 from tests.postgres import PostgresServer
 from tests.processes import descendants
 from tests.servers import RunningServer
 
 _TICK = os.sysconf("SC_CLK_TCK")
-# The master of the workers is among the others, and the clerk.
+# The others are the master of the workers, the clerk, and jobs of a gate.
 KINDS = ("workers", "evaluators", "others", "database")
-
-
-def processes(server: RunningServer, postgres: PostgresServer | None) -> Iterator[tuple[str, int]]:
-    """Each living process of a service: its kind, and its id."""
-    yield "others", server.process.pid
-    for pid, command in descendants(server.process.pid).items():
-        if "rego.pool.spawner" in command:
-            yield "evaluators", pid
-        else:
-            yield "others" if "scopebound_engine.clerk" in command else "workers", pid
-    if postgres is not None:
-        postmaster = postgres.postmaster()
-        yield from (("database", pid) for pid in (postmaster, *descendants(postmaster)))
+_OF = {"worker": "workers", "evaluator": "evaluators", "spawner": "evaluators"}
 
 
 def processor_seconds(server: RunningServer, postgres: PostgresServer | None) -> dict[str, float]:
-    """What living processes have spent, by kind; see proc_pid_stat(5)."""
+    """What processes have spent, by kind; see proc_pid_stat(5).
+
+    The time of those that ended is of their parent's kind: an evaluator's is its spawner's.
+    """
     spent = dict.fromkeys(KINDS, 0.0)
-    for kind, pid in processes(server, postgres):
+    for pid, kind in _processes(server, postgres).items():
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it has ended since
-        spent[kind] += (int(fields[11]) + int(fields[12])) / _TICK
+        spent[kind] += sum(map(int, fields[11:15])) / _TICK
     return spent
 
 
 def megabytes(server: RunningServer, postgres: PostgresServer | None) -> dict[str, float]:
-    """What processes hold, by kind: their share of each page (PSS), see proc_pid_smaps(5)."""
+    """What processes hold, by kind, each page shared out among those that map it (PSS)."""
     held = dict.fromkeys(KINDS, 0.0)
-    for kind, pid in processes(server, postgres):
-        try:
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        except OSError:
-            continue
-        held[kind] += int(rollup.partition("\nPss:")[2].split()[0]) / 1024
+    for pid, kind in _processes(server, postgres).items():
+        if found := footprint(pid):
+            held[kind] += found.pss / (1 << 20)
     return held
+
+
+def _processes(server: RunningServer, postgres: PostgresServer | None) -> dict[int, str]:
+    """The kind of each living process."""
+    found = {pid: _OF.get(kind, "others") for pid, kind in kinds(server.process.pid).items()}
+    if postgres is not None:
+        postmaster = postgres.postmaster()
+        found |= dict.fromkeys((postmaster, *descendants(postmaster)), "database")
+    return found

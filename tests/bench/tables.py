@@ -29,6 +29,8 @@ def of(heading: str, *names: str) -> Column:
         value: Any = row
         for name in names:
             value = value.get(name) if isinstance(value, Mapping) else None
+        if isinstance(value, bool):
+            return "yes" if value else "no"
         return value if isinstance(value, str) else number(value)
 
     return Column(heading, cell)
