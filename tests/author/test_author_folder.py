@@ -1,13 +1,18 @@
 """What a folder of policies holds, however it was left."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from scopebound_engine.author.folder import Sources, read
 from scopebound_engine.errors import ConfigError, Finding, FindingsError, ManifestError
 from tests.author.frames import MAIN, declared, written
+
+NOBODY = 65_534
 
 
 def said(findings: tuple[Finding, ...]) -> list[str]:
@@ -94,11 +99,27 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_there(place: Path) -> None
         found.sound()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_file_that_may_not_be_read_is_named(place: Path) -> None:
-    (place / "shop/secret.rego").write_text("package shop\n")
-    (place / "shop/secret.rego").chmod(0)
-    assert said(read(place).problems) == ["secret.rego: cannot be read: Permission denied"]
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Not as root, who may read everything."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_file_that_may_not_be_read_is_named() -> None:
+    with TemporaryDirectory() as folder:  # nobody else may enter pytest's own
+        Path(folder).chmod(0o755)
+        place = written(Path(folder) / "policies", {})
+        (place / "shop/secret.rego").write_text("package shop\n")
+        (place / "shop/secret.rego").chmod(0)
+        with as_nobody():
+            found = read(place)
+    assert said(found.problems) == ["secret.rego: cannot be read: Permission denied"]
 
 
 def test_what_only_keeps_it_from_being_a_bundle_is_no_problem(place: Path) -> None:
