@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from scopebound_engine.errors import ConfigError
 # is already on its way, which a client that fails open would take for an allow.
 KEEPALIVE_SECONDS = 75
 GRACE_SECONDS = 5
+# Without a heartbeat, which is one a second, the master takes a worker for hung and kills it.
+HEARTBEAT_SECONDS = 30
 
 
 @click.command()
@@ -41,6 +44,7 @@ def run(config: Config) -> None:
 
     # Before workers are forked, which then share what was imported, and sooner replace one another.
     from scopebound_engine.api.app import open_app
+    from scopebound_engine.cli.master import Master
     from scopebound_engine.cli.worker import Worker
 
     class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -53,7 +57,7 @@ def run(config: Config) -> None:
         def load(self) -> Any:
             return open_app(config)
 
-    Server().run()
+    Master(Server()).run()
 
 
 def _settings(config: Config, worker: type) -> dict[str, Any]:
@@ -64,12 +68,25 @@ def _settings(config: Config, worker: type) -> dict[str, Any]:
         "worker_class": worker,
         "keepalive": KEEPALIVE_SECONDS,
         "graceful_timeout": GRACE_SECONDS,
-        "timeout": 30,
+        "timeout": HEARTBEAT_SECONDS,
+        "worker_tmp_dir": _heartbeat_folder(),
         "worker_connections": 4096,
         "backlog": 2048,
         "loglevel": "warning",
         "control_socket_disable": True,
     }
+
+
+def _heartbeat_folder(memory: Path = Path("/dev/shm")) -> str | None:  # noqa: S108  # checked
+    """Where heartbeats are written; None: where temporary files are.
+
+    On a disk with more to write than it can, to touch a file takes as long as a hang.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=memory):
+            return str(memory)
+    except OSError:
+        return None
 
 
 def _check_port(config: Config) -> None:
