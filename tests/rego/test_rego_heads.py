@@ -54,3 +54,20 @@ def test_names_are_compared_over_the_files_of_a_package() -> None:
 )
 def test_names_that_go_together_pass(text: str) -> None:
     assert found(text) == []
+
+
+def packaged(*modules: tuple[str, str]) -> list[str]:
+    return told(
+        misfits(parsed(*(f"package {name}\nimport rego.v1\n{text}" for name, text in modules)))
+    )
+
+
+def test_functions_of_one_name_and_other_arguments_are_found_in_other_packages() -> None:
+    """Of these the engine would die, before it says anything."""
+    assert packaged(("a", "f(x) := x"), ("b", "f(x, y) := [x, y]")) == [
+        "3: f is a function of 2 here and a function of 1 in a.rego:3"
+    ]
+
+
+def test_functions_of_one_name_and_as_many_arguments_pass_in_other_packages() -> None:
+    assert packaged(("a", "f(x) := x"), ("b", "f(y) := [y]"), ("c", "f := 1")) == []

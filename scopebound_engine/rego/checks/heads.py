@@ -9,6 +9,8 @@ from scopebound_engine.rego.source.tokens import Source
 
 _STEP: Final = "parse"
 _DOCUMENTS: Final = frozenset({"input", "data"})
+_FUNCTION: Final = "a function of "
+_MIXED_UP: Final = "the engine mixes up functions of one name in two packages"
 
 
 def misfits(modules: Sequence[Module]) -> Iterator[Finding]:
@@ -18,6 +20,7 @@ def misfits(modules: Sequence[Module]) -> Iterator[Finding]:
         yield from hidden_documents(module)
     yield from mixed_kinds(modules)
     yield from two_values(modules)
+    yield from uneven_functions(modules)
 
 
 def named_like_imports(module: Module) -> Iterator[Finding]:
@@ -73,6 +76,27 @@ def two_values(modules: Sequence[Module]) -> Iterator[Finding]:
                 yield _at(module.source, head.start, message, "keep one of them, or add if …")
 
 
+def uneven_functions(modules: Sequence[Module]) -> Iterator[Finding]:
+    """Functions of one name in several packages: the engine takes one for the other.
+
+    Where they do not take as many arguments its process ends when it compiles them.
+    """
+    first: dict[str, tuple[tuple[str, ...], str, str]] = {}
+    for module in modules:
+        source = module.source
+        for head in module.heads:
+            kind = _kind(module, head)
+            if not kind.startswith(_FUNCTION):
+                continue
+            line, _ = source.place(source.tokens[head.start].start)
+            package, known, place = first.setdefault(
+                head.name, (source.package, kind, f"{source.path}:{line}")
+            )
+            if package != source.package and kind != known:
+                message = f"{head.name} is {kind} here and {known} in {place}"
+                yield _at(source, head.start, message, f"{_MIXED_UP}; rename one of them")
+
+
 def _kind(module: Module, head: Head) -> str:
     """What a rule is by its head; empty for one whose name is a path."""
     tokens, name = module.source.tokens, head.start + head.is_default
@@ -80,7 +104,7 @@ def _kind(module: Module, head: Head) -> str:
     if following == "(":
         close = module.source.closing.get(name + 1, name + 1)
         parameters = list(module.split(range(name + 2, close), ","))
-        return f"a function of {len(parameters)}"
+        return f"{_FUNCTION}{len(parameters)}"
     kinds = {"contains": "a set", "[": "an object", ".": ""}
     return kinds.get(following, "a value")
 
