@@ -21,8 +21,10 @@ SECONDS = float(os.environ.get("SCOPEBOUND_TEST_BENCH_SECONDS", "5")) / 5
 ROUNDS = 5
 _TITLE = "Beside others, on the same decision"
 _NOTE = (
-    "One client that waits for each answer. Times of the processor are of all processes that "
-    "take part; in units, of the calibration's work in the same rounds; times, of plain Python."
+    "One client that waits for each answer. The processor's time is of all processes that take "
+    "part but the client; in units it is counted in the calibration's work, and set beside that "
+    "of plain Python. Those that are not Scopebound leave out more than the table says: what the "
+    "token, the session, its limits and its drift say is given to them, and nothing is recorded."
 )
 Case = tuple[Peer, str]
 

@@ -9,7 +9,6 @@ from typing import Any
 from tests.bench.peers import child, server
 from tests.bench.peers.question import EXPECTED, Round
 
-_FACTS = "no token, session, limits or record: they are given as facts"
 PYTHON = "plain Python"
 
 
@@ -40,34 +39,34 @@ class Peer:
 
 
 PEERS = (
-    Peer("Falcon and gunicorn, echo", "decides nothing, keeps nothing", questions=("allow",)),
-    Peer("Scopebound", "nothing"),
-    Peer("Scopebound in process", "no HTTP, no API key", "inside:opened"),
+    Peer("Falcon and gunicorn, echo", "the decision", questions=("allow",)),
+    Peer("Scopebound", ""),
+    Peer("Scopebound in process", "HTTP, API key", "inside:opened"),
     Peer(
         "regopy as it comes",
-        f"{_FACTS}; numbers and texts not exact, no deadline, no gate",
+        "exact numbers and texts, deadline, gate, signed bundle",
         "rego:regopy_as_it_comes",
     ),
     Peer(
         "regopy as evaluators run it",
-        f"{_FACTS}; no deadline, no process apart",
+        "deadline, a process apart",
         "rego:regopy_as_evaluators_run_it",
     ),
-    Peer("regorus", f"{_FACTS}; no signed bundle, no gate", "rego:regorus", "regorus"),
+    Peer("regorus", "deadline, gate, signed bundle", "rego:regorus", "regorus"),
     Peer(
         PYTHON,
-        f"{_FACTS}; one role in code, the first reason only, a change is a release",
+        "other roles, reasons, any change without a release",
         "plain:opened",
     ),
     Peer(
         "cedarpy",
-        f"{_FACTS}; patterns with * only, codes but no reasons, no signed bundle",
+        "reasons, patterns other than *, deadline, signed bundle",
         "cedar:opened",
         "cedarpy",
     ),
     Peer(
         "casbin",
-        f"{_FACTS}; denials name no rule, no signed bundle",
+        "which rule denied, deadline, signed bundle",
         "pycasbin:opened",
         "casbin",
         named=False,
