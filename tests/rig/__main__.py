@@ -1,4 +1,4 @@
-"""The fault rig: `python -m tests.rig [--seconds 60 | --decisions 1000000] [--seed N] [--out F]`.
+"""The fault rig: `make faults`, and over a million decisions `make faults-full`.
 
 On one node with SQLite, then on two nodes with PostgreSQL: a load whose right answers are known,
 faults at random moments, activations and rollbacks through it all, and then the judge. Ends with 1
@@ -13,7 +13,9 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.bench.results import recording
 from tests.rig import report
+from tests.rig.report import Outcome
 from tests.rig.run import MODES, Settings, run
 
 
@@ -28,14 +30,17 @@ def main() -> None:
         stopped=asked.stopped,
     )
     print(f"seed {asked.seed}: {', '.join(asked.modes)}", flush=True)
-    outcomes = []
-    for mode in asked.modes:
-        with tempfile.TemporaryDirectory(prefix="scopebound-rig-") as folder:
-            outcomes.append(run(Path(folder), mode, settings))
+    words = {"title": report.TITLE, "note": report.NOTE}
+    with recording(report.PART, asdict(settings), asked.out, **words) as rows:
+        outcomes = [_run(mode, settings) for mode in asked.modes]
+        rows.extend(report.rows(outcomes))
     print("\n".join(report.lines(outcomes, asked.seed)))
-    if asked.out:
-        report.write(asked.out, outcomes, asdict(settings))
-    sys.exit(any(outcome.failures() for outcome in outcomes))
+    sys.exit(any(outcome.wrong() or outcome.slow() for outcome in outcomes))
+
+
+def _run(mode: str, settings: Settings) -> Outcome:
+    with tempfile.TemporaryDirectory(prefix="scopebound-rig-") as folder:
+        return run(Path(folder), mode, settings)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     seed = int(os.environ.get("SCOPEBOUND_TEST_SEED") or secrets.randbelow(1 << 32))
     parser.add_argument("--seed", type=int, default=seed)
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
-    parser.add_argument("--out", type=Path, help="write the figures to this file, as JSON")
+    parser.add_argument("--out", type=Path, help="record the figures in this folder")
     return parser
 
 

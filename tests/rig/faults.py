@@ -20,6 +20,7 @@ from tests.rig.changes import Changer
 from tests.rig.history import Fault
 from tests.rig.nodes import Cluster, Supervised
 from tests.stepping import step
+from tests.watching import until
 
 EVERYWHERE = -1
 CUT_SECONDS, SLOW_SECONDS = 0.1, 0.3
@@ -77,6 +78,7 @@ def killed_node(world: World) -> Fault:
 def stopped_worker(world: World) -> Fault:
     """A worker stands still while another bundle is put in force."""
     number, node = world.node()
+    until(node.workers)
     stopped = world.rng.choice(node.workers())
 
     @contextmanager
@@ -122,7 +124,7 @@ def hostile_bodies(world: World) -> Fault:
 
 def hostile_bundles(world: World) -> Fault:
     number, node = world.node()
-    wrong = hostile.push_bundles(node.server, world.held)
+    wrong = hostile.push_bundles(node.server, world.held, world.rng)
     return _at_once("hostile bundles", number, lambda: world.hostile.extend(wrong))
 
 

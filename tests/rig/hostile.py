@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -92,10 +93,10 @@ def send_bodies(server: RunningServer, seconds: float) -> Iterator[str]:
             time.sleep(DRIP_SECONDS)
 
 
-def push_bundles(server: RunningServer, seconds: float) -> Iterator[str]:
-    """Which hostile bundles were not refused."""
-    until = time.monotonic() + seconds
-    for name, data in bundles(server_key(server.data_dir)).items():
+def push_bundles(server: RunningServer, seconds: float, rng: random.Random) -> Iterator[str]:
+    """Which hostile bundles were not refused, of as many as there is time for."""
+    until, made = time.monotonic() + seconds, bundles(server_key(server.data_dir))
+    for name, data in rng.sample(list(made.items()), len(made)):
         if time.monotonic() > until:
             return
         with suppress(httpx.TransportError), server.client(40) as http:

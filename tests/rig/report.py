@@ -1,21 +1,25 @@
-"""The figures of a run: what is printed, what is written, and whether it was passed."""
+"""The figures of a run: what is printed, what is recorded, and whether it was passed."""
 
-import json
-import os
-import platform
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
+from tests.bench.results import Row
+from tests.bench.tables import plain
 from tests.load import latency
 from tests.rig.checker import Verdict
 
+PART = "faults"
+TITLE = "What survives"
+NOTE = (
+    "Processes killed, stopped, cut off, without room or with a wrong clock while bundles change, "
+    "under a load whose right answers a second engine knows. Time without service is the longest "
+    "stretch in which a node gave no right answer: from a kill on, or from the end of what takes "
+    "the service away as long as it lasts (a database stopped, a disk full)."
+)
 MOST_SECONDS = 2.0
-# Of n decisions without a wrong one, the share of wrong ones is below 3/n with 95 % confidence.
-_RULE_OF_THREE = 3.0
+# Of n decisions without a wrong one the share of wrong ones is, at 95 %, below 3/n.
+RULE_OF_THREE = 3.0
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,9 @@ class Outcome:
     hostile: list[str] = field(default_factory=list)
     missing: int = 0
 
-    def failures(self) -> list[str]:
-        """Why this run was not passed."""
-        found, verdict = [], self.verdict
+    def wrong(self) -> list[str]:
+        """What must never be, on any machine."""
+        verdict = self.verdict
         counted = {
             "wrong allows": verdict.wrong_allows,
             "decisions by a bundle not in force": verdict.stale,
@@ -45,124 +49,107 @@ class Outcome:
             "records otherwise than answered": verdict.otherwise_recorded,
             "records doubled": verdict.doubled,
             "calls over a limit": verdict.over_limit,
-            "answers later than 1 s": verdict.late,
             "answers with a status other than 200": verdict.wrong_statuses.total(),
-            "calls without an answer, unexplained": verdict.unanswered_unexplained,
             "hostile requests not refused": len(self.hostile),
             "records missing in the database": self.missing,
         }
-        if not verdict.decided:
-            found.append(f"{self.mode}: nothing was decided")
-        found += [f"{self.mode}: {what}: {number}" for what, number in counted.items() if number]
+        found = [] if verdict.decided else ["nothing was decided"]
+        found += [f"{what}: {number}" for what, number in counted.items() if number]
+        return [f"{self.mode}: {each}" for each in found]
+
+    def slow(self) -> list[str]:
+        """What took too long, which it may on a machine that is busy with something else."""
+        verdict = self.verdict
+        counted = {
+            "answers later than 1 s": verdict.late,
+            "calls without an answer, unexplained": verdict.unanswered_unexplained,
+        }
+        found = [f"{what}: {number}" for what, number in counted.items() if number]
         found += [
-            f"{self.mode}: {seconds:.2f} s without service, {fault.name}"
+            f"{seconds:.2f} s without service, {fault.name}"
             for fault, seconds in verdict.without_service
             if seconds > MOST_SECONDS
         ]
-        return found
+        return [f"{self.mode}: {each}" for each in found]
 
-    def figures(self) -> dict[str, Any]:
-        """All of it as JSON."""
+    def figures(self) -> dict[str, float]:
+        """All that was counted and measured, by what it is."""
         verdict = self.verdict
-        return {
-            "mode": self.mode,
-            "seconds": round(self.seconds, 1),
+        found: dict[str, float] = {
+            "seconds": self.seconds,
             "decisions": verdict.decided,
-            "allowed": verdict.allowed,
-            "wrong_allows": verdict.wrong_allows,
-            "wrong_allows_below": bound(verdict.decided),
-            "wrong_denials": dict(verdict.wrong_denials),
-            "wrong_denials_unexplained": dict(verdict.unexplained_denials),
-            "unanswered": verdict.unanswered,
-            "unanswered_unexplained": verdict.unanswered_unexplained,
-            "other_statuses": {str(key): n for key, n in verdict.wrong_statuses.items()},
-            "records": self.records,
-            "records_lost": verdict.lost,
-            "records_doubled": verdict.doubled,
-            "records_otherwise": verdict.otherwise_recorded,
-            "records_missing_in_database": self.missing,
-            "unrecorded_denials": verdict.unrecorded,
-            "bundle_not_in_force": verdict.stale,
+            "of them allowed": verdict.allowed,
+            "wrong allows": verdict.wrong_allows,
+            "decisions by a bundle not in force": verdict.stale,
             "activations": self.changes,
-            "activations_refused_or_lost": self.changes_lost,
-            "limited_sessions": verdict.limited_sessions,
-            "over_limit": verdict.over_limit,
-            "late": verdict.late,
-            "late_in_stopped_processes": verdict.late_stopped,
-            "latest_seconds": round(verdict.latest, 3),
-            "hostile_not_refused": self.hostile,
-            "latency_ms": {
-                name: {key: round(s * 1000, 2) for key, s in latency(times)._asdict().items()}
-                for name, times in (("calm", verdict.calm), ("faults", verdict.faulty))
-                if times
-            },
-            "without_service_seconds": _by_fault(verdict),
+            "activations refused or lost": self.changes_lost,
+            "records of decisions": self.records,
+            "acknowledged records lost": verdict.lost,
+            "records doubled": verdict.doubled,
+            "records otherwise than answered": verdict.otherwise_recorded,
+            "records missing in the database": self.missing,
+            "denied for want of a record": verdict.unrecorded,
+            "sessions with a limit": verdict.limited_sessions,
+            "calls over a limit": verdict.over_limit,
+            "answers later than 1 s": verdict.late,
+            "later, in a process that stood still": verdict.late_stopped,
+            "latest answer, s": verdict.latest,
+            "calls without an answer": verdict.unanswered,
+            "without an answer, unexplained": verdict.unanswered_unexplained,
+            "statuses other than 200": verdict.wrong_statuses.total(),
+            "hostile requests not refused": len(self.hostile),
         }
+        for code, number in sorted(verdict.wrong_denials.items()):
+            found[f"wrongly denied, {code}"] = number
+            found[f"wrongly denied, {code}, unexplained"] = verdict.unexplained_denials[code]
+        for name, times in (("calm", verdict.calm), ("faults", verdict.faulty)):
+            if times:
+                measured = latency(times)
+                found[f"p50 in {name}, ms"] = measured.p50 * 1000
+                found[f"p99 in {name}, ms"] = measured.p99 * 1000
+        return found | self._without_service()
+
+    def _without_service(self) -> dict[str, float]:
+        """Of each kind of fault how often it came, and the longest time without service."""
+        found: dict[str, list[float]] = defaultdict(list)
+        for fault, seconds in self.verdict.without_service:
+            found[fault.name].append(seconds)
+        figures: dict[str, float] = {}
+        for name, each in sorted(found.items()):
+            figures[f"times: {name}"] = len(each)
+            figures[f"without service, s: {name}"] = max(each)
+        return figures
 
 
-def _by_fault(verdict: Verdict) -> dict[str, dict[str, float]]:
-    """Of each kind of fault how often it came, and the longest and mean time without service."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for fault, seconds in verdict.without_service:
-        found[fault.name].append(seconds)
-    return {
-        name: {
-            "times": len(each),
-            "longest": round(max(each), 3),
-            "mean": round(sum(each) / len(each), 3),
-        }
-        for name, each in sorted(found.items())
-    }
+def rows(outcomes: Sequence[Outcome]) -> list[Row]:
+    """A row for each figure, with a column for each mode."""
+    by_mode = {outcome.mode: outcome.figures() for outcome in outcomes}
+    names = dict.fromkeys(name for figures in by_mode.values() for name in figures)
+    return [
+        {"name": name, **{mode: figures.get(name, 0) for mode, figures in by_mode.items()}}
+        for name in names
+    ]
 
 
-def bound(decisions: int) -> float | None:
-    """What the share of wrong decisions is below at 95 %, where none of so many was wrong."""
-    return _RULE_OF_THREE / decisions if decisions else None
-
-
-def write(file: Path, outcomes: list[Outcome], settings: Mapping[str, Any]) -> None:
-    """Write the figures as JSON, with where and when they come from."""
-    load = os.getloadavg()[0]
-    document = {
-        "part": "faults",
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": {
-            "processors": os.cpu_count(),
-            "python": platform.python_version(),
-            "load_after": round(load, 2),
-        },
-        "seed": settings["seed"],
-        "seconds": round(sum(outcome.seconds for outcome in outcomes), 1),
-        "settings": dict(settings),
-        "rows": [outcome.figures() for outcome in outcomes],
-    }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(document, indent=1) + "\n")
-
-
-def lines(outcomes: list[Outcome], seed: int) -> list[str]:
-    """The figures for people; what counts stands last."""
-    found: list[str] = []
-    for outcome in outcomes:
-        figures = outcome.figures()
-        for what, examples in outcome.verdict.examples.items():
-            found += [f"{outcome.mode}: {what}: {example}" for example in examples]
-        found += [f"{outcome.mode}: hostile, not refused: {each}" for each in outcome.hostile]
-        found.append(f"\n{outcome.mode}, without service (longest stretch without a right answer):")
-        for name, each in figures.pop("without_service_seconds").items():
-            found.append(
-                f"  {name:26} {each['times']:3.0f} times, "
-                f"longest {each['longest']:.2f} s, mean {each['mean']:.2f} s"
-            )
-        found.append(f"{outcome.mode}:")
-        found += [f"  {name:30} {value}" for name, value in figures.items()]
-    failures = [failure for outcome in outcomes for failure in outcome.failures()]
-    decided = sum(outcome.verdict.decided for outcome in outcomes)
-    wrong = sum(outcome.verdict.wrong_allows for outcome in outcomes)
+def lines(outcomes: Sequence[Outcome], seed: int) -> list[str]:
+    """Examples of what went wrong, and the figures; what counts stands last."""
+    found = [
+        f"{outcome.mode}: {what}: {example}"
+        for outcome in outcomes
+        for what, examples in (outcome.verdict.examples | {"hostile": outcome.hostile}).items()
+        for example in examples
+    ]
+    found.append(plain(PART, rows(outcomes)))
+    failures = [each for outcome in outcomes for each in (*outcome.wrong(), *outcome.slow())]
     found += [f"FAILED {failure}" for failure in failures]
-    share = f" (below {bound(decided):.2g} of all at 95 %)" if decided and not wrong else ""
-    found.append(
-        f"seed {seed}: {decided} decisions, {wrong} wrong allows{share}, "
-        + ("passed" if not failures else f"{len(failures)} failures")
-    )
+    decided = sum(outcome.verdict.decided for outcome in outcomes)
+    allows = sum(outcome.verdict.wrong_allows for outcome in outcomes)
+    share = f", below {bound(decided):.2g} of all at 95 %" if decided and not allows else ""
+    end = f"{len(failures)} failures" if failures else "passed"
+    found.append(f"seed {seed}: {decided:,} decisions, {allows} wrong allows{share}; {end}")
     return found
+
+
+def bound(decisions: int) -> float:
+    """What the share of wrong decisions is below, at 95 %, where none of so many was wrong."""
+    return RULE_OF_THREE / decisions
