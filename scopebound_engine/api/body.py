@@ -132,7 +132,7 @@ def _pieces(req: falcon.Request, expected: int | None) -> Iterator[bytes]:
 
 
 def _receive_until(req: falcon.Request, deadline: float) -> None:
-    """Bounds each receive; a timed socket (see cli/worker.py) bounds all of them together."""
+    """Bounds each receive; a timed socket (see cli/connections.py) bounds all of them together."""
     connection = req.env.get("gunicorn.socket")
     if connection is not None and hasattr(connection, "deadline"):
         connection.deadline = deadline

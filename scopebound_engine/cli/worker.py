@@ -1,74 +1,42 @@
-"""The gunicorn worker: threads that no idle or dawdling connection can hold.
+"""The gunicorn worker: its threads fetch requests themselves, and no idle peer holds one of them.
 
-gunicorn's own thread worker gives a connection a thread as soon as it is accepted and lets it
-wait there for bytes, without a bound on the time a request may take to arrive. Here a connection
-gets a thread only when bytes are there, and its socket stops receiving at a deadline; it also
-remembers when the bytes came, so that the time a request spends in the queue counts.
+gunicorn's own thread worker gives each request from the thread that watches all connections to
+one of a pool, and its connection back, which costs more than to parse it. Here all threads wait on
+one epoll. A connection is armed for a single event (EPOLLONESHOT, epoll_ctl(2)): one thread gets
+it, answers, and arms it again. The main thread accepts, beats the heart that the master listens
+to, and ends connections whose time is over.
 """
 
 import errno
+import os
 import resource
-import selectors
+import select
 import socket
+import threading
 import time
-from functools import partial
 from typing import Any, Final
 
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
+from scopebound_engine.cli.connections import Connection, TimedSocket
 from scopebound_engine.errors import ScopeboundError
 
-# For request line and headers; the application sets the deadline of the body.
-HEADER_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 1.0
 MOST_DESCRIPTORS: Final = 16_384
 # For the database, evaluators, logs and whatever a library opens.
 RESERVED_DESCRIPTORS: Final = 256
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-
-
-class TimedSocket(socket.socket):
-    """A connection that knows when its request began to arrive, and its receiving deadline.
-
-    Both are times of `time.monotonic()`; without a deadline it waits for ever.
-    """
-
-    arrived: float = 0.0
-    deadline: float | None = None
-
-    def recv(self, size: int, flags: int = 0, /) -> bytes:
-        """As a socket's. Past the deadline it gives what has arrived, or raises TimeoutError.
-
-        A request that waited in the queue is there although its time is over, and is answered.
-        """
-        if self.deadline is None:
-            return super().recv(size, flags)
-        given, left = self.gettimeout(), max(0.0, self.deadline - time.monotonic())
-        self.settimeout(left if given is None else min(left, given))
-        try:
-            return super().recv(size, flags)
-        except BlockingIOError as error:
-            raise TimeoutError("nothing arrived before the deadline") from error
-        finally:
-            self.settimeout(given)
-
-
-class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
-    """A connection whose end nobody waits for.
-
-    gunicorn's own waits up to 2 s for the peer's end, in the one thread that serves all
-    connections. What of a request was not read has been drained before (`api/body.py`).
-    """
-
-    def close(self, graceful: bool = False) -> None:
-        """Close it; what has arrived is taken from the kernel, which would reset it otherwise."""
-        if graceful:
-            self.sock.deadline = 0.0
-        super().close(graceful)
+_ONCE: Final = select.EPOLLIN | select.EPOLLONESHOT
+_SWEEP_SECONDS: Final = 1.0
+_SWEEP_SECONDS_AT_THE_END: Final = 0.2
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's thread worker with timed sockets."""
+    """gunicorn's thread worker, without its hand-overs, and with timed sockets.
+
+    A connection belongs to whoever took it out of `_idle`: the thread that its event woke, or the
+    main thread when its time is over.
+    """
 
     worker_connections: int
 
@@ -90,7 +58,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         self.worker_connections = min(self.worker_connections, max(16, most - RESERVED_DESCRIPTORS))
+        self._idle: dict[int, Connection] = {}
+        self._counting = threading.Lock()
+        self._swept = time.monotonic()
+        self._epoll = select.epoll()
+        self._over = os.eventfd(0)  # readable for all threads once the worker ends
+        self._epoll.register(self._over, select.EPOLLIN)
         super().init_process()
+
+    def run(self) -> None:
+        """Serve until told to end, and then those who were being served, for a while."""
+        for _ in range(self.cfg.threads):
+            self.tpool.submit(self._serve)
+        try:
+            super().run()
+        finally:
+            os.eventfd_write(self._over, 1)
 
     def accept(self, listener: socket.socket) -> None:
         """Accept a connection and wait for its first bytes without a thread."""
@@ -105,17 +88,85 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             time.sleep(0.01)
             return
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = TimedSocket(fileno=accepted.detach())
-        self.nr_conns += 1
-        waiting = Connection(self.cfg, connection, address, listener.getsockname())
-        waiting.timeout = time.monotonic() + self.cfg.keepalive
-        self.pending_conns.append(waiting)
-        self.poller.register(
-            connection, selectors.EVENT_READ, partial(self.on_pending_socket_readable, waiting)
+        timed = TimedSocket(fileno=accepted.detach())
+        connection = Connection(self.cfg, timed, address, listener.getsockname())
+        connection.data_ready = True
+        self._count(1)
+        self._epoll.register(timed, 0)
+        self._await(connection)
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """End the connections whose time is over; gunicorn calls it in each of its rounds.
+
+        With `force` at the end of the process, which closes all that is left.
+        """
+        now = time.monotonic()
+        if force or now - self._swept < (_SWEEP_SECONDS if self._accepting else 0):
+            return
+        self._swept = now
+        for descriptor, connection in list(self._idle.items()):
+            if connection.timeout > now:
+                if self._accepting:
+                    return  # they are in the order in which their time is over
+            elif self._idle.pop(descriptor, None) is connection:
+                self._end(connection)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """As gunicorn's, which knows nothing of idle connections whose time ends before."""
+        super().wait_for_and_dispatch_events(
+            timeout if self._accepting else min(timeout, _SWEEP_SECONDS_AT_THE_END)
         )
 
-    def enqueue_req(self, conn: Any) -> None:
-        """Bytes are there: note the time and queue the request for a thread."""
-        conn.sock.arrived = time.monotonic()
-        conn.sock.deadline = conn.sock.arrived + HEADER_SECONDS
-        super().enqueue_req(conn)
+    def _cap_keepalive(self, deadline: float) -> None:
+        for connection in list(self._idle.values()):
+            connection.timeout = min(connection.timeout, deadline)
+
+    def _serve(self) -> None:
+        """What a thread does: one request after another, of whatever connection."""
+        while True:
+            [(descriptor, _)] = self._epoll.poll(maxevents=1)
+            if descriptor == self._over:
+                return
+            connection = self._idle.pop(descriptor, None)
+            if connection is not None:
+                self._attend(connection)
+
+    def _attend(self, connection: Any) -> None:
+        """Answer what has arrived on a connection that is this thread's alone."""
+        try:
+            is_kept = self._answer(connection)
+            # What was sent along with a request makes the socket readable no more.
+            while is_kept and connection.parser.unreader.buf.getvalue():
+                is_kept = self._answer(connection)
+            if is_kept:
+                self._await(connection)
+                return
+        except OSError as error:
+            self.log.debug("the peer is gone before its answer: %s", error)
+        except Exception:
+            self.log.exception("a connection is closed, since its request could not be served")
+        self._end(connection)
+
+    def _answer(self, connection: Any) -> bool:
+        connection.sock.begin()
+        is_kept = bool(self.handle(connection))
+        connection.sock.flush()
+        return is_kept
+
+    def _await(self, connection: Any) -> None:
+        """Let the next request on a connection wake a thread."""
+        lasting = self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER
+        connection.timeout = time.monotonic() + lasting
+        descriptor = connection.sock.fileno()
+        self._idle[descriptor] = connection
+        self._epoll.modify(descriptor, _ONCE)
+
+    def _end(self, connection: Any) -> None:
+        connection.close(graceful=True)
+        self._count(-1)
+        if not self.alive:
+            self.method_queue.defer(lambda: None)  # perhaps it was the last one
+
+    def _count(self, more: int) -> None:
+        with self._counting:
+            self.nr_conns += more

@@ -16,7 +16,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from scopebound_engine.api.app import create_app
-from scopebound_engine.cli.worker import TimedSocket
+from scopebound_engine.cli.connections import TimedSocket
 from scopebound_engine.config import Config
 from scopebound_engine.decision.active import Loaded
 from scopebound_engine.decision.pdp import DecisionPoint
