@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.accounting import Answered, Limit, overdrawn
-from tests.rig.history import ALLOW, UNDECIDED, Answer, Change, Fault
+from tests.rig.history import ALLOW, EVERYWHERE, UNDECIDED, Answer, Change, Fault
 from tests.rig.records import Records
 
 LATE_SECONDS = 1.0
@@ -58,12 +58,14 @@ class Reign:
         # A later one is known to be in force: so was each before it, earlier.
         for place in reversed(range(len(known) - 1)):
             known[place] = min(known[place], known[place + 1])
-        self._known, self._begun = known, [change.begun for change in self._changes]
+        begun = itertools.accumulate((change.begun for change in self._changes), max)
+        self._known, self._begun = known, list(begun)
 
     def between(self, begun: float, ended: float) -> list[Change]:
         """All that may have been in force at some moment between the two."""
         oldest = max(bisect.bisect_right(self._known, begun) - 1, 0)
-        return [change for change in self._changes[oldest:] if change.begun <= ended]
+        newest = bisect.bisect_right(self._begun, ended)
+        return self._changes[oldest:newest]
 
     def named(self, answer: Answer) -> Change | None:
         """The bundle that an answer names, if there is such a one."""
@@ -113,6 +115,7 @@ class Judge:
     ) -> None:
         self._kinds, self._reign, self._records = kinds, reign, records
         self._faults = sorted(faults, key=lambda fault: fault.begun)
+        self._begun = [fault.begun for fault in self._faults]
         self._served: dict[int, array[float]] = defaultdict(lambda: array("d"))
         self._grants: dict[str, list[Answered]] = defaultdict(list)
         self._limits: dict[str, Limit] = {}
@@ -153,20 +156,20 @@ class Judge:
         for place, fault in enumerate(self._faults):
             after = [other.begun for other in self._faults[place + 1 :]]
             until = max(fault.counted_from, min([*after, over]))
-            nodes = served if fault.node < 0 else {fault.node: served.get(fault.node, [])}
+            nodes = served if fault.node == EVERYWHERE else {fault.node: served.get(fault.node, [])}
             gaps = [longest_gap(times, fault.counted_from, until) for times in nodes.values()]
             found.without_service.append((fault, max(gaps, default=until - fault.counted_from)))
         return found
 
     def _around(self, answer: Answer) -> list[Fault]:
-        """The faults that may have had to do with an answer."""
-        return [
-            fault
-            for fault in self._faults
-            if fault.node in {-1, answer.node}
-            and fault.begun <= answer.ended
-            and answer.begun <= fault.ended + AFTERMATH_SECONDS
-        ]
+        """The faults that may have had to do with an answer. They come one after the other."""
+        found = []
+        for fault in reversed(self._faults[: bisect.bisect_right(self._begun, answer.ended)]):
+            if fault.ended + AFTERMATH_SECONDS < answer.begun:
+                break
+            if fault.node in {EVERYWHERE, answer.node}:
+                found.append(fault)
+        return found
 
     def _outcome(self, answer: Answer, is_explained: bool) -> bool:
         """Whether the outcome is right; what is not is counted."""

@@ -17,12 +17,11 @@ from dataclasses import dataclass, field
 
 from tests.rig import hostile
 from tests.rig.changes import Changer
-from tests.rig.history import Fault
+from tests.rig.history import EVERYWHERE, Fault
 from tests.rig.nodes import Cluster, Supervised
 from tests.stepping import step
 from tests.watching import until
 
-EVERYWHERE = -1
 CUT_SECONDS, SLOW_SECONDS = 0.1, 0.3
 
 

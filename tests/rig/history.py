@@ -11,6 +11,8 @@ from typing import NamedTuple
 import orjson
 
 ALLOW, UNDECIDED = "allow", "POLICY_ERROR"
+# The node of a fault that strikes all.
+EVERYWHERE = -1
 # What stands in the place of a code where no answer came.
 NOTHING = ""
 
@@ -42,7 +44,7 @@ class Answer(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Something done to a node, or to all (-1).
+    """Something done to a node, or EVERYWHERE.
 
     Without service a node is counted from `counted_from` on: the beginning, unless the fault itself
     takes the service away for as long as it lasts. `stopped`: processes stood still in it.

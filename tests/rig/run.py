@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import socket
 import subprocess
 import sys
 import time
@@ -20,12 +21,11 @@ from tests.rig import mix
 from tests.rig.changes import Changer
 from tests.rig.checker import Kind, judged
 from tests.rig.faults import OF_NODES, OF_POSTGRES, OF_SQLITE, World
-from tests.rig.history import Fault, answers
+from tests.rig.history import EVERYWHERE, Fault, answers
 from tests.rig.nodes import Cluster, Supervised, cluster
 from tests.rig.oracle import FLAVORS, expected
 from tests.rig.records import Records, journal
 from tests.rig.report import Outcome
-from tests.servers import free_port
 
 SQLITE, POSTGRES = "sqlite", "postgresql"
 MODES = (SQLITE, POSTGRES)
@@ -55,11 +55,8 @@ class Settings:
 def run(folder: Path, mode: str, settings: Settings) -> Outcome:
     """What came of one mode."""
     rng = random.Random(f"{settings.seed} {mode}")
-    with cluster(folder, on_postgres=mode == POSTGRES) as made:
-        one = made.nodes[0]
-        plan = folder / "plan.json"
-        # Nobody listens there: every denial of the watched role's calls waits and fails.
-        hook = f"http://127.0.0.1:{free_port()}/dead"
+    with cluster(folder, on_postgres=mode == POSTGRES) as made, dead_receiver() as hook:
+        one, plan = made.nodes[0], folder / "plan.json"
         with one.server.client() as http:
 
             def post(path: str, body: Any) -> Any:
@@ -101,6 +98,13 @@ def kinds() -> list[Kind]:
 
 
 @contextmanager
+def dead_receiver() -> Iterator[str]:
+    """A URL whose receiver is connected to and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/dead"
+
+
+@contextmanager
 def loading(folder: Path, plan: Path, made: Cluster, settings: Settings) -> Iterator[list[Path]]:
     """Loaders, while the block lasts; yields the files of their histories."""
     files = [folder / f"history-{number}.jsonl" for number in range(LOADERS)]
@@ -130,7 +134,7 @@ def _through(world: World, settings: Settings, files: list[Path], begun: float) 
         if time.monotonic() - begun > settings.seconds and decided.count() >= settings.decisions:
             return
         fault = deck[turn % len(deck)](world)
-        where = "" if fault.node < 0 else f" on node {fault.node}"
+        where = "" if fault.node == EVERYWHERE else f" on node {fault.node}"
         lasted = f"for {fault.ended - fault.begun:.2f} s"
         print(f"  {fault.begun - begun:7.1f} s  {fault.name}{where}, {lasted}", flush=True)
         yield fault
