@@ -83,8 +83,9 @@ class _Worker:
                 check_same_thread=False,
                 uri=True,
             )
-            self.connection.execute("PRAGMA journal_mode = WAL")
+            # First: to change the mode of a new file would wait for the disk.
             self.connection.execute("PRAGMA synchronous = OFF")
+            self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.executescript(schema)
             stored = path.with_name(sqlite.FILE_NAME).as_uri() + "?mode=ro"
             self.connection.execute("ATTACH ? AS stored", (stored,))
