@@ -94,6 +94,16 @@ def test_formats_that_cannot_be_wrong_pass(call: str) -> None:
     assert told(bad_formats(values_of(f"x := {call}"))) == []
 
 
+def test_a_format_that_a_rule_holds_is_a_literal() -> None:
+    rules = ["x := sprintf(y, [input.a])", 'y := "%s asks" if input.a else := "%v asks"']
+    assert told(bad_formats(values_of(*rules))) == []
+
+
+def test_each_format_that_a_rule_may_hold_is_judged() -> None:
+    rules = ["x := sprintf(y, [1])", 'y := "%v" if input.a else := "%s"']
+    assert told(bad_formats(values_of(*rules))) == ["2: %s is given a number"]
+
+
 @pytest.mark.parametrize(
     "listed",
     ["input.claims.allowed_tools", '["a", input.tool_name]', "[t | some t in input.l]", "data.l"],

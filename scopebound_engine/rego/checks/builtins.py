@@ -73,12 +73,13 @@ def unordered_texts(values: Values) -> Iterator[Finding]:
 def bad_formats(values: Values) -> Iterator[Finding]:
     """Calls of sprintf that OPA would print otherwise: only %s, %d, %v and %% agree."""
     for call in values.plan.calls.get("sprintf", ()):
-        text = values.literal(call.reads[0]) if len(call.reads) == 2 else None
-        if text is None:
+        texts = values.literals(call.reads[0]) if len(call.reads) == 2 else frozenset()
+        if not texts:
             remedy = "write the format as a literal"
             yield call.place.finding(_STEP, "the format of sprintf is not a literal", remedy)
         else:
-            for message in _faults(values, text, call.reads[1]):
+            faults = {fault for text in texts for fault in _faults(values, text, call.reads[1])}
+            for message in sorted(faults):
                 yield call.place.finding(_STEP, message, "use %v for what is not a string")
             if any(
                 _is_joined(values, item) for item in _elements(values.plan, call.reads[1]) or ()
