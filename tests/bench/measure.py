@@ -1,5 +1,6 @@
 """One row of results: a load, and what it cost whom."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from tests.bench.calibration import unit_us
 from tests.bench.figures import Summary
 from tests.bench.results import Row
 from tests.bench.service import Service
+from tests.bench.tables import percent
 
 Loader = Callable[[], tuple[Summary, float]]
 
@@ -25,7 +27,7 @@ def opened(
     """Calls at this share of the peak rate."""
     rate = share * peak
     found = measured(service, lambda: load.opened(service.server, bodies, rate, seconds))
-    return {"name": f"open, {share:.0%} of the peak", "share": share, "rate": rate, **found}
+    return {"name": f"open, {percent(share)} of the peak", "share": share, "rate": rate, **found}
 
 
 def warm(service: Service, bodies: Sequence[str], seconds: float) -> None:
@@ -49,6 +51,7 @@ def measured(service: Service, loader: Loader) -> Row:
     total = sum(cpu.values())
     return {
         **found._asdict(),
+        "per_core": found.per_second / (os.cpu_count() or 1),
         "answers": int(answers),
         "denied": int(since.denied - decided.denied),
         "cpu_us": total,

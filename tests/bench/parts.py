@@ -144,9 +144,6 @@ def one_call(run: Run) -> None:
         for database in ("SQLite", "PostgreSQL"):
             with serving(postgres=database == "PostgreSQL", workers=1) as found:
                 alone, measured = stages(found, pairs)
-            rows.append(
-                {"name": "a request", "us": alone * 1e6, "share": 1.0, "database": database}
-            )
             rows += [{**row, "database": database} for row in shares(alone, measured)]
 
 

@@ -18,26 +18,24 @@ from tests.bench.scenario import TYPICAL
 from tests.bench.service import Service
 from tests.servers import API_KEY
 
-# The stages of a decision in their order, and what they are called.
+# A request and its parts, in their order; those of a decision are called as `Stages` does.
 STAGES = {
+    "request": "a lone client's request",
     "token": "the token's signature",
     "state": "enter(): session state",
     "facts": "the facts",
     "policy": "the policy",
     "log": "its record in the decision log",
+    "rest": "HTTP, JSON and the rest",
 }
-REST = "HTTP, JSON and the rest"
-# `enter()` may take a quarter of a request, the decision log a tenth.
-AIMS = {"state": 0.25, "log": 0.10}
 
 
 def shares(alone: float, measured: Mapping[str, float]) -> list[dict[str, Any]]:
-    """The stages of a request that takes a lone client `alone` seconds, as rows."""
-    rest = alone - sum(measured.values())
-    named = {STAGES[name]: seconds for name, seconds in measured.items()} | {REST: rest}
+    """A request that takes a lone client `alone` seconds and its stages, as rows."""
+    whole = {"request": alone, **measured, "rest": alone - sum(measured.values())}
     return [
-        {"name": name, "us": seconds * 1e6, "share": seconds / alone}
-        for name, seconds in named.items()
+        {"name": STAGES[stage], "stage": stage, "us": seconds * 1e6, "share": seconds / alone}
+        for stage, seconds in whole.items()
     ]
 
 
@@ -69,7 +67,7 @@ def stages(service: Service, pairs: int) -> tuple[float, dict[str, float]]:
         taken = [(_asked(connection, request(body)), decide()) for _ in range(pairs)][pairs // 5 :]
     services.close()
     return statistics.median(alone for alone, _ in taken), {
-        name: statistics.median(stage[name] for _, stage in taken) for name in STAGES
+        name: statistics.median(stage[name] for _, stage in taken) for name in taken[0][1]
     }
 
 

@@ -73,7 +73,7 @@ COLUMNS: dict[str, Sequence[Column]] = {
         of("", "database"),
         of("", "name"),
         of("µs", "us"),
-        Column("share", lambda row: f"{row['share']:.1%}"),
+        Column("share", lambda row: percent(row["share"], 1)),
     ),
 }
 
@@ -109,5 +109,14 @@ def plain(part: str, rows: Sequence[Row]) -> str:
 def markdown(part: str, rows: Sequence[Row]) -> str:
     """For a page; its last line ends with a newline."""
     head, *lines = cells(part, rows)
-    ruled = [head, ["---", *["---:"] * (len(head) - 1)], *lines]
-    return "".join(f"| {' | '.join(line)} |\n" for line in ruled)
+    rule = ["---:" if _is_number(cell) else "---" for cell in (lines[0] if lines else head)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in [head, rule, *lines])
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share as people write it."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def _is_number(cell: str) -> bool:
+    return cell == "" or cell[-1] in "0123456789%"

@@ -28,14 +28,14 @@ def test_an_unknown_part_shows_the_plain_values_of_its_rows() -> None:
         {"name": "worker", "last_mb": 100, "flat": False},
     ]
     assert tables.markdown("memory", rows) == (
-        "|  | last mb | flat |\n| --- | ---: | ---: |\n| clerk | 77.5 | yes |\n"
+        "|  | last mb | flat |\n| --- | ---: | --- |\n| clerk | 77.5 | yes |\n"
         "| worker | 100 | no |\n"
     )
 
 
 def test_a_table_for_a_terminal_is_aligned() -> None:
     rows = [{"name": "one", "us": 5, "share": 1.0, "database": "SQLite"}]
-    assert tables.plain("stages", rows) == ("             µs   share\nSQLite  one   5  100.0%")
+    assert tables.plain("stages", rows) == ("             µs    share\nSQLite  one   5  100.0 %")
 
 
 def test_what_a_row_lacks_is_left_empty() -> None:
