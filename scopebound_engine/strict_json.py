@@ -103,6 +103,18 @@ def encode(value: Any) -> bytes:
         return dumps(value)
 
 
+def skim(data: bytes) -> Any:
+    """The value of our own JSON, in half the time, for who wants texts and times of it only.
+
+    Integers of more than 64 bits come as doubles. Raises ValueError, RecursionError.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        # Lone surrogates and numbers beyond all doubles, which records of old may have.
+        return json.loads(data)
+
+
 def quote(text: str) -> str:
     """A string as JSON writes it, for messages that repeat foreign text."""
     return str(encode_basestring(text))

@@ -135,3 +135,16 @@ def test_limits_are_inclusive() -> None:
     assert strict_json.loads(b'{"a":1}', keys=1) == {"a": 1}
     with pytest.raises(InputError, match="more than 1 keys"):
         strict_json.loads(b'{"a":1,"b":2}', keys=1)
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"a": [1, 2.5, "x", null, true]}', b'"\\ud800"', b"[1e400]", b"{}"]
+)
+def test_own_json_is_skimmed_as_json_reads_it(data: bytes) -> None:
+    assert strict_json.skim(data) == json.loads(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[1,]"])
+def test_what_is_no_json_cannot_be_skimmed(data: bytes) -> None:
+    with pytest.raises(ValueError, match="."):
+        strict_json.skim(data)

@@ -1,10 +1,10 @@
 """Lines of the journal as rows of `decisions`."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from scopebound_engine import strict_json
 from scopebound_engine.database.log_tables import TEXT_LENGTH
 from scopebound_engine.errors import LineError
 from scopebound_engine.log import chain
@@ -62,7 +62,7 @@ def read(line: bytes) -> Entry:
     """The entry of a line without its newline. Raises LineError when it cannot be one."""
     link = chain.split(line)
     try:
-        text, record = line.decode(), json.loads(link.record)
+        text, record = line.decode(), strict_json.skim(link.record)
     except (ValueError, RecursionError) as error:
         raise LineError(f"the record of line {link.seq} is not JSON: {error}") from error
     at_us, event = record.get("at_us"), column(record.get("event"))
