@@ -8,9 +8,11 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +35,15 @@ from tests.processes import descendants
 from tests.servers import RunningServer, serving
 
 ACTIVATIONS = int(os.environ.get("SCOPEBOUND_TEST_ACTIVATIONS", "8"))
-RATE = 200.0
+# Few calls at once: on a machine with ten times its work all others would wait for an evaluator.
+RATE, LINES = 100.0, 6
 CALM_SECONDS = 2.0
 STOPPED_SECONDS = 5.0
-# Of the calls during an activation so many are answered before its end: 99 of 100 on a machine that
-# has nothing else to do; none would be, if calls waited for it.
-MEANWHILE = 0.3
-# Where tests share few processors the default of 250 ms may pass while an evaluator waits for one.
-EVALUATION_MS = 900
+# No call stands through so much of an activation: 3 % on a machine that has nothing else to do, and
+# little more beside others, who make the activation longer too. All, if calls waited for its end.
+HELD_UP = 0.5
+# Where tests share few processors a call may wait for one longer than the defaults allow.
+PATIENT: dict[str, Any] = {"evaluation_deadline_ms": 900, "total_deadline_ms": 1_900}
 
 
 def nobody(_: Answer) -> bool:
@@ -48,11 +51,6 @@ def nobody(_: Answer) -> bool:
 
 
 # What a history may not hold
-
-
-def out_of_reach(answer: Answer) -> bool:
-    """Denied because the machine let nobody have the state of sessions for a moment."""
-    return "session state" in answer.decision.get("reason", "")
 
 
 def faults(
@@ -135,18 +133,20 @@ class Deciders:
             self.changes.append(change)
 
 
-def answered_meanwhile(history: Sequence[Answer], changes: Sequence[Change]) -> float:
-    """Of the calls that were due while a change was under way, the share answered before its end.
+def held_up(history: Sequence[Answer], changes: Sequence[Change]) -> float:
+    """The share of a change that the longest call stood through; the median of all changes.
 
-    None would be, if calls waited for it to be over, however long that takes.
+    From its sending on: before that it waits for a connection as long as the machine is busy.
     """
-    ends = [
-        (answer.ended, change.ended)
+    return statistics.median(
+        max(_both(answer, change) / (change.ended - change.begun) for answer in history)
         for change in changes
-        for answer in history
-        if change.begun < answer.due < change.ended
-    ]
-    return sum(answered < over for answered, over in ends) / len(ends)
+    )
+
+
+def _both(answer: Answer, change: Change) -> float:
+    """Seconds in which a call and a change were under way."""
+    return min(answer.ended, change.ended) - max(answer.begun, change.begun)
 
 
 def report(
@@ -173,31 +173,27 @@ def converged(server: RunningServer, changes: Sequence[Change]) -> Iterator[floa
 def test_every_decision_is_by_the_bundle_it_names_and_never_by_a_former_one(
     tmp_path: Path,
 ) -> None:
-    settings = {"workers": 2, "evaluation_deadline_ms": EVALUATION_MS}
-    with serving(tmp_path / "data", **settings) as server, server.client(60) as http:
+    with serving(tmp_path / "data", workers=2, **PATIENT) as server, server.client(60) as http:
         deciders = Deciders(http, server.data_dir)
-        with Load([server], RATE) as load:
+        with Load([server], RATE, lines=LINES) as load:
             time.sleep(CALM_SECONDS)
             begun = time.monotonic()
             deciders.alternate(ACTIVATIONS)
             ended = time.monotonic()
             time.sleep(0.5)
     changes = deciders.changes
-    assert faults(load.history, changes, out_of_reach) == []
-    assert sum(map(out_of_reach, load.history)) < len(load.history) / 50
+    assert faults(load.history, changes) == []
     assert all(change.answer["converged"] for change in changes)
     generations = [change.generation for change in changes]
     assert generations == list(range(generations[0], generations[0] + ACTIVATIONS + 1))
-    decided = {
-        answer.decision["bundle_generation"] for answer in load.history if not out_of_reach(answer)
-    }
+    decided = {answer.decision["bundle_generation"] for answer in load.history}
     assert decided == set(generations)
     calm = latency(answer.latency for answer in load.since(0, begun))
     busy = latency(answer.latency for answer in load.since(begun, ended))
     report("one node, two workers", server, changes[1:], calm, busy)
-    share = answered_meanwhile(load.history, changes[1:])
-    print(f"  answered before its end   {share:.0%} of the calls during an activation")
-    assert share > MEANWHILE
+    share = held_up(load.history, changes[1:])
+    print(f"  stood through by a call   {share:.0%} of an activation")
+    assert share < HELD_UP
 
 
 # The judge itself
@@ -242,6 +238,14 @@ def test_the_judge_finds_what_must_not_be(history: list[Answer], says: str) -> N
     assert says in found[0]
 
 
+def test_the_judge_sees_calls_that_wait_for_a_change_to_be_over() -> None:
+    change = CHANGES[0]  # of one second
+    quick = [replace(answer(9 + tenth / 10), ended=9.1 + tenth / 10) for tenth in range(10)]
+    assert held_up(quick, [change]) == pytest.approx(0.1)
+    waiting = replace(answer(9.2), ended=10.05)
+    assert held_up([*quick, waiting], [change]) == pytest.approx(0.8)
+
+
 # Two nodes
 
 
@@ -252,7 +256,7 @@ def nodes(
     name = postgres_databases.create()
     shared: dict[str, Any] = {
         "database_url": postgres_databases.url(name),
-        "evaluation_deadline_ms": EVALUATION_MS,
+        **PATIENT,
         "policies": quick_policies(tmp_path / "source"),
         "workers": 1,
     }
@@ -281,7 +285,7 @@ def test_two_nodes_decide_alike_though_one_of_them_stands_still_across_an_activa
     one, two = nodes
     with one.client(60) as http:
         deciders = Deciders(http, one.data_dir)
-        with Load([one, two], RATE) as load:
+        with Load([one, two], RATE, lines=LINES) as load:
             time.sleep(CALM_SECONDS)
             begun = time.monotonic()
             deciders.alternate(ACTIVATIONS)
@@ -308,7 +312,7 @@ def test_two_nodes_decide_alike_though_one_of_them_stands_still_across_an_activa
     busy = latency(answer.latency for answer in load.since(begun, ended))
     changes = deciders.changes[1 : ACTIVATIONS + 1]
     report("two nodes, one worker each", one, changes, calm, busy)
-    share = answered_meanwhile(load.history, changes)
-    print(f"  answered before its end   {share:.0%} of the calls during an activation")
-    assert share > MEANWHILE
+    share = held_up(load.history, changes)
+    print(f"  stood through by a call   {share:.0%} of an activation")
+    assert share < HELD_UP
     print(f"  with one node stopped     {alone.ended - alone.begun:.2f} s")
