@@ -7,6 +7,7 @@ What must be so, of each answer between its call's sending and its arrival:
 - a denial is right with the code that the oracle finds under such a bundle, or for a limit where
   the session has one;
 - the bundle it names was in force at some moment of that time. There is no other tolerance;
+- what is left of its session's limit is no more than an earlier answer left, and what flowed in;
 - it stands in the decision log once, with the same outcome, and its call does not stand there
   twice.
 """
@@ -14,13 +15,16 @@ What must be so, of each answer between its call's sending and its arrival:
 import bisect
 import itertools
 from array import array
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from tests.accounting import Answered, Limit, overdrawn
+from tests.accounting import Limit
 from tests.rig.history import ALLOW, EVERYWHERE, UNDECIDED, Answer, Change, Fault
+from tests.rig.limits import Limits
 from tests.rig.records import Records
+from tests.rig.reign import Reign, first_seen
+from tests.rig.verdict import Verdict
 
 LATE_SECONDS = 1.0
 # So long after its end a fault may explain a denial or a late answer.
@@ -40,73 +44,6 @@ class Kind:
     judged: bool = True
 
 
-class Reign:
-    """When which bundle was in force, as far as can be known from outside."""
-
-    def __init__(self, changes: Sequence[Change], first_seen: Mapping[int, float]) -> None:
-        """`first_seen` is when an answer first named a generation, which was in force by then.
-
-        One that was named before anybody asked for it proves nothing.
-        """
-        self._changes = sorted(changes)
-        self._by_generation = {change.generation: change for change in self._changes}
-        seen = [first_seen.get(change.generation, 0.0) for change in self._changes]
-        known = [
-            min(change.ended, at) if at >= change.begun and at else change.ended
-            for change, at in zip(self._changes, seen, strict=True)
-        ]
-        # A later one is known to be in force: so was each before it, earlier.
-        for place in reversed(range(len(known) - 1)):
-            known[place] = min(known[place], known[place + 1])
-        begun = itertools.accumulate((change.begun for change in self._changes), max)
-        self._known, self._begun = known, list(begun)
-
-    def between(self, begun: float, ended: float) -> list[Change]:
-        """All that may have been in force at some moment between the two."""
-        oldest = max(bisect.bisect_right(self._known, begun) - 1, 0)
-        newest = bisect.bisect_right(self._begun, ended)
-        return self._changes[oldest:newest]
-
-    def named(self, answer: Answer) -> Change | None:
-        """The bundle that an answer names, if there is such a one."""
-        change = self._by_generation.get(answer.generation)
-        return change if change and change.checksum == answer.checksum else None
-
-
-@dataclass
-class Verdict:
-    """What the judge found, counted; `examples` are some of what must not be."""
-
-    answers: int = 0
-    decided: int = 0
-    allowed: int = 0
-    unanswered: int = 0
-    unanswered_unexplained: int = 0
-    wrong_statuses: Counter[int] = field(default_factory=Counter)
-    wrong_allows: int = 0
-    wrong_denials: Counter[str] = field(default_factory=Counter)
-    unexplained_denials: Counter[str] = field(default_factory=Counter)
-    stale: int = 0
-    unrecorded: int = 0
-    lost: int = 0
-    doubled: int = 0
-    otherwise_recorded: int = 0
-    over_limit: int = 0
-    limited_sessions: int = 0
-    late: int = 0
-    late_stopped: int = 0
-    latest: float = 0.0
-    calm: "array[float]" = field(default_factory=lambda: array("d"))
-    faulty: "array[float]" = field(default_factory=lambda: array("d"))
-    without_service: list[tuple[Fault, float]] = field(default_factory=list)
-    examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-
-    def blame(self, what: str, answer: object) -> None:
-        """Keep an example of what must not be."""
-        if len(self.examples[what]) < 5:
-            self.examples[what].append(repr(answer))
-
-
 class Judge:
     """Takes a history answer by answer."""
 
@@ -117,8 +54,7 @@ class Judge:
         self._faults = sorted(faults, key=lambda fault: fault.begun)
         self._begun = [fault.begun for fault in self._faults]
         self._served: dict[int, array[float]] = defaultdict(lambda: array("d"))
-        self._grants: dict[str, list[Answered]] = defaultdict(list)
-        self._limits: dict[str, Limit] = {}
+        self._limits = Limits()
         self.verdict = Verdict()
 
     def take(self, answer: Answer) -> None:
@@ -147,11 +83,7 @@ class Judge:
         """What is known when all answers were taken; the load ended at `over`."""
         found = self.verdict
         found.doubled += self._records.doubled()
-        found.limited_sessions = len(self._limits)
-        for session, limit in self._limits.items():
-            if more := overdrawn(self._grants[session], limit):
-                found.over_limit += more
-                found.blame("limit", f"session {session}: {more} more than {limit} gives")
+        self._limits.judge(found)
         served = {node: sorted(times) for node, times in self._served.items()}
         for place, fault in enumerate(self._faults):
             after = [other.begun for other in self._faults[place + 1 :]]
@@ -183,9 +115,8 @@ class Judge:
         if named is not None:
             wanted &= {kind.expected[named.flavor]}
         found.allowed += answer.said == ALLOW
-        if answer.said == ALLOW and kind.limit and not answer.is_replay:
-            self._limits[answer.session] = kind.limit
-            self._grants[answer.session].append(Answered(answer.begun, answer.ended, True))
+        if kind.limit:
+            self._limits.take(answer, kind.limit)
         if answer.said in wanted or (answer.said == REFUSED and kind.limit):
             return True
         if answer.said == ALLOW:
@@ -233,16 +164,6 @@ def longest_gap(times: Sequence[float], begun: float, until: float) -> float:
     first, last = bisect.bisect_left(times, begun), bisect.bisect_right(times, until)
     marks = [begun, *times[first:last], until]
     return max(after - before for before, after in itertools.pairwise(marks))
-
-
-def first_seen(answers: Iterable[Answer]) -> dict[int, float]:
-    """When each generation was first named in an answer."""
-    found: dict[int, float] = {}
-    for answer in answers:
-        if answer.generation:
-            seen = found.get(answer.generation, answer.ended)
-            found[answer.generation] = min(seen, answer.ended)
-    return found
 
 
 def judged(

@@ -1,4 +1,4 @@
-"""The faults, each a function that does one to a cluster and says when it began and ended.
+"""The faults of nodes, each a function that does one to a cluster and says when it was.
 
 What is killed comes back by itself or is started again; what lasts is over when the function
 returns. Where a fault takes the service of a node away for as long as it lasts (its database is
@@ -8,8 +8,6 @@ stopped, its disk full), time without service counts from its end; else from its
 import os
 import random
 import signal
-import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -17,12 +15,10 @@ from dataclasses import dataclass, field
 
 from tests.rig import hostile
 from tests.rig.changes import Changer
-from tests.rig.history import EVERYWHERE, Fault
+from tests.rig.history import Fault
 from tests.rig.nodes import Cluster, Supervised
 from tests.stepping import step
 from tests.watching import until
-
-CUT_SECONDS, SLOW_SECONDS = 0.1, 0.3
 
 
 @dataclass(frozen=True)
@@ -51,27 +47,27 @@ Inflicted = Callable[[World], Fault]
 
 def killed_worker(world: World) -> Fault:
     number, node = world.node()
-    return _at_once("worker killed", number, lambda: node.kill_worker(world.rng))
+    return at_once("worker killed", number, lambda: node.kill_worker(world.rng))
 
 
 def killed_evaluator(world: World) -> Fault:
     number, node = world.node()
-    return _at_once("evaluator killed", number, lambda: node.kill_evaluator(world.rng))
+    return at_once("evaluator killed", number, lambda: node.kill_evaluator(world.rng))
 
 
 def killed_clerk(world: World) -> Fault:
     number, node = world.node()
-    return _at_once("clerk killed", number, lambda: node.kill_shipper(world.rng))
+    return at_once("clerk killed", number, lambda: node.kill_shipper(world.rng))
 
 
 def killed_master(world: World) -> Fault:
     number, node = world.node()
-    return _at_once("master killed", number, lambda: node.kill_master(world.rng))
+    return at_once("master killed", number, lambda: node.kill_master(world.rng))
 
 
 def killed_node(world: World) -> Fault:
     number, node = world.node()
-    return _at_once("whole node killed", number, lambda: node.kill_node(world.rng))
+    return at_once("whole node killed", number, lambda: node.kill_node(world.rng))
 
 
 def stopped_worker(world: World) -> Fault:
@@ -90,7 +86,7 @@ def stopped_worker(world: World) -> Fault:
             with suppress(ProcessLookupError):
                 os.kill(stopped, signal.SIGCONT)
 
-    fault = _lasting("worker stopped", number, still(), world.stopped)
+    fault = lasting("worker stopped", number, still(), world.stopped)
     return fault._replace(stopped=True)
 
 
@@ -104,111 +100,27 @@ def sick_disk(world: World) -> Fault:
 
 def clock_ahead(world: World) -> Fault:
     number, node = world.node()
-    return _lasting("clock an hour ahead", number, _stepped(node, 3600), world.held)
+    return lasting("clock an hour ahead", number, _stepped(node, 3600), world.held)
 
 
 def clock_behind(world: World) -> Fault:
     """Tokens are then of the future, which are refused."""
     number, node = world.node()
     stepped = _stepped(node, -3600)
-    return _lasting("clock an hour behind", number, stepped, world.held, takes_away=True)
+    return lasting("clock an hour behind", number, stepped, world.held, takes_away=True)
 
 
 def hostile_bodies(world: World) -> Fault:
     """Slow connections that drip, and bodies that no sane client sends."""
     number, node = world.node()
     wrong = hostile.send_bodies(node.server, world.held)
-    return _at_once("hostile bodies", number, lambda: world.hostile.extend(wrong))
+    return at_once("hostile bodies", number, lambda: world.hostile.extend(wrong))
 
 
 def hostile_bundles(world: World) -> Fault:
     number, node = world.node()
     wrong = hostile.push_bundles(node.server, world.held, world.rng)
-    return _at_once("hostile bundles", number, lambda: world.hostile.extend(wrong))
-
-
-def locked_state(world: World) -> Fault:
-    """Another process keeps SQLite's state file locked."""
-    [file] = world.cluster.nodes[0].data_dir.glob("state-*.db")
-
-    @contextmanager
-    def locked() -> Iterator[None]:
-        writer = sqlite3.connect(file, isolation_level=None, timeout=10)
-        try:
-            writer.execute("BEGIN EXCLUSIVE")
-            yield
-        finally:
-            writer.close()
-
-    return _lasting("state file locked", 0, locked(), world.held, takes_away=True)
-
-
-def killed_database(world: World) -> Fault:
-    """PostgreSQL is killed, and started again after a while."""
-    postgres = world.cluster.postgres
-    assert postgres is not None
-
-    @contextmanager
-    def away() -> Iterator[None]:
-        postgres.kill()
-        yield
-        postgres.start()
-
-    return _lasting("database killed", EVERYWHERE, away(), world.held, takes_away=True)
-
-
-def frozen_database(world: World) -> Fault:
-    assert world.cluster.postgres is not None
-    frozen = world.cluster.postgres.frozen()
-    return _lasting("database frozen", EVERYWHERE, frozen, world.held, takes_away=True)
-
-
-def killed_connection(world: World) -> Fault:
-    """One process of the server is killed: all others end, and it recovers."""
-    postgres, victim = world.cluster.postgres, world.rng.randrange(1000)
-    assert postgres is not None
-    name = "database backend killed"
-    return _at_once(name, EVERYWHERE, lambda: postgres.kill_connection(victim))
-
-
-def slow_database(world: World) -> Fault:
-    """Each answer of it comes late, so late that calls need not be decided in time."""
-    proxy = world.cluster.proxy
-    assert proxy is not None
-
-    @contextmanager
-    def slow() -> Iterator[None]:
-        proxy.delay_seconds = SLOW_SECONDS
-        try:
-            yield
-        finally:
-            proxy.delay_seconds = 0.0
-
-    return _lasting("database slow", EVERYWHERE, slow(), world.held, takes_away=True)
-
-
-def cut_database(world: World) -> Fault:
-    """Connections are reset ten times a second."""
-    proxy = world.cluster.proxy
-    assert proxy is not None
-
-    @contextmanager
-    def cut() -> Iterator[None]:
-        over = threading.Event()
-
-        def again() -> None:
-            while not over.wait(CUT_SECONDS):
-                proxy.cut()
-
-        cutting = threading.Thread(target=again)
-        cutting.start()
-        try:
-            yield
-        finally:
-            over.set()
-            cutting.join()
-
-    return _lasting("database cut off", EVERYWHERE, cut(), world.held, takes_away=True)
+    return at_once("hostile bundles", number, lambda: world.hostile.extend(wrong))
 
 
 OF_NODES: tuple[Inflicted, ...] = (
@@ -225,23 +137,16 @@ OF_NODES: tuple[Inflicted, ...] = (
     hostile_bodies,
     hostile_bundles,
 )
-OF_SQLITE: tuple[Inflicted, ...] = (locked_state,)
-OF_POSTGRES: tuple[Inflicted, ...] = (
-    killed_database,
-    frozen_database,
-    killed_connection,
-    slow_database,
-    cut_database,
-)
 
 
-def _at_once(name: str, node: int, inflict: Callable[[], None]) -> Fault:
+def at_once(name: str, node: int, inflict: Callable[[], None]) -> Fault:
+    """One that is over when it was done, or what was killed was started again."""
     begun = time.monotonic()
     inflict()
     return Fault(name, node, begun, time.monotonic(), begun)
 
 
-def _lasting(
+def lasting(
     name: str,
     node: int,
     state: AbstractContextManager[None],
@@ -249,6 +154,7 @@ def _lasting(
     *,
     takes_away: bool = False,
 ) -> Fault:
+    """One that lasts. `takes_away`: for so long there can be no service."""
     begun = time.monotonic()
     with state:
         time.sleep(seconds)
@@ -269,7 +175,7 @@ def _failing_disk(world: World, name: str, **fails: int) -> Fault:
         finally:
             disk.end()
 
-    return _lasting(name, number, failing(), world.held, takes_away=True)
+    return lasting(name, number, failing(), world.held, takes_away=True)
 
 
 @contextmanager

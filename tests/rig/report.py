@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tests.bench.results import Row
 from tests.bench.tables import plain
 from tests.load import latency
-from tests.rig.checker import Verdict
+from tests.rig.verdict import Verdict
 
 PART = "faults"
 TITLE = "What survives"
@@ -49,6 +49,7 @@ class Outcome:
             "records otherwise than answered": verdict.otherwise_recorded,
             "records doubled": verdict.doubled,
             "calls over a limit": verdict.over_limit,
+            "buckets that filled too fast": verdict.overfull,
             "answers with a status other than 200": verdict.wrong_statuses.total(),
             "hostile requests not refused": len(self.hostile),
             "records missing in the database": self.missing,
@@ -91,6 +92,7 @@ class Outcome:
             "denied for want of a record": verdict.unrecorded,
             "sessions with a limit": verdict.limited_sessions,
             "calls over a limit": verdict.over_limit,
+            "buckets that filled too fast": verdict.overfull,
             "answers later than 1 s": verdict.late,
             "later, in a process that stood still": verdict.late_stopped,
             "latest answer, s": verdict.latest,

@@ -20,10 +20,11 @@ from scopebound_engine.errors import DatabaseUnavailableError
 from tests.rig import mix
 from tests.rig.changes import Changer
 from tests.rig.checker import Kind, judged
-from tests.rig.faults import OF_NODES, OF_POSTGRES, OF_SQLITE, World
+from tests.rig.faults import OF_NODES, World
 from tests.rig.history import EVERYWHERE, Fault, answers
 from tests.rig.nodes import Cluster, Supervised, cluster
 from tests.rig.oracle import FLAVORS, expected
+from tests.rig.outages import OF_POSTGRES, OF_SQLITE
 from tests.rig.records import Records, journal
 from tests.rig.report import Outcome
 

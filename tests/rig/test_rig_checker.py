@@ -10,10 +10,11 @@ import pytest
 
 from tests.accounting import MINUTE, Limit
 from tests.rig import history, records
-from tests.rig.checker import Kind, Verdict, judged, longest_gap
+from tests.rig.checker import Kind, judged, longest_gap
 from tests.rig.history import ALLOW, Answer, Change, Fault
 from tests.rig.records import Records
 from tests.rig.report import Outcome
+from tests.rig.verdict import Verdict
 
 PLAIN, MARKED, LIMITED, FORGED = range(4)
 KINDS = [
@@ -37,6 +38,7 @@ SOUND = {
     "doubled": 0,
     "otherwise_recorded": 0,
     "over_limit": 0,
+    "overfull": 0,
     "late": 0,
     "unanswered_unexplained": 0,
 }
@@ -64,8 +66,8 @@ EVERY_SECOND = [
     answer(30.2, MARKED, "MARKED_CALL"),
     answer(50.2, MARKED),
     answer(50.3, FORGED, "JWT_INVALID", generation=0, checksum=""),
-    *(answer(second, LIMITED) for second in (2, 3, 4)),
-    answer(5, LIMITED, "RATE_LIMIT_EXCEEDED"),
+    *(answer(second, LIMITED, remaining=4 - second) for second in (2, 3, 4)),
+    answer(5, LIMITED, "RATE_LIMIT_EXCEEDED", remaining=0),
 ]
 
 
@@ -123,6 +125,8 @@ def test_nothing_is_found_in_a_history_as_it_must_be() -> None:
         (answer(30.2, checksum="sum1"), "stale"),
         (answer(30.2, generation=9, checksum="sum9"), "stale"),
         (answer(6, LIMITED), "over_limit"),
+        (answer(50, LIMITED, remaining=3), "overfull"),
+        (answer(12, LIMITED, "RATE_LIMIT_EXCEEDED", remaining=1), "overfull"),
         (answer(10.2, ended=11.3), "late"),
         (answer(10.2, MARKED, status=0, said="", id="", generation=0), "unanswered_unexplained"),
         (answer(10.2, id=""), "lost"),
