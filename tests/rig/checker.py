@@ -134,7 +134,7 @@ class Judge:
         (found.faulty if around else found.calm).append(seconds)
         if seconds <= LATE_SECONDS:
             return
-        if any(fault.stopped for fault in around):
+        if any(fault.stopped and answer.begun <= fault.ended for fault in around):
             found.late_stopped += 1
             return
         found.late += 1

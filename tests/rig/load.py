@@ -6,8 +6,9 @@ Run as a process of its own, until its standard input is closed:
 
 Each connection sends a call, waits for the answer, and sends the next when its turn has come: the
 calls of all connections together come at most at the rate. Callers wait 2 s, as the published
-client does, and then break off; one of each node waits long enough to see what is answered to calls
-that were caught in a process that stood still.
+client does, and then break off. One of each node waits long enough to see what is answered to calls
+that were caught in a process that stood still; another one makes a connection for each call, which
+whoever is there accepts.
 """
 
 import asyncio
@@ -26,6 +27,8 @@ from tests.rig.mix import NUMBER
 
 PATIENCE, LONG_PATIENCE = 2.0, 20.0
 LOOK, AGAIN = 0.05, 0.05
+# The places of the callers to a node that wait long, or make a connection for each call.
+PATIENT, BRIEF, MOST = range(3)
 
 
 class Loader:
@@ -63,8 +66,13 @@ def _sums(shares: list[float]) -> list[float]:
 class Line:
     """One connection after the other to one node, with one call at a time."""
 
-    def __init__(self, loader: Loader, node: int, url: str, period: float, patience: float) -> None:
-        self._loader, self._node, self._period, self._patience = loader, node, period, patience
+    def __init__(
+        self, loader: Loader, node: int, url: str, period: float, place: int = MOST
+    ) -> None:
+        """A call every `period` seconds. `place` among those to the node makes it peculiar."""
+        self._loader, self._node, self._period = loader, node, period
+        self._patience = LONG_PATIENCE if place == PATIENT else PATIENCE
+        self._is_brief = place == BRIEF
         host, port = url.removeprefix("http://").split(":")
         self._address = (host, int(port))
         self._loop = asyncio.get_running_loop()
@@ -121,6 +129,9 @@ class Line:
         assert self._call is not None
         (number, kind, session, _), now = self._call, time.monotonic()
         self._call = None
+        if self._is_brief and self._stream is not None:
+            self._stream.close()
+            self._stream = None
         said = orjson.loads(body) if status else {}
         self._loader.keep(
             Answer(
@@ -194,7 +205,7 @@ async def run(loader: Loader, rate: float, lines: int, urls: list[str]) -> None:
     """Load until the standard input is closed, and then until the calls on their way are over."""
     period = lines * len(urls) / rate
     made = [
-        Line(loader, node, url, period, PATIENCE if place else LONG_PATIENCE)
+        Line(loader, node, url, period, place)
         for place in range(lines)
         for node, url in enumerate(urls)
     ]
