@@ -6,7 +6,8 @@ import argparse
 import os
 import time
 
-from tests.bench import wrk
+from tests.bench import tables, wrk
+from tests.bench.aims import aims
 from tests.bench.calibration import unit_us
 from tests.bench.parts import PARTS, QUICK, Run
 from tests.bench.results import RESULTS
@@ -34,7 +35,8 @@ def main() -> None:
     run = Run(seconds, asked.quick, None if asked.quick else RESULTS)
     for part in chosen:
         PARTS[part](run)
-    print(f"\n{time.monotonic() - began:.0f} s")
+    reached = [aim._asdict() for aim in aims(run.found)]
+    print(f"\n{tables.plain('aims', reached)}\n\n{time.monotonic() - began:.0f} s")
 
 
 def _parser() -> argparse.ArgumentParser:

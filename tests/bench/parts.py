@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,15 @@ _UPLOADS = 5
 
 @dataclass(frozen=True)
 class Run:
-    """How long a row takes, whether few rows do, and where results go, if anywhere."""
+    """How long a row takes, whether few rows do, and where results go, if anywhere.
+
+    `found` is what was recorded so far, by part.
+    """
 
     seconds: float
     quick: bool
     folder: Path | None
+    found: dict[str, Any] = field(default_factory=dict)
 
     def some(self, *all_of: Any) -> tuple[Any, ...]:
         """All of these, or the first and the last where few rows do."""
@@ -42,6 +46,7 @@ class Run:
         settings |= {"seconds_a_row": self.seconds}
         with results.recording(part, settings, self.folder) as rows:
             yield rows
+        self.found[part] = {"rows": rows}
         print(f"\n{part}\n{tables.plain(part, rows)}", flush=True)
 
 

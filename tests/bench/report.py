@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import results, tables
-from tests.bench.aims import DATABASES, DIMENSIONS, Results, aims, by_kind, peak
-from tests.bench.results import RESULTS
-from tests.bench.tables import number
+from tests.bench.aims import DATABASES, DIMENSIONS, SHARE, Results, aims, by_kind, peak
+from tests.bench.results import RESULTS, Row
+from tests.bench.tables import number, percent
 
 README = Path(__file__).parents[2] / "README.md"
 BEGIN = "<!-- what it costs: written by make bench-report -->\n"
@@ -91,13 +91,7 @@ def _where(measured: list[Mapping[str, Any]]) -> str:
 
 
 def _met(found: Results) -> str:
-    lines = [
-        f"| {aim.figure} | {aim.aim} | {aim.found} | {'met' if aim.met else 'missed'} "
-        f"| {aim.held} |\n"
-        for aim in aims(found)
-    ]
-    head = "| figure | aim | measured | | what holds it |\n| --- | --- | --- | --- | --- |\n"
-    return head + "".join(lines)
+    return tables.markdown("aims", [aim._asdict() for aim in aims(found)])
 
 
 def _expected(found: Results) -> Iterator[str]:
@@ -118,7 +112,9 @@ def _databases(found: Results) -> Iterator[str]:
     for part, database in DATABASES.items():
         if part in found:
             yield f"### {database}, two workers\n\n{_table(part, found)}"
-    if DATABASES.keys() & found.keys():
+    if loaded := list(_loaded(found)):
+        title = f"### Where a decision's time goes, at {percent(SHARE)} of the peak"
+        yield f"{title}\n\n{tables.markdown('loaded', loaded)}"
         yield "![latency against load](tests/bench/results/latency.svg)\n"
     if "workers" in found:
         yield f"### One, two and four workers\n\n{_table('workers', found)}"
@@ -129,6 +125,14 @@ def _databases(found: Results) -> Iterator[str]:
             "An upload of the shipped bundle with all its tests, gate and activation included, "
             f"takes {number(found['uploads']['rows'][-1]['s'])} s (median).\n"
         )
+
+
+def _loaded(found: Results) -> Iterator[Row]:
+    """The rows of the open model that the aims are of."""
+    for part, database in DATABASES.items():
+        for row in found[part]["rows"] if part in found else ():
+            if row.get("share") == SHARE:
+                yield {**row, "database": database}
 
 
 def _dimensions(found: Results) -> Iterator[str]:

@@ -25,6 +25,7 @@ from tests.servers import PLAIN, RunningServer, serving
 SESSIONS = 16
 # Sessions whose habits the role's baseline is fitted to: each goes its own way.
 _ENDED = 40
+_CLERK_SECONDS = 30.0
 _JSON = {"Content-Type": "application/json"}
 _COUNTED = re.compile(
     r'^scopebound_decisions_total\{deny_code="\w*",event="tool_call\.(\w+)"\} (\S+)$'
@@ -117,7 +118,18 @@ def service(folder: Path, *, postgres: bool = False, **settings: Any) -> Iterato
             stack.callback(database.close)
             settings |= {"database_url": database.tcp_url()}
         server = stack.enter_context(serving(folder / "data", **settings))
+        _wait_for_the_clerk(server)
         yield Service(server, database, folder)
+
+
+def _wait_for_the_clerk(server: RunningServer) -> None:
+    """Until it has started, which takes a good part of a second of a processor."""
+    deadline = time.monotonic() + _CLERK_SECONDS
+    while time.monotonic() < deadline:
+        if "\nscopebound_clerk_up 1" in httpx.get(f"{server.url}/metrics", **PLAIN).text:
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"the clerk did not start:\n{server.log.read_text()}")
 
 
 def _said(answer: httpx.Response) -> Any:

@@ -62,6 +62,12 @@ SIZES = (
     *ALONE,
 )
 COLUMNS: dict[str, Sequence[Column]] = {
+    "loaded": (
+        of("µs on average", "database"),
+        *(of(stage, "stages_us", stage) for stage in ("token", "state", "facts", "policy")),
+        of("record", "stages_us", "journal"),
+        of("arrival to record", "stages_us", "all"),
+    ),
     "sqlite": MODELS,
     "postgres": MODELS,
     "workers": (of("workers", "workers"), *MODELS[:-2]),
@@ -69,6 +75,13 @@ COLUMNS: dict[str, Sequence[Column]] = {
     "arguments": SIZES,
     "values": SIZES,
     "rules": SIZES,
+    "aims": (
+        of("figure", "figure"),
+        of("aim", "aim"),
+        of("measured", "found"),
+        Column("", lambda row: "met" if row["met"] else "missed"),
+        of("what holds it", "held"),
+    ),
     "stages": (
         of("", "database"),
         of("", "name"),
@@ -94,14 +107,15 @@ def cells(part: str, rows: Sequence[Row]) -> list[list[str]]:
 
 
 def plain(part: str, rows: Sequence[Row]) -> str:
-    """For a terminal: the first column to the left, numbers to the right."""
+    """For a terminal: text to the left, numbers to the right."""
     lines = cells(part, rows)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    places = [">" if right else "<" for right in _numeric(lines)]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if index else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
+            f"{cell:{place}{width}}"
+            for cell, place, width in zip(line, places, widths, strict=True)
+        ).rstrip()
         for line in lines
     )
 
@@ -109,7 +123,7 @@ def plain(part: str, rows: Sequence[Row]) -> str:
 def markdown(part: str, rows: Sequence[Row]) -> str:
     """For a page; its last line ends with a newline."""
     head, *lines = cells(part, rows)
-    rule = ["---:" if _is_number(cell) else "---" for cell in (lines[0] if lines else head)]
+    rule = ["---:" if right else "---" for right in _numeric([head, *lines])]
     return "".join(f"| {' | '.join(line)} |\n" for line in [head, rule, *lines])
 
 
@@ -118,5 +132,7 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def _is_number(cell: str) -> bool:
-    return cell == "" or cell[-1] in "0123456789%"
+def _numeric(lines: Sequence[Sequence[str]]) -> list[bool]:
+    """Of each column but the first, which names the row, whether it holds nothing but numbers."""
+    _, *columns = zip(*lines[1:], strict=True) if lines[1:] else [()] * len(lines[0])
+    return [False, *(all(cell == "" or cell[-1] in "0123456789%" for cell in c) for c in columns)]
