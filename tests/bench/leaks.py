@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-# Of what is held when the second half begins. Half a million requests that leak 30 bytes each, or
-# a hundred activations that leave 150 kB each, are more than this share of the usual 300 MB.
+# Of what is held when the second half begins. Half a million requests that leak 45 bytes each, or
+# a hundred activations that leave 225 kB each, are more than this share of the usual 450 MB.
 MOST_GROWTH = 0.05
 # So much of the run, at its beginning, fills caches and says nothing.
 WARM_UP = 0.25

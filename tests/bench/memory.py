@@ -17,7 +17,7 @@ from tests.bench import tables
 from tests.bench.footprint import Footprint, footprints
 from tests.bench.leaks import MOST_GROWTH, WARM_UP, Growth, Sample, growth
 from tests.bench.results import Row, recording
-from tests.bench.traffic import Traffic
+from tests.bench.traffic import Traffic, fill
 from tests.bundles import make_bundle, roll_back, server_key, upload
 from tests.servers import RunningServer, serving
 
@@ -78,20 +78,25 @@ def main() -> None:
     """Run it, print what grew, and write it down."""
     settings = {"requests": REQUESTS, "activations": ACTIVATIONS, **SETTINGS}
     with recording("memory", settings, title=_TITLE, note=_NOTE) as rows:
-        moments = measured(REQUESTS, ACTIVATIONS)
+        moments = measured(REQUESTS, ACTIVATIONS, filled=True)
         rows.extend(table(moments))
     print(f"{moments[-1].requests:,} calls, {moments[-1].activations} activations")
     print(f"{tables.plain('memory', rows)}\nmemory is flat: {rows[-1]['flat']}")
 
 
-def measured(requests: int, activations: int) -> list[Moment]:
-    """What a server holds, while so many calls are answered and so many bundles activated."""
+def measured(requests: int, activations: int, *, filled: bool = False) -> list[Moment]:
+    """What a server holds, while so many calls are answered and so many bundles activated.
+
+    `filled`: from when its workers remember as many tokens as they ever do.
+    """
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder) / "data", **SETTINGS) as server,
-        Traffic(server) as traffic,
     ):
-        moments = list(_moments(server, traffic, requests, activations))
+        if filled:
+            print(f"{fill(server):,} sessions are remembered or forgotten again", flush=True)
+        with Traffic(server) as traffic:
+            moments = list(_moments(server, traffic, requests, activations))
     print(f"answers: {dict(traffic.outcomes)}")
     return moments
 

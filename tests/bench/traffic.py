@@ -10,15 +10,56 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
+from tests.bench.footprint import footprints
 from tests.bench.scenario import ARGUMENTS, ROLE
 from tests.load import posted
 from tests.servers import RunningServer
 
 CONNECTIONS = 4
+# Its tokens are nearly as long as tokens may be.
+_WIDE = ROLE | {"name": "wide", "allowed_tools": [f"tool_{n:04}_{'x' * 30}" for n in range(220)]}
+_BATCH = 100
+_FULL_BYTES = 2 << 20
 _CALLS_PER_SESSION = 200
 _EXPECTED = {"allow", "SCOPE_VIOLATION", "PARAMETER_VIOLATION", "REQUEST_INVALID", "POLICY_ERROR"}
+
+
+def fill(server: RunningServer) -> int:
+    """Let workers remember as many tokens as they ever do; the sessions that it took.
+
+    What they remember is bounded by the bytes of tokens (`REMEMBERED_BYTES`), and would fill all
+    through a run. Sessions are made until a batch of their tokens, of 5 MB with their claims on
+    each worker, leaves next to nothing.
+    """
+    with server.client() as http:
+        http.post("/mgmt/v1/roles", json=_WIDE).raise_for_status()
+    made, before, held = 0, 0, _held(server)
+    with ThreadPoolExecutor(CONNECTIONS) as threads:
+        while held > before + _FULL_BYTES:
+            list(threads.map(lambda _: _new_session(server), range(2 * _BATCH)))
+            made, before, held = made + 2 * _BATCH, held, _held(server)
+    return made
+
+
+def _held(server: RunningServer) -> int:
+    return footprints(server.process.pid)["worker"].anonymous
+
+
+def _new_session(server: RunningServer) -> None:
+    """A session and its first call, over a connection of its own, for either worker to take."""
+    with _connected(server) as connection:
+        token = _asked(connection, posted("/v1/provision", {"role_id": _WIDE["name"]}))["jwt"]
+    call = {"jwt": token, "tool_name": "none", "call_args": {}}
+    with _connected(server) as connection:
+        _outcome(_asked(connection, posted("/v1/enforce", call)))
+
+
+def _connected(server: RunningServer) -> socket.socket:
+    host, port = server.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=60)
 
 
 class Traffic:
@@ -62,8 +103,7 @@ class Traffic:
             time.sleep(0.02)
 
     def _line(self, number: int) -> None:
-        host, port = self._server.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=60) as connection:
+        with _connected(self._server) as connection:
             while not self._stopping.is_set():
                 answer = _asked(connection, posted("/v1/provision", {"role_id": ROLE["name"]}))
                 for call in _calls(answer["jwt"]):
