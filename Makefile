@@ -93,7 +93,7 @@ bench: $(VENV)/.dev ## what deciding costs, in all dimensions (15 min; wrk); wha
 bench-quick: $(VENV)/.dev ## a few of these rows, none recorded (90 s)
 	@$(BIN)/python -m tests.bench --quick
 
-bench-report: $(VENV)/.bench ## plots and the README's figures, from what benchmarks have recorded
+bench-report: $(VENV)/.dev ## plots and the README's figures, from what benchmarks have recorded
 	@$(BIN)/python -m tests.bench.report
 
 bench-peers: $(VENV)/.bench ## the same decision by other engines, in plain Python, and by none (2 min)

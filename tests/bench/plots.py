@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from tests.bench.aims import DATABASES, DIMENSIONS, Results
-from tests.bench.results import RESULTS
+from tests.bench.results import RESULTS, digest
 
-LATENCY, COST = "latency.svg", "cost.svg"
 # No date, and ids that depend on nothing but what is drawn; text stays text.
 _STYLE = {"svg.hashsalt": "scopebound", "svg.fonttype": "none", "font.size": 9}
 _COLOURS = {"sqlite": "#1f6f8b", "postgres": "#c05621"}
@@ -21,10 +20,11 @@ def draw(results: Results, folder: Path = RESULTS) -> list[Path]:
     """Draw what there are results for; the files."""
     drawn = []
     with matplotlib.rc_context(_STYLE):
-        if DATABASES.keys() & results.keys():
-            drawn.append(_save(_latency(results), folder / LATENCY))
-        if DIMENSIONS.keys() & results.keys():
-            drawn.append(_save(_cost(results), folder / COST))
+        for name, shown, made in (("latency", DATABASES, _latency), ("cost", DIMENSIONS, _cost)):
+            if shown.keys() & results.keys():
+                file, words = folder / f"{name}.svg", {"Date": None, "Creator": None}
+                made(results).savefig(file, metadata=words | {"Identifier": digest(results, shown)})
+                drawn.append(file)
     return drawn
 
 
@@ -76,8 +76,3 @@ def _plain_numbers(axes: Any) -> None:
     """Numbers as people write them, at one, two and five of each decade."""
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-
-
-def _save(figure: Figure, file: Path) -> Path:
-    figure.savefig(file, metadata={"Date": None, "Creator": None})
-    return file

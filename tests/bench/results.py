@@ -9,11 +9,12 @@ whose names end in their unit. A part of which the report knows nothing may also
 a `note`, a sentence or two; it is shown as a table of its rows.
 """
 
+import hashlib
 import json
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +63,12 @@ def recording(
 def read_all(folder: Path = RESULTS) -> dict[str, Any]:
     """The results that there are, by part."""
     return {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}
+
+
+def digest(results: Mapping[str, Any], parts: Iterable[str]) -> str:
+    """What tells the rows of these parts from others: a plot carries that of what it shows."""
+    rows = {part: results[part]["rows"] for part in sorted(parts) if part in results}
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
 def rounded(value: Any) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.bench import report
-from tests.bench.aims import aims
-from tests.bench.results import read_all
+from tests.bench.aims import DATABASES, DIMENSIONS, aims
+from tests.bench.results import digest, read_all
 
 
 def row(**values: Any) -> dict[str, Any]:
@@ -78,10 +78,13 @@ def test_the_section_of_the_readme_is_that_of_the_committed_results() -> None:
     )
 
 
-def test_the_plots_that_the_readme_shows_are_committed() -> None:
-    for line in report.section(read_all()).splitlines():
-        if line.startswith("!["):
-            assert (report.README.parent / line.partition("(")[2].rstrip(")")).is_file(), line
+@pytest.mark.parametrize(("plot", "shown"), [("latency", DATABASES), ("cost", DIMENSIONS)])
+def test_a_committed_plot_shows_the_committed_results(plot: str, shown: dict[str, str]) -> None:
+    file = f"tests/bench/results/{plot}.svg"
+    assert f"]({file})" in report.README.read_text()
+    assert digest(read_all(), shown) in (report.README.parent / file).read_text(), (
+        f"{file} shows other results; run: make bench-report"
+    )
 
 
 def test_other_results_are_another_section(good: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.calibration import unit, unit_us
-from tests.bench.results import read_all, recording, rounded
+from tests.bench.results import digest, read_all, recording, rounded
 
 
 def test_what_is_recorded_is_read_again_below_a_header(tmp_path: Path) -> None:
@@ -43,3 +43,11 @@ def test_rounding_leaves_four_digits_and_what_is_no_float() -> None:
 def test_the_unit_of_work_is_the_same_every_time_and_takes_what_it_should() -> None:
     assert unit() == unit()
     assert 10 < unit_us(0.02) < 10_000
+
+
+def test_a_digest_tells_the_rows_of_its_parts_from_others() -> None:
+    results = {"tools": {"rows": [{"us": 1}]}, "rules": {"rows": [{"us": 2}]}}
+    found = digest(results, ["rules", "tools"])
+    assert found == digest(results | {"values": {"rows": []}}, ["tools", "rules"])
+    assert found != digest(results | {"rules": {"rows": [{"us": 3}]}}, ["tools", "rules"])
+    assert found != digest(results, ["tools"])
