@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 
+from tests.bundles import server_key
 from tests.rig import hostile
 from tests.rig.changes import Changer
 from tests.rig.history import Fault
@@ -119,7 +120,8 @@ def hostile_bodies(world: World) -> Fault:
 
 def hostile_bundles(world: World) -> Fault:
     number, node = world.node()
-    wrong = hostile.push_bundles(node.server, world.held, world.rng)
+    key = server_key(world.cluster.nodes[0].data_dir)  # which all nodes trust
+    wrong = hostile.push_bundles(node.server, world.held, key, world.rng)
     return at_once("hostile bundles", number, lambda: world.hostile.extend(wrong))
 
 

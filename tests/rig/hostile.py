@@ -14,7 +14,7 @@ import httpx
 from scopebound_engine.bundle.format import archive
 from scopebound_engine.bundle.signature import SIGNATURES, sign
 from scopebound_engine.bundle.trust.keys import SigningKey
-from tests.bundles import bundle_files, packed, server_key
+from tests.bundles import bundle_files, packed
 from tests.rig.mix import FORGED
 from tests.servers import API_KEY, RunningServer
 
@@ -93,9 +93,11 @@ def send_bodies(server: RunningServer, seconds: float) -> Iterator[str]:
             time.sleep(DRIP_SECONDS)
 
 
-def push_bundles(server: RunningServer, seconds: float, rng: random.Random) -> Iterator[str]:
+def push_bundles(
+    server: RunningServer, seconds: float, key: SigningKey, rng: random.Random
+) -> Iterator[str]:
     """Which hostile bundles were not refused, of as many as there is time for."""
-    until, made = time.monotonic() + seconds, bundles(server_key(server.data_dir))
+    until, made = time.monotonic() + seconds, bundles(key)
     for name, data in rng.sample(list(made.items()), len(made)):
         if time.monotonic() > until:
             return
