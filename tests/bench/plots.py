@@ -12,7 +12,7 @@ from tests.bench.aims import DATABASES, DIMENSIONS, Results
 from tests.bench.results import RESULTS, digest
 
 # No date, and ids that depend on nothing but what is drawn; text stays text.
-_STYLE = {"svg.hashsalt": "scopebound", "svg.fonttype": "none", "font.size": 9}
+_STYLE: Any = {"svg.hashsalt": "scopebound", "svg.fonttype": "none", "font.size": 9}
 _COLOURS = {"sqlite": "#1f6f8b", "postgres": "#c05621"}
 
 

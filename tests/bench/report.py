@@ -33,6 +33,18 @@ comparable.
 - **Alone** is what one call's input and evaluation take in a process that does nothing else; *of \
 alone* is the whole call's processor time over it.
 """
+_NOTES = {
+    "tools": "One worker. Every tenth tool has a constraint; the call is of the last tool.",
+    "arguments": "One worker. Most of it is one text that no rule reads.",
+    "values": (
+        "One worker, with `SCOPEBOUND_MAX_VALUES` at 20,000. Most values are in one list that no "
+        "rule reads."
+    ),
+    "rules": (
+        "One worker. The fewest are the nine of the API reference; what is added to them is of "
+        "the kinds that operators write ([`rules.py`](tests/bench/rules.py))."
+    ),
+}
 
 
 def main() -> None:
@@ -138,7 +150,7 @@ def _loaded(found: Results) -> Iterator[Row]:
 def _dimensions(found: Results) -> Iterator[str]:
     shown = [part for part in DIMENSIONS if part in found]
     for part in shown:
-        yield f"### Cost against {DIMENSIONS[part]}\n\n{_table(part, found)}"
+        yield f"### Cost against {DIMENSIONS[part]}\n\n{_NOTES[part]}\n\n{_table(part, found)}"
     if shown:
         yield "![cost against size](tests/bench/results/cost.svg)\n"
 

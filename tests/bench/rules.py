@@ -92,7 +92,7 @@ def with_rules(count: int, version: str) -> dict[str, bytes]:
         condition = _CONDITIONS[number % len(_CONDITIONS)].format(n=number)
         source = _RULE.format(n=number, condition=condition)
         files[f"scopebound/deny/house_rule_{number}.rego"] = source.encode()
-        code = {"code": f"HOUSE_RULE_{number}", "severity": "low", "description": "a house rule"}
-        manifest["deny_codes"].append(code)
+        declared = {"severity": "low", "description": "a house rule"}
+        manifest["deny_codes"].append({"code": f"HOUSE_RULE_{number}", **declared})
     assert len(manifest["deny_codes"]) == count, "bundles have nine rules at least"
     return {**files, "manifest.json": json.dumps(manifest).encode()}

@@ -49,10 +49,10 @@ def stages(service: Service, pairs: int) -> tuple[float, dict[str, float]]:
     services = build_services(_config(service))
     key = services.api_keys.authenticate(API_KEY)
     token = services.provisioner.provision(str(TYPICAL.role["name"]), 0, key).token
-    call = Call("tool_call", TYPICAL.tool, TYPICAL.arguments, "id", None)
+    call = Call("tool_call", TYPICAL.tool, dict(TYPICAL.arguments), "id", None)
     # As much as a record says of its request.
-    asked = {"id": str(uuid4()), "method": "POST", "path": "/v1/enforce", "peer": "127.0.0.1"}
-    asked |= {"status": 200, "api_key_id": key.id}
+    asked: dict[str, Any] = {"id": str(uuid4()), "method": "POST", "path": "/v1/enforce"}
+    asked |= {"peer": "127.0.0.1", "status": 200, "api_key_id": key.id}
 
     def decide() -> dict[str, float]:
         began = time.monotonic()
