@@ -32,13 +32,16 @@ def main() -> None:
     print(f"seed {asked.seed}: {', '.join(asked.modes)}", flush=True)
     words = {"title": report.TITLE, "note": report.NOTE}
     with recording(report.PART, asdict(settings), asked.out, **words) as rows:
-        outcomes = [_run(mode, settings) for mode in asked.modes]
+        outcomes = [_run(mode, settings, asked.keep) for mode in asked.modes]
         rows.extend(report.rows(outcomes))
     print("\n".join(report.lines(outcomes, asked.seed)))
     sys.exit(any(outcome.wrong() or outcome.slow() for outcome in outcomes))
 
 
-def _run(mode: str, settings: Settings) -> Outcome:
+def _run(mode: str, settings: Settings, keep: Path | None) -> Outcome:
+    if keep is not None:
+        (keep / mode).mkdir(parents=True)
+        return run(keep / mode, mode, settings)
     with tempfile.TemporaryDirectory(prefix="scopebound-rig-") as folder:
         return run(Path(folder), mode, settings)
 
@@ -52,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     seed = int(os.environ.get("SCOPEBOUND_TEST_SEED") or secrets.randbelow(1 << 32))
     parser.add_argument("--seed", type=int, default=seed)
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
+    parser.add_argument("--keep", type=Path, help="leave histories and logs in this new folder")
     parser.add_argument("--out", type=Path, help="record the figures in this folder")
     return parser
 

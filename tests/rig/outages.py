@@ -3,10 +3,14 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+import psycopg
+
+from tests.postgres import PostgresServer
 from tests.rig.faults import Inflicted, World, at_once, lasting
 from tests.rig.history import EVERYWHERE, Fault
+from tests.watching import until
 
 CUT_SECONDS, SLOW_SECONDS = 0.1, 0.3
 
@@ -29,8 +33,7 @@ def locked_state(world: World) -> Fault:
 
 def killed_database(world: World) -> Fault:
     """PostgreSQL is killed, and started again after a while."""
-    postgres = world.cluster.postgres
-    assert postgres is not None
+    postgres = _postgres(world)
 
     @contextmanager
     def away() -> Iterator[None]:
@@ -42,15 +45,13 @@ def killed_database(world: World) -> Fault:
 
 
 def frozen_database(world: World) -> Fault:
-    assert world.cluster.postgres is not None
-    frozen = world.cluster.postgres.frozen()
+    frozen = _postgres(world).frozen()
     return lasting("database frozen", EVERYWHERE, frozen, world.held, takes_away=True)
 
 
 def killed_connection(world: World) -> Fault:
     """One process of the server is killed: all others end, and it recovers."""
-    postgres, victim = world.cluster.postgres, world.rng.randrange(1000)
-    assert postgres is not None
+    postgres, victim = _postgres(world), world.rng.randrange(1000)
     name = "database backend killed"
     return at_once(name, EVERYWHERE, lambda: postgres.kill_connection(victim))
 
@@ -103,3 +104,18 @@ OF_POSTGRES: tuple[Inflicted, ...] = (
     slow_database,
     cut_database,
 )
+
+
+def _postgres(world: World) -> PostgresServer:
+    """The server, once it takes connections: what struck it before may not be over."""
+    postgres = world.cluster.postgres
+    assert postgres is not None
+    until(lambda: _answers(postgres))
+    return postgres
+
+
+def _answers(postgres: PostgresServer) -> bool:
+    with suppress(psycopg.OperationalError):
+        psycopg.connect(postgres.url()).close()
+        return True
+    return False

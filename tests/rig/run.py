@@ -122,6 +122,8 @@ def loading(folder: Path, plan: Path, made: Cluster, settings: Settings) -> Iter
     finally:
         for process in processes:
             process.communicate(timeout=60)
+    if any(process.returncode for process in processes):
+        raise RuntimeError("a loader ended by itself; what it said stands above")
 
 
 def _through(world: World, settings: Settings, files: list[Path], begun: float) -> Iterator[Fault]:
