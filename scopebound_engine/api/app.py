@@ -6,7 +6,7 @@ from typing import Any
 import falcon
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from scopebound_engine import strict_json
+from scopebound_engine import strict_json, turns
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import body, departure, problems
 from scopebound_engine.api.analytics import UsageItem
@@ -185,6 +185,12 @@ class _Context:
         req.context.doorkeeper = self._doorkeeper
         req.context.recording = self._recording
         req.context.trail = self._trail
+
+    def process_resource(
+        self, _req: falcon.Request, _resp: falcon.Response, resource: Any, _params: dict[str, Any]
+    ) -> None:
+        if not isinstance(resource, Enforce):
+            turns.leave()  # it may take seconds
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, _resource: Any, _succeeded: bool

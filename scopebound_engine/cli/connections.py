@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from gunicorn.workers.gthread import TConn
 
+from scopebound_engine import turns
+
 # For request line and headers; the application sets the deadline of the body.
 HEADER_SECONDS: Final = 1.0
 # `tcpi_last_data_recv` of Linux' struct tcp_info (linux/tcp.h): the milliseconds since bytes came.
@@ -50,7 +52,8 @@ class TimedSocket(socket.socket):
         left = max(0.0, self.deadline - time.monotonic())
         self.settimeout(left if given is None else min(left, given))
         try:
-            return super().recv(size, flags)
+            with turns.given_way():
+                return super().recv(size, flags)
         except BlockingIOError as error:
             raise TimeoutError("nothing arrived before the deadline") from error
         finally:

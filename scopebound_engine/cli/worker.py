@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
+from scopebound_engine import turns
 from scopebound_engine.cli.connections import Connection, TimedSocket
 from scopebound_engine.errors import ScopeboundError
 
@@ -133,6 +134,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _attend(self, connection: Any) -> None:
         """Answer what has arrived on a connection that is this thread's alone."""
+        turns.take()
         try:
             is_kept = self._answer(connection)
             # What was sent along with a request makes the socket readable no more.
@@ -145,6 +147,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self.log.debug("the peer is gone before its answer: %s", error)
         except Exception:
             self.log.exception("a connection is closed, since its request could not be served")
+        finally:
+            turns.leave()
         self._end(connection)
 
     def _answer(self, connection: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from scopebound_engine import turns
 from scopebound_engine.errors import ConfigError
 
 FILE_NAME: Final = "scopebound.db"
@@ -60,7 +61,8 @@ def begin_writing(connection: sqlite3.Connection, by: float, look_again_seconds:
         except sqlite3.OperationalError as error:
             if not is_busy(error) or time.monotonic() > by:
                 raise
-            time.sleep(look_again_seconds)
+            with turns.given_way():
+                time.sleep(look_again_seconds)
         else:
             return
 

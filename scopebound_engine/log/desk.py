@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Iterable
 
+from scopebound_engine import turns
+
 
 class UncertainError(TimeoutError):
     """The time was over while another thread was writing the record."""
@@ -49,7 +51,8 @@ class Desk:
             if self._turn is None:
                 self._turn = entry
                 return True
-        entry.signal.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        with turns.given_way():
+            entry.signal.acquire(timeout=max(0.0, deadline - time.monotonic()))
         with self._changing:
             if entry.settled or self._turn is entry:
                 return not entry.settled

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from scopebound_engine import whole_file
+from scopebound_engine import turns, whole_file
 from scopebound_engine.log import chain, ending, quick, segments
 from scopebound_engine.log.sync import Syncer
 
@@ -138,7 +138,8 @@ class Tail:
         while not quick.flock(self._descriptor):
             if time.monotonic() >= deadline:
                 raise TimeoutError("another process of this node keeps the journal locked")
-            time.sleep(pause)
+            with turns.given_way():
+                time.sleep(pause)
             pause = min(_LONGEST_PAUSE, pause + _PAUSE_STEP)
 
     def _catch_up(self) -> int | None:

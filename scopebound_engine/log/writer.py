@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from errno import ENOSPC
 from typing import Final
 
+from scopebound_engine import turns
 from scopebound_engine.log.desk import Desk, Entry, UncertainError
 from scopebound_engine.log.sync import Syncer
 from scopebound_engine.log.tail import Note, Tail
@@ -61,7 +62,8 @@ class Writer:
             if entry.problem is not None:
                 raise entry.problem
             if self._each:
-                self._syncer.wait(deadline)
+                with turns.given_way():
+                    self._syncer.wait(deadline)
         except UncertainError:
             self._syncer.wake()  # who has taken it counts it
             raise

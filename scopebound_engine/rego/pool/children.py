@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from scopebound_engine import strict_json
+from scopebound_engine import strict_json, turns
 from scopebound_engine.errors import (
     CompileError,
     EngineError,
@@ -116,7 +116,8 @@ class Evaluator:
 
     def _receive(self) -> bytes:
         try:
-            data = self._socket.recv(_CHUNK)
+            with turns.given_way():
+                data = self._socket.recv(_CHUNK)
         except BlockingIOError as error:
             raise self._late() from error
         if not data:

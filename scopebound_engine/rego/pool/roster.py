@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from scopebound_engine import turns
 from scopebound_engine.errors import EvaluatorsClosedError, OverloadError
 from scopebound_engine.rego.pool.children import Evaluator, Spawner
 
@@ -65,7 +66,8 @@ class Roster:
                 return self._free.pop()
             waiter = _Waiter()
             self._waiting.append(waiter)
-        waiter.handed.acquire(timeout=seconds)
+        with turns.given_way():
+            waiter.handed.acquire(timeout=seconds)
         with self._lock:
             if waiter.evaluator is None:
                 self._check_open()

@@ -14,6 +14,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
+from scopebound_engine import turns
 from scopebound_engine.database import postgres
 from scopebound_engine.errors import StateUnavailableError
 from scopebound_engine.session.state.buckets import (
@@ -211,7 +212,8 @@ class PostgresState:
         pooled = self._pool.connect()
         connection = cast(postgres.PatientConnection, pooled.dbapi_connection)
         try:
-            cursor = connection.execute(statement, parameters, prepare=True)
+            with turns.given_way():
+                cursor = connection.execute(statement, parameters, prepare=True)
             return [] if cursor.rownumber is None else cursor.fetchall()
         except (postgres.SilentServerError, psycopg.errors.QueryCanceled):
             pooled.invalidate()

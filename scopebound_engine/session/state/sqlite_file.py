@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from scopebound_engine import turns
 from scopebound_engine.database import sqlite
 from scopebound_engine.database.lockfile import alone
 from scopebound_engine.errors import (
@@ -96,7 +97,7 @@ class _Worker:
     def transaction(self) -> Iterator[Execute]:
         """Be the one writer of the host. Raises sqlite3.Error, TimeoutError."""
         by = time.monotonic() + self._patience
-        if not self._lock.acquire(timeout=self._patience):
+        if not self._take(self._patience):
             raise TimeoutError("the other calls of this process kept it busy")
         try:
             self._begin(by)
@@ -104,6 +105,12 @@ class _Worker:
                 yield self.connection.execute
         finally:
             self._lock.release()
+
+    def _take(self, seconds: float) -> bool:
+        if self._lock.acquire(blocking=False):
+            return True
+        with turns.given_way():
+            return self._lock.acquire(timeout=seconds)
 
     def _begin(self, by: float) -> None:
         """The only wait: its snapshot holds `stored` too, and no later statement takes a lock."""
