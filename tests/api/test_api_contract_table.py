@@ -17,7 +17,7 @@ from scopebound_engine.api.app import create_app
 from scopebound_engine.config import Config
 from scopebound_engine.decision.active import Loaded
 from scopebound_engine.decision.pdp import DecisionPoint
-from scopebound_engine.errors import StateUnavailableError
+from scopebound_engine.errors import EvaluationError, StateUnavailableError
 from scopebound_engine.preparation import prepare
 from scopebound_engine.session.state.seam import Entry, SessionFacts, Window
 from scopebound_engine.wiring import Services, build_services
@@ -167,6 +167,24 @@ def test_with_session_state_out_of_reach(services: Services, token: str, path: s
     http = client(replace(services, decisions=deciding(services, state=AwayState())))
     decision = assert_denied(http.simulate_post(path, json=call(token)), "POLICY_ERROR", "critical")
     assert "state" in decision["reason"]
+
+
+class Patient:
+    """No bundle to decide by, but a note of how long there would be to wait for one."""
+
+    def at_least(self, generation: int, deadline: float) -> Loaded:
+        self.seconds = deadline - time.monotonic()
+        raise EvaluationError("no policy bundle is active")
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
+def test_what_is_undecided_to_the_last_leaves_time_for_its_answer(
+    services: Services, token: str, path: str
+) -> None:
+    bundles, total = Patient(), services.config.total_deadline_ms / 1000
+    http = client(replace(services, decisions=deciding(services, follower=bundles)))
+    assert_denied(http.simulate_post(path, json=call(token)), "POLICY_ERROR", "critical")
+    assert bundles.seconds <= total * 0.9
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
