@@ -30,13 +30,10 @@ hopeless_delegation := fixtures.changed(fixtures.delegation, {
 	"/child/allowed_tools": ["shell"],
 })
 
-test_calls_within_all_bounds_are_allowed if {
+test_allowed_are_granted_calls_within_all_bounds if {
 	scopebound.decision == allowed with input as fixtures.call
 	scopebound.decision == allowed with input as fixtures.mcp_call
 	scopebound.decision == allowed with input as fixtures.delegation
-}
-
-test_role_without_restrictions_is_allowed if {
 	scopebound.decision == allowed with input as fixtures.call_with({
 		"/call_args": {"env": "anything", "limit": 1000000},
 		"/claims/allowed_hours_start": 0,
@@ -45,9 +42,13 @@ test_role_without_restrictions_is_allowed if {
 		"/claims/data_scope": {"allowed_envs": [], "max_rows": 0},
 		"/claims/delegation_depth_remaining": 0,
 	})
+	every facts in [{"/tool_name": "delete_invoice"}, {"/action": "spawn"}] {
+		scopebound.allow == false with input as fixtures.call_with(facts) with data.scopebound.deny.violation as set()
+	}
+	scopebound.allow with input as fixtures.call with data.scopebound.deny.violation as set()
 }
 
-test_one_broken_rule_is_one_violation if {
+test_broken_rule_or_missing_fact_denies if {
 	every facts in [
 		{"/now/epoch_ms": 1800003600000},
 		{"/session/revoked": true},
@@ -65,9 +66,6 @@ test_one_broken_rule_is_one_violation if {
 		count(codes) == 1 with input as fixtures.call_with(facts)
 		scopebound.allow == false with input as fixtures.call_with(facts)
 	}
-}
-
-test_denial_carries_the_whole_violation if {
 	scopebound.decision == {
 		"allow": false,
 		"violations": [{
@@ -77,94 +75,15 @@ test_denial_carries_the_whole_violation if {
 			"retry_guidance": "none",
 		}],
 	} with input as fixtures.call_with({"/tool_name": "delete_invoice"})
-}
-
-test_order_is_that_of_the_data if {
-	codes == [
-		"SESSION_EXPIRED",
-		"SCOPE_VIOLATION",
-		"MCP_SERVER_UNAUTHORIZED",
-		"ENV_VIOLATION",
-		"PARAMETER_VIOLATION",
-		"DATA_LIMIT_EXCEEDED",
-		"TIME_VIOLATION",
-		"APPROVAL_REQUIRED",
-		"RATE_LIMIT_EXCEEDED",
-		"BEHAVIORAL_DRIFT",
-	] with input as hopeless_call
-}
-
-test_order_of_delegations if {
-	codes == [
-		"SESSION_EXPIRED",
-		"DELEGATION_DEPTH_EXCEEDED",
-		"DELEGATION_SCOPE_EXCEEDED",
-	] with input as hopeless_delegation with data.scopebound.config.delegation.attenuate as true
-}
-
-test_order_can_be_changed if {
-	codes == ["ENV_VIOLATION", "SCOPE_VIOLATION"] with input as fixtures.call_with({
-		"/tool_name": "delete_invoice",
-		"/call_args/env": "prod",
-	})
-		with data.scopebound.config.precedence as ["ENV_VIOLATION", "SCOPE_VIOLATION"]
-}
-
-test_code_unknown_to_the_order_denies_and_comes_last if {
-	twice := fixtures.call_with({"/tool_name": "delete_invoice", "/call_args/env": "prod"})
-	codes == ["ENV_VIOLATION", "SCOPE_VIOLATION"] with input as twice with data.scopebound.config.precedence as ["ENV_VIOLATION"]
-	scopebound.allow == false with input as twice with data.scopebound.config.precedence as ["ENV_VIOLATION"]
-}
-
-test_denies_without_an_order if {
-	scopebound.allow == false with input as hopeless_call with data.scopebound.config.precedence as []
-	count(codes) == 10 with input as hopeless_call with data.scopebound.config.precedence as []
-	count(codes) == 10 with input as hopeless_call with data.scopebound.config as {}
-}
-
-test_every_violation_is_listed_once if {
-	count(codes) == count(deny.violation) with input as hopeless_call
-}
-
-test_precedence_names_each_code_once if {
-	count(config.precedence) == 12
-	count({code | some code in config.precedence}) == 12
-}
-
-test_empty_input_denies if {
 	codes == ["SESSION_EXPIRED", "SCOPE_VIOLATION"] with input as {}
 	scopebound.allow == false with input as {}
-}
-
-test_input_of_another_type_denies if {
 	every wrong in [null, true, 5, "tool_call", [], ["tool_call"]] {
 		codes == ["SESSION_EXPIRED", "SCOPE_VIOLATION"] with input as wrong
 		scopebound.allow == false with input as wrong
 	}
-}
-
-test_action_alone_denies if {
 	every action in ["tool_call", "mcp_tool_call", "delegate"] {
 		scopebound.allow == false with input as {"action": action}
 	}
-}
-
-test_nothing_is_allowed_without_a_grant if {
-	not scopebound.granted with input as {}
-	not scopebound.granted with input as fixtures.call_with({"/action": "spawn"})
-	not scopebound.granted with input as fixtures.call_with({"/tool_name": "delete_invoice"})
-	not scopebound.granted with input as fixtures.call_with({"/action": "delegate", "/claims/delegation_depth_remaining": 0})
-	scopebound.granted with input as fixtures.delegation
-}
-
-test_grant_is_needed_where_no_rule_objects if {
-	every facts in [{"/tool_name": "delete_invoice"}, {"/action": "spawn"}] {
-		scopebound.allow == false with input as fixtures.call_with(facts) with data.scopebound.deny.violation as set()
-	}
-	scopebound.allow with input as fixtures.call with data.scopebound.deny.violation as set()
-}
-
-test_each_missing_claim_denies if {
 	every path in [
 		"/claims",
 		"/claims/exp",
@@ -184,4 +103,50 @@ test_each_missing_claim_denies if {
 		scopebound.allow == false with input as fixtures.call_without([path])
 		count(codes) > 0 with input as fixtures.call_without([path])
 	}
+}
+
+test_order_is_that_of_the_data if {
+	codes == [
+		"SESSION_EXPIRED",
+		"SCOPE_VIOLATION",
+		"MCP_SERVER_UNAUTHORIZED",
+		"ENV_VIOLATION",
+		"PARAMETER_VIOLATION",
+		"DATA_LIMIT_EXCEEDED",
+		"TIME_VIOLATION",
+		"APPROVAL_REQUIRED",
+		"RATE_LIMIT_EXCEEDED",
+		"BEHAVIORAL_DRIFT",
+	] with input as hopeless_call
+	codes == [
+		"SESSION_EXPIRED",
+		"DELEGATION_DEPTH_EXCEEDED",
+		"DELEGATION_SCOPE_EXCEEDED",
+	] with input as hopeless_delegation with data.scopebound.config.delegation.attenuate as true
+	codes == ["ENV_VIOLATION", "SCOPE_VIOLATION"] with input as fixtures.call_with({
+		"/tool_name": "delete_invoice",
+		"/call_args/env": "prod",
+	})
+		with data.scopebound.config.precedence as ["ENV_VIOLATION", "SCOPE_VIOLATION"]
+	twice := fixtures.call_with({"/tool_name": "delete_invoice", "/call_args/env": "prod"})
+	codes == ["ENV_VIOLATION", "SCOPE_VIOLATION"] with input as twice with data.scopebound.config.precedence as ["ENV_VIOLATION"]
+	scopebound.allow == false with input as twice with data.scopebound.config.precedence as ["ENV_VIOLATION"]
+	codes == ["ENV_VIOLATION", "SCOPE_VIOLATION"] with input as twice with data.scopebound.config.precedence as ["SCOPE", "scope_violation", "ENV_VIOLATION"]
+	scopebound.allow == false with input as hopeless_call with data.scopebound.config.precedence as []
+	count(codes) == 10 with input as hopeless_call with data.scopebound.config.precedence as []
+	count(codes) == 10 with input as hopeless_call with data.scopebound.config as {}
+	count(codes) == count(deny.violation) with input as hopeless_call
+}
+
+test_precedence_names_each_code_once if {
+	count(config.precedence) == 12
+	count({code | some code in config.precedence}) == 12
+}
+
+test_nothing_is_allowed_without_a_grant if {
+	not scopebound.granted with input as {}
+	not scopebound.granted with input as fixtures.call_with({"/action": "spawn"})
+	not scopebound.granted with input as fixtures.call_with({"/tool_name": "delete_invoice"})
+	not scopebound.granted with input as fixtures.call_with({"/action": "delegate", "/claims/delegation_depth_remaining": 0})
+	scopebound.granted with input as fixtures.delegation
 }

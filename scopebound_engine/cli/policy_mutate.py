@@ -24,6 +24,7 @@ _GOOD: Final = 95
 _NAMED: Final = 3
 _ALL: Final = 0
 _ONE: Final = 1
+_TWO: Final = 2
 
 
 @click.command()
@@ -45,8 +46,14 @@ _ONE: Final = 1
 @click.option(
     "--matrix",
     is_flag=True,
-    help="Find every test that notices a fault, not only the first, and name the tests without "
-    "any of which the score would be the same. Takes several times as long.",
+    help="Find every test that notices a fault, not only the first, and count what they notice; "
+    "--redundant is a part of that. Takes several times as long.",
+)
+@click.option(
+    "--redundant",
+    is_flag=True,
+    help="Name the tests that notice no fault which no other test notices: without any one of them "
+    "the score would be the same. Takes up to twice as long.",
 )
 @click.option("--list", "only_list", is_flag=True, help="List the faults and run nothing.")
 @as_json
@@ -55,6 +62,7 @@ def mutate(
     threshold: float | None,
     pattern: str,
     matrix: bool,
+    redundant: bool,
     only_list: bool,
     as_json: bool,
 ) -> None:
@@ -62,7 +70,8 @@ def mutate(
 
     Each mutant is the policy with one small fault in it: a condition or negation dropped, a clause,
     an else or a default deleted, a comparison shifted (< to <=, == to !=), a type check that lets
-    pass whatever is there, a number, text or boolean changed, an element of an array or set left
+    pass whatever is there or forgets what is absent, a list that a name is in where one of other
+    case or a shorter one is, a number, text or boolean changed, an element of an array or set left
     out. The tests that come to the changed lines are run against it. One that fails kills it; so
     does one that takes far longer than before or whose process the engine ends. The score is the
     share of mutants that are killed.
@@ -89,14 +98,13 @@ def mutate(
     if only_list:
         _list(author.mutants(sources, pattern), sources, as_json=as_json)
         return
-    score = _score(sources, pattern, _ALL if matrix else _ONE)
+    enough = _ALL if matrix else _TWO if redundant else _ONE
+    score = _score(sources, pattern, enough)
     is_below = threshold is not None and score.percent < threshold
     if as_json:
-        json_document(
-            _document(score, threshold, matrix=matrix, ok=not (is_below or score.findings))
-        )
+        json_document(_document(score, threshold, enough, ok=not (is_below or score.findings)))
     else:
-        _tell(score, sources, matrix=matrix)
+        _tell(score, sources, enough)
         if is_below:
             click.echo(f"less than the {threshold:g} % that are asked for")
     if is_below or score.findings:
@@ -123,7 +131,7 @@ def _list(mutations: Sequence[Mutation], sources: Sources, *, as_json: bool) -> 
     click.echo(f"{len(mutations)} mutants")
 
 
-def _tell(score: Score, sources: Sources, *, matrix: bool) -> None:
+def _tell(score: Score, sources: Sources, enough: int) -> None:
     for mutant in score.survivors:
         for line in _survivor(mutant, sources):
             click.echo(line)
@@ -133,7 +141,10 @@ def _tell(score: Score, sources: Sources, *, matrix: bool) -> None:
         name = printable(mutant.mutation.rule)
         what = "has no test: nothing comes to it" if not mutant.tests else "has no test of its own"
         click.echo(f"{_place(mutant.mutation, sources)}: {name} {what}")
-    if matrix:
+    if enough == _ALL:
+        killed = len(score.of("killed"))
+        click.echo(f"{score.kills} kills, {score.kills / max(killed, 1):.1f} a mutant")
+    if enough != _ONE:
         _tell_redundant(score)
     for line in _table(score):
         click.echo(line)
@@ -160,8 +171,6 @@ def _named(tests: Sequence[str]) -> str:
 
 
 def _tell_redundant(score: Score) -> None:
-    killed = len(score.of("killed"))
-    click.echo(f"{score.kills} kills, {score.kills / max(killed, 1):.1f} a mutant")
     many = f"{len(score.redundant)} of {len(score.tests)} tests"
     click.echo(f"{many}: without any one of them the score would be the same")
     for test in score.redundant:
@@ -199,7 +208,7 @@ def _place(mutation: Mutation, sources: Sources) -> str:
     return f"{sources.path(mutation.file)}:{mutation.line}"
 
 
-def _document(score: Score, threshold: float | None, *, matrix: bool, ok: bool) -> dict[str, Any]:
+def _document(score: Score, threshold: float | None, enough: int, *, ok: bool) -> dict[str, Any]:
     untested = [mutant.mutation.rule for mutant in score.untested]
     return {
         "ok": ok,
@@ -213,8 +222,8 @@ def _document(score: Score, threshold: float | None, *, matrix: bool, ok: bool) 
         "untested_rules": untested,
         "findings": [asdict(finding) for finding in score.findings],
         "tests": score.tests,
-        "kills": score.kills if matrix else None,
-        "redundant_tests": score.redundant if matrix else None,
+        "kills": score.kills if enough == _ALL else None,
+        "redundant_tests": score.redundant if enough != _ONE else None,
         "mutants": [_mutant(mutant) for mutant in score.mutants],
     }
 

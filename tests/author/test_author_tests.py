@@ -66,7 +66,7 @@ def shipped() -> Report:
 def test_all_that_is_shipped_passes(shipped: Report) -> None:
     assert [result for result in shipped.results if result.outcome != "passed"] == []
     assert shipped.bad == ()
-    assert shipped.count("passed") == len(shipped.results) > 200
+    assert shipped.count("passed") == len(shipped.results) > 100
 
 
 def test_each_shipped_code_has_a_case_that_shows_it() -> None:
@@ -105,8 +105,8 @@ def test_what_a_case_is_wrong_about_is_told(tmp_path: Path) -> None:
 
 def test_names_choose_among_tests_and_cases() -> None:
     sources = folder.read(ROOT / "policies")
-    report = tests.run(sources, "allowed_tool_passes|a role without restrictions")
-    assert {result.rule for result in report.tests} == {"test_allowed_tool_passes"}
+    report = tests.run(sources, "tool_outside_denies|a role without restrictions")
+    assert {result.rule for result in report.tests} == {"test_tool_outside_denies"}
     assert [case.name for case in report.cases] == [
         "a role without restrictions may call its tool at any time"
     ]

@@ -90,12 +90,19 @@ def test_json_has_the_matrix_of_kills(policies: Path) -> None:
     assert document["kills"] == sum(len(item["killed_by"]) for item in document["mutants"])
 
 
-def test_the_matrix_names_tests_that_are_not_needed(policies: Path) -> None:
+@pytest.mark.parametrize("option", ["--matrix", "--redundant"])
+def test_tests_that_are_not_needed_are_named(policies: Path, option: str) -> None:
     with (policies / "shop/rules_test.rego").open("a") as tests:
         tests.write('\ntest_twice if shop.open with input as {"hour": 9}\n')
-    output = mutate(policies, "--matrix").output
+    output = mutate(policies, option).output
     assert "2 of 4 tests: without any one of them the score would be the same\n" in output
     assert "  data.shop_test.test_twice\n" in output
+    document = json.loads(mutate(policies, option, "--json").stdout)
+    assert document["redundant_tests"] == ["data.shop_test.test_open", "data.shop_test.test_twice"]
+
+
+def test_which_tests_are_not_needed_is_said_only_where_it_is_known(policies: Path) -> None:
+    assert json.loads(mutate(policies, "--json").stdout)["redundant_tests"] is None
 
 
 def test_the_list_runs_nothing(policies: Path) -> None:

@@ -186,6 +186,30 @@ def words(rule: str) -> list[str]:
             ],
         ),
         (
+            "a contains 1 if not is_array(input.b)",
+            [
+                "never `a contains 1 if not is_array(input.b)`",
+                "without `not is_array(input.b)`",
+                "`not is_array(input.b)` → `is_array(input.b)`",
+                "`a contains 1 if not is_array(input.b)` →"
+                " `a contains 1 if is_array(input.b) == false`",
+                "`a contains 1 if not is_array(input.b)` → `a contains 1 if not input.b != null`",
+                "`a contains 1 if not is_array(input.b)` → `a contains 2 if not is_array(input.b)`",
+                "`a contains 1 if not is_array(input.b)` → `a contains 0 if not is_array(input.b)`",
+            ],
+        ),
+        (
+            "a if input.b in input.item",
+            [
+                "never `a if input.b in input.item`",
+                "without `input.b in input.item`",
+                "`a if input.b in input.item` →"
+                " `a if [item_ | some item_ in input.item; lower(input.b) == lower(item_)] != []`",
+                "`a if input.b in input.item` →"
+                " `a if [item_ | some item_ in input.item; startswith(input.b, item_)] != []`",
+            ],
+        ),
+        (
             'a contains b if { some b in ["x", "y"]; b }',
             [
                 'never `a contains b if { some b in ["x", "y"]; b }`',

@@ -31,8 +31,20 @@ proven := {
 
 drift(change) := fixtures.call_with({"/session/drift": object.union(proven, change)})
 
-test_session_like_its_baseline_passes if {
+test_less_than_any_threshold_passes if {
 	found == [] with input as fixtures.call
+	every evidence in [6.9077, 0, -100] {
+		found == [] with input as drift({"log_evidence": evidence})
+	}
+	found == [] with input as drift({"calls": 9})
+	found == [] with input as drift({"calls": 0, "log_evidence": 50})
+	found == [] with input as drift({"baseline_sessions": 19})
+	count(found) == 1 with input as drift({"log_evidence": 10, "calls": 100, "baseline_sessions": 100})
+	found == [] with input as drift({"baseline_sessions": 3})
+	found == [] with input as drift({}) with data.scopebound.config.drift.log_evidence as 7
+	found == [] with input as drift({}) with data.scopebound.config.drift.min_calls as 11
+	found == [] with input as drift({}) with data.scopebound.config.drift.min_baseline_sessions as 21
+	count(found) == 1 with input as drift({"log_evidence": 3}) with data.scopebound.config.drift.log_evidence as 3
 }
 
 test_shipped_thresholds if {
@@ -44,55 +56,22 @@ test_shipped_thresholds if {
 	}
 }
 
-test_proven_drift_denies if {
+test_proven_drift_denies_every_tool_call if {
 	found == [denial({"reason": "the tool calls drifted from the role's baseline: log evidence 6.907755278982137 after 10 calls reaches 6.907755278982137"})] with input as drift({})
 	count(found) == 1 with input as drift({"log_evidence": 50, "calls": 300, "baseline_sessions": 21})
-}
-
-test_less_evidence_passes if {
-	every evidence in [6.9077, 0, -100] {
-		found == [] with input as drift({"log_evidence": evidence})
-	}
-}
-
-test_fewer_calls_pass if {
-	found == [] with input as drift({"calls": 9})
-	found == [] with input as drift({"calls": 0, "log_evidence": 50})
-}
-
-test_fewer_baseline_sessions_pass if {
-	found == [] with input as drift({"baseline_sessions": 19})
+	count(found) == 1 with input as fixtures.changed(fixtures.mcp_call, {"/session/drift": proven})
+	found == [] with input as fixtures.changed(fixtures.delegation, {"/session/drift": proven})
+	found == [] with input as fixtures.without(fixtures.delegation, ["/session/drift"])
 }
 
 test_no_baseline_passes if {
 	found == [] with input as drift({"ready": false})
 }
 
-test_numbers_are_not_compared_as_text if {
-	count(found) == 1 with input as drift({"log_evidence": 10, "calls": 100, "baseline_sessions": 100})
-	found == [] with input as drift({"baseline_sessions": 3})
-}
-
-test_thresholds_are_data if {
-	found == [] with input as drift({}) with data.scopebound.config.drift.log_evidence as 7
-	found == [] with input as drift({}) with data.scopebound.config.drift.min_calls as 11
-	found == [] with input as drift({}) with data.scopebound.config.drift.min_baseline_sessions as 21
-	count(found) == 1 with input as drift({"log_evidence": 3}) with data.scopebound.config.drift.log_evidence as 3
-}
-
 test_latched_session_stays_denied if {
 	found == [latched] with input as fixtures.call_with({"/session/drift/latched": true})
 	found == [latched] with input as drift({"latched": true, "ready": false, "calls": 0})
 	found == [latched] with input as drift({"latched": true})
-}
-
-test_mcp_call_is_judged if {
-	count(found) == 1 with input as fixtures.changed(fixtures.mcp_call, {"/session/drift": proven})
-}
-
-test_delegation_is_not_judged if {
-	found == [] with input as fixtures.changed(fixtures.delegation, {"/session/drift": proven})
-	found == [] with input as fixtures.without(fixtures.delegation, ["/session/drift"])
 }
 
 test_missing_fact_denies if {

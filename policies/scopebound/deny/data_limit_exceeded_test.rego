@@ -24,17 +24,16 @@ unfit := denial({
 
 limit(value) := fixtures.call_with({"/call_args/limit": value})
 
-test_whole_numbers_up_to_the_limit_pass if {
-	every value in [1, 2, 999, 1000] {
-		found == [] with input as limit(value)
-	}
-}
-
-test_one_more_denies if {
+test_one_more_denies_every_tool_call if {
 	found == [denial({
 		"reason": "limit is 1001; a whole number from 1 to 1000 is allowed",
 		"retry_guidance": "change_args",
 	})] with input as limit(1001)
+	count(found) == 1 with input as fixtures.changed(fixtures.mcp_call, {"/call_args/limit": 1001})
+	found == [] with input as fixtures.changed(fixtures.delegation, {"/call_args/limit": 1001})
+	every value in [9223372036854775808, 100000000000000000000000000000000000000000, 1e300] {
+		count(found) == 1 with input as limit(value)
+	}
 }
 
 test_less_than_one_denies if {
@@ -49,17 +48,20 @@ test_fraction_denies if {
 	}
 }
 
-test_huge_numbers_deny if {
-	every value in [9223372036854775808, 100000000000000000000000000000000000000000, 1e300] {
-		count(found) == 1 with input as limit(value)
+test_limits_within_max_rows_pass if {
+	every value in [1, 2, 999, 1000] {
+		found == [] with input as limit(value)
 	}
-}
-
-test_mcp_call_is_judged if {
-	count(found) == 1 with input as fixtures.changed(fixtures.mcp_call, {"/call_args/limit": 1001})
-}
-
-test_absent_limit_passes if {
+	every value in [1001, 0, -1, 1.5, 1e300, "12", true, null, [12]] {
+		found == [] with input as fixtures.call_with({
+			"/call_args/limit": value,
+			"/claims/data_scope/max_rows": 0,
+		})
+	}
+	count(found) == 1 with input as fixtures.call_with({
+		"/call_args/limit": 1,
+		"/claims/data_scope/max_rows": -1,
+	})
 	found == [] with input as fixtures.call
 	found == [] with input as fixtures.call_with({"/call_args": {}})
 }
@@ -72,26 +74,6 @@ test_unfit_limit_denies if {
 	every value in [true, false, "", "12", [], [12], {}] {
 		found == [unfit] with input as limit(value)
 	}
-}
-
-test_zero_restricts_nothing if {
-	every value in [1001, 0, -1, 1.5, 1e300, "12", true, null, [12]] {
-		found == [] with input as fixtures.call_with({
-			"/call_args/limit": value,
-			"/claims/data_scope/max_rows": 0,
-		})
-	}
-}
-
-test_negative_max_rows_denies_every_limit if {
-	count(found) == 1 with input as fixtures.call_with({
-		"/call_args/limit": 1,
-		"/claims/data_scope/max_rows": -1,
-	})
-}
-
-test_delegation_is_not_judged if {
-	found == [] with input as fixtures.changed(fixtures.delegation, {"/call_args/limit": 1001})
 }
 
 test_missing_max_rows_denies if {

@@ -3,6 +3,7 @@ package scopebound.deny.delegation_depth_exceeded_test
 import rego.v1
 
 import data.scopebound.deny
+import data.scopebound.facts
 import data.scopebound.fixtures_test as fixtures
 
 found := [violation |
@@ -26,22 +27,13 @@ depth(remaining) := fixtures.changed(
 	{"/claims/delegation_depth_remaining": remaining},
 )
 
-test_one_level_left_passes if {
+test_one_level_is_needed if {
 	found == [] with input as depth(1)
 	found == [] with input as depth(3)
-}
-
-test_no_level_left_denies if {
 	found == [denial({"reason": "delegation_depth_remaining is 0; spawning a session needs 1"})] with input as depth(0)
-}
-
-test_less_than_a_level_denies if {
 	every remaining in [-1, 0.5, 0.999] {
 		count(found) == 1 with input as depth(remaining)
 	}
-}
-
-test_tool_calls_need_no_depth if {
 	found == [] with input as fixtures.call_with({"/claims/delegation_depth_remaining": 0})
 	found == [] with input as fixtures.changed(
 		fixtures.mcp_call,
@@ -49,16 +41,19 @@ test_tool_calls_need_no_depth if {
 	)
 }
 
-test_missing_depth_denies if {
+depth_left(remaining) if {
+	facts.depth_left with input as fixtures.call_with({"/claims/delegation_depth_remaining": remaining})
+}
+
+test_missing_or_unfit_depth_denies if {
 	found == [missing] with input as fixtures.without(
 		fixtures.delegation,
 		["/claims/delegation_depth_remaining"],
 	)
 	found == [missing] with input as fixtures.without(fixtures.delegation, ["/claims"])
-}
-
-test_unfit_depth_denies if {
 	every remaining in fixtures.not_numbers {
 		found == [missing] with input as depth(remaining)
 	}
+	[remaining | some remaining in [-1, 0, 0.5, 1, 3]; depth_left(remaining)] == [1, 3]
+	[wrong | some wrong in fixtures.not_numbers; depth_left(wrong)] == []
 }

@@ -23,39 +23,27 @@ missing(paths) := denial({"reason": sprintf("cannot be judged, missing or of the
 
 excess := denial({"reason": `the child's tools exceed the parent's: ["delete_invoice", "shell"]`})
 
+alike := denial({"reason": `the child's tools exceed the parent's: ["Send_email", "send_email_to_all"]`})
+
 child_with(tools) := fixtures.changed(fixtures.delegation, {"/child/allowed_tools": tools})
 
-test_shipped_setting_does_not_attenuate if {
-	found == [] with input as child_with(["delete_invoice"])
-}
-
-test_tools_of_the_parent_pass if {
-	found == [] with input as child_with(["read_invoices", "send_email"]) with data.scopebound.config.delegation.attenuate as true
-	found == [] with input as child_with(["send_email"]) with data.scopebound.config.delegation.attenuate as true
-	found == [] with input as child_with([]) with data.scopebound.config.delegation.attenuate as true
-}
-
-test_tools_beyond_the_parent_deny if {
-	found == [excess] with input as child_with(["delete_invoice", "read_invoices", "shell"]) with data.scopebound.config.delegation.attenuate as true
-}
-
-test_reason_lists_ten_tools_at_most if {
-	tools := ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"]
-	found == [denial({"reason": `the child's tools exceed the parent's: ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] and 1 more`})] with input as child_with(tools) with data.scopebound.config.delegation.attenuate as true
-}
-
 test_only_false_switches_it_off if {
+	found == [] with input as child_with(["delete_invoice"])
 	every setting in [null, 0, "false", [], {}, true] {
 		found == [excess] with input as child_with(["delete_invoice", "shell"]) with data.scopebound.config.delegation.attenuate as setting
 	}
-}
-
-test_missing_setting_attenuates if {
 	found == [excess] with input as child_with(["delete_invoice", "shell"]) with data.scopebound.config.delegation as {}
+	found == [] with input as fixtures.call with data.scopebound.config.delegation.attenuate as true
 }
 
-test_tool_calls_are_not_judged if {
-	found == [] with input as fixtures.call with data.scopebound.config.delegation.attenuate as true
+test_tools_beyond_the_parent_deny if {
+	found == [] with input as child_with(["read_invoices", "send_email"]) with data.scopebound.config.delegation.attenuate as true
+	found == [] with input as child_with(["send_email"]) with data.scopebound.config.delegation.attenuate as true
+	found == [] with input as child_with([]) with data.scopebound.config.delegation.attenuate as true
+	found == [excess] with input as child_with(["delete_invoice", "read_invoices", "shell"]) with data.scopebound.config.delegation.attenuate as true
+	found == [alike] with input as child_with(["Send_email", "send_email_to_all"]) with data.scopebound.config.delegation.attenuate as true
+	tools := ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"]
+	found == [denial({"reason": `the child's tools exceed the parent's: ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] and 1 more`})] with input as child_with(tools) with data.scopebound.config.delegation.attenuate as true
 }
 
 test_missing_child_denies if {

@@ -29,15 +29,13 @@ test_listed_env_passes if {
 	found == [] with input as fixtures.call_with({"/call_args/env": "production"})
 }
 
-test_unlisted_env_denies if {
+test_unlisted_env_denies_every_tool_call if {
 	found == [denial({
 		"reason": `env "prod" is not in allowed_envs ["staging", "production"]`,
 		"retry_guidance": "change_args",
 	})] with input as fixtures.call_with({"/call_args/env": "prod"})
-}
-
-test_mcp_call_is_judged if {
 	count(found) == 1 with input as fixtures.changed(fixtures.mcp_call, {"/call_args/env": "prod"})
+	found == [] with input as fixtures.changed(fixtures.delegation, {"/call_args/env": "prod"})
 }
 
 test_names_are_compared_exactly if {
@@ -46,13 +44,16 @@ test_names_are_compared_exactly if {
 	}
 }
 
-test_absent_env_passes if {
+test_absent_env_and_empty_list_restrict_nothing if {
 	found == [] with input as fixtures.call
 	found == [] with input as fixtures.call_with({"/call_args": {}})
-}
-
-test_null_env_passes if {
 	found == [] with input as fixtures.call_with({"/call_args/env": null})
+	every value in ["prod", "", null, true, 12, ["x"]] {
+		found == [] with input as fixtures.call_with({
+			"/call_args/env": value,
+			"/claims/data_scope/allowed_envs": [],
+		})
+	}
 }
 
 test_unfit_env_denies if {
@@ -66,19 +67,6 @@ test_unfit_env_that_is_listed_denies if {
 		"/call_args/env": 5,
 		"/claims/data_scope/allowed_envs": [5],
 	})
-}
-
-test_empty_list_restricts_nothing if {
-	every value in ["prod", "", null, true, 12, ["x"]] {
-		found == [] with input as fixtures.call_with({
-			"/call_args/env": value,
-			"/claims/data_scope/allowed_envs": [],
-		})
-	}
-}
-
-test_delegation_is_not_judged if {
-	found == [] with input as fixtures.changed(fixtures.delegation, {"/call_args/env": "prod"})
 }
 
 test_missing_list_denies if {

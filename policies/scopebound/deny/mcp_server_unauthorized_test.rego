@@ -26,16 +26,16 @@ mcp_call_with(facts) := fixtures.changed(fixtures.mcp_call, facts)
 
 mcp_call_without(paths) := fixtures.without(fixtures.mcp_call, paths)
 
-test_listed_server_passes if {
+test_only_mcp_calls_to_unlisted_servers_deny if {
 	found == [] with input as fixtures.mcp_call
 	found == [] with input as mcp_call_with({"/mcp_server": "mail"})
-}
-
-test_unlisted_server_denies if {
 	found == [denial({
 		"reason": `MCP server "shell" is not in allowed_mcp_servers ["ledger", "mail"]`,
 		"retry_guidance": "request_access",
 	})] with input as mcp_call_with({"/mcp_server": "shell"})
+	unlisted := {"/mcp_server": "shell", "/claims/bound/allowed_mcp_servers": ["ledger"]}
+	found == [] with input as fixtures.call_with(unlisted)
+	found == [] with input as fixtures.changed(fixtures.delegation, unlisted)
 }
 
 test_names_are_compared_exactly if {
@@ -44,11 +44,8 @@ test_names_are_compared_exactly if {
 	}
 }
 
-test_absent_server_denies if {
+test_absent_or_unfit_server_denies if {
 	found == [unnamed] with input as mcp_call_without(["/mcp_server"])
-}
-
-test_unfit_server_denies if {
 	every server in fixtures.not_strings {
 		found == [unnamed] with input as mcp_call_with({"/mcp_server": server})
 	}
@@ -69,12 +66,6 @@ test_empty_list_restricts_nothing if {
 	})
 }
 
-test_only_mcp_calls_are_judged if {
-	unlisted := {"/mcp_server": "shell", "/claims/bound/allowed_mcp_servers": ["ledger"]}
-	found == [] with input as fixtures.call_with(unlisted)
-	found == [] with input as fixtures.changed(fixtures.delegation, unlisted)
-}
-
 test_missing_list_denies if {
 	found == [missing] with input as mcp_call_without(["/claims/bound/allowed_mcp_servers"])
 	found == [missing] with input as mcp_call_without(["/claims/bound"])
@@ -85,8 +76,5 @@ test_unfit_list_denies if {
 	every servers in fixtures.not_arrays {
 		found == [missing] with input as mcp_call_with({"/claims/bound/allowed_mcp_servers": servers})
 	}
-}
-
-test_server_among_the_values_of_an_object_denies if {
 	found == [missing] with input as mcp_call_with({"/claims/bound/allowed_mcp_servers": {"0": "ledger"}})
 }

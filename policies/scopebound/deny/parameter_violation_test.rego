@@ -42,25 +42,16 @@ call(constraints) := fixtures.call_with({"/constraints": constraints})
 
 one(constraint, change) := call([object.union(constraint, change)])
 
-test_no_constraints_pass if {
-	found == [] with input as fixtures.call
-}
-
-test_less_than if {
+test_numbers_are_ordered if {
 	found == [] with input as one(limit, {"actual": 49999})
 	found == [] with input as one(limit, {"actual": 49999.5})
 	found == [] with input as one(limit, {"actual": -1})
 	count(found) == 1 with input as one(limit, {"actual": 50000})
 	count(found) == 1 with input as one(limit, {"actual": 50001})
-}
-
-test_greater_than if {
+	count(found) == 1 with input as one(limit, {"actual": 50000, "matched": true})
 	found == [] with input as one(limit, {"operator": "gt", "actual": 50001})
 	count(found) == 1 with input as one(limit, {"operator": "gt", "actual": 50000})
 	count(found) == 1 with input as one(limit, {"operator": "gt", "actual": 49999})
-}
-
-test_numbers_are_not_compared_as_text if {
 	found == [] with input as one(limit, {"value": 10, "actual": 9})
 	count(found) == 1 with input as one(limit, {"value": 9, "actual": 10})
 	found == [] with input as one(limit, {"operator": "gt", "value": 9, "actual": 100})
@@ -75,16 +66,13 @@ test_only_numbers_are_ordered if {
 	}
 }
 
-test_equal if {
+test_equal_in_value_and_type if {
 	every value in [0, 1.5, "pending", "", true, false, null, [], [1, "a"], {}, {"a": {"b": 1}}] {
 		found == [] with input as call([object.union(
 			limit,
 			{"operator": "eq", "value": value, "actual": value},
 		)])
 	}
-}
-
-test_equal_compares_types if {
 	every pair in [[1, "1"], ["1", 1], [1, true], [0, false], [null, false], [[], {}], ["a", ["a"]], [[1, 2], [2, 1]], [{"a": 1}, {"a": 1, "b": 2}]] {
 		count(found) == 1 with input as call([object.union(
 			limit,
@@ -93,22 +81,23 @@ test_equal_compares_types if {
 	}
 }
 
-test_member if {
+test_member_of_a_list if {
 	every actual in ["us-east", 1, null, {"a": 1}] {
 		found == [] with input as call([object.union(
 			limit,
 			{"operator": "in", "value": ["us-east", 1, null, {"a": 1}], "actual": actual},
 		)])
 	}
-}
-
-test_no_member if {
 	every actual in ["us-west", "1", 2, true, ["us-east"], {"a": 2}] {
 		count(found) == 1 with input as call([object.union(
 			limit,
 			{"operator": "in", "value": ["us-east", 1, null, {"a": 1}], "actual": actual},
 		)])
 	}
+	found == [denial({
+		"reason": `argument "amount" is 5; it must satisfy in ["us-east", 1]`,
+		"retry_guidance": "change_args",
+	})] with input as one(limit, {"operator": "in", "value": ["us-east", 1], "actual": 5})
 }
 
 test_only_a_list_has_members if {
@@ -120,18 +109,11 @@ test_only_a_list_has_members if {
 	}
 }
 
-test_text_follows_the_fact_matched if {
+test_text_follows_the_fact_matched_and_an_unknown_operator_denies if {
 	every operator in ["contains", "regex"] {
 		found == [] with input as one(recipient, {"operator": operator, "matched": true})
 		count(found) == 1 with input as one(recipient, {"operator": operator})
 	}
-}
-
-test_matched_does_not_help_other_operators if {
-	count(found) == 1 with input as one(limit, {"actual": 50000, "matched": true})
-}
-
-test_unknown_operator_denies if {
 	every operator in ["", "le", "EQ", "not_in"] {
 		count(found) == 1 with input as one(limit, {"operator": operator, "matched": true})
 	}
@@ -144,11 +126,12 @@ test_absent_argument_is_skipped if {
 	)])
 }
 
-test_absent_required_argument_denies if {
+test_required_argument_must_be_there if {
 	found == [denial({
 		"reason": `argument "amount" is required; it must satisfy lt 50000`,
 		"retry_guidance": "change_args",
 	})] with input as one(object.remove(limit, ["actual"]), {"present": false, "required": true})
+	found == [] with input as one(limit, {"required": true})
 }
 
 test_absent_required_argument_needs_no_match if {
@@ -158,30 +141,27 @@ test_absent_required_argument_needs_no_match if {
 	)
 }
 
-test_present_required_argument_passes if {
-	found == [] with input as one(limit, {"required": true})
-}
-
 test_unfit_argument_denies if {
 	found == [denial({
 		"reason": `argument "amount" has the wrong type or cannot be judged exactly; it must satisfy lt 50000`,
 		"retry_guidance": "change_args",
 	})] with input as one(limit, {"fit": false})
 	count(found) == 1 with input as one(recipient, {"fit": false, "matched": true})
-}
-
-test_unfit_on_the_way_has_no_actual if {
 	found == [denial({
 		"reason": `argument "amount" has the wrong type or cannot be judged exactly; it must satisfy lt 50000`,
 		"retry_guidance": "change_args",
 	})] with input as one(object.remove(limit, ["actual"]), {"fit": false})
 }
 
-test_all_must_hold if {
+test_all_must_hold_for_every_tool_call if {
 	found == [] with input as call([limit, object.union(recipient, {"matched": true})])
 	count(found) == 1 with input as call([limit, recipient])
 	count(found) == 1 with input as call([recipient, limit])
 	count(found) == 2 with input as call([recipient, object.union(limit, {"actual": 50000})])
+	count(found) == 1 with input as fixtures.changed(fixtures.mcp_call, {"/constraints": [recipient]})
+	found == [] with input as fixtures.changed(fixtures.delegation, {"/constraints": [recipient]})
+	found == [] with input as fixtures.without(fixtures.delegation, ["/constraints"])
+	found == [] with input as fixtures.call
 }
 
 test_reason_repeats_numbers_and_booleans if {
@@ -202,33 +182,14 @@ test_reason_does_not_repeat_text if {
 	})] with input as one(recipient, {})
 }
 
-test_reason_shows_what_is_allowed if {
-	found == [denial({
-		"reason": `argument "amount" is 5; it must satisfy in ["us-east", 1]`,
-		"retry_guidance": "change_args",
-	})] with input as one(limit, {"operator": "in", "value": ["us-east", 1], "actual": 5})
-}
-
-test_mcp_call_is_judged if {
-	count(found) == 1 with input as fixtures.changed(fixtures.mcp_call, {"/constraints": [recipient]})
-}
-
-test_delegation_is_not_judged if {
-	found == [] with input as fixtures.changed(fixtures.delegation, {"/constraints": [recipient]})
-	found == [] with input as fixtures.without(fixtures.delegation, ["/constraints"])
-}
-
-test_missing_constraints_deny if {
+test_missing_or_unfit_constraints_deny if {
 	found == [missing({"constraints"})] with input as fixtures.call_without(["/constraints"])
-}
-
-test_unfit_constraints_deny if {
 	every constraints in fixtures.not_arrays {
 		found == [missing({"constraints"})] with input as fixtures.call_with({"/constraints": constraints})
 	}
 }
 
-test_constraint_that_is_no_object_denies if {
+test_missing_fact_of_a_constraint_denies if {
 	every constraint in [null, true, 5, "amount", []] {
 		found == [missing({
 			"constraints.field",
@@ -239,6 +200,17 @@ test_constraint_that_is_no_object_denies if {
 			"constraints.fit",
 		})] with input as call([constraint])
 	}
+	found == [missing({"constraints.operator"})] with input as call([object.remove(limit, ["operator"])])
+	found == [missing({"constraints.operator"})] with input as one(limit, {"operator": null})
+	found == [missing({"constraints.value"})] with input as call([object.remove(limit, ["value"])])
+	found == [missing({"constraints.value"})] with input as call([object.remove(
+		object.union(limit, {"operator": "eq"}),
+		["value"],
+	)])
+	absent := object.remove(object.union(limit, {"present": false}), ["actual", "required"])
+	found == [missing({"constraints.required"})] with input as call([absent])
+	found == [missing({"constraints.present"})] with input as call([object.remove(limit, ["present"])])
+	found == [missing({"constraints.fit"})] with input as call([object.remove(limit, ["fit"])])
 }
 
 test_missing_field_denies if {
@@ -247,23 +219,10 @@ test_missing_field_denies if {
 	found == [missing({"constraints.field"})] with input as one(violated, {"field": 5})
 }
 
-test_missing_operator_denies if {
-	found == [missing({"constraints.operator"})] with input as call([object.remove(limit, ["operator"])])
-	found == [missing({"constraints.operator"})] with input as one(limit, {"operator": null})
-}
-
 test_unfit_operator_denies if {
 	every operator in fixtures.not_strings {
 		found == [missing({"constraints.operator"})] with input as one(limit, {"operator": operator})
 	}
-}
-
-test_missing_value_denies if {
-	found == [missing({"constraints.value"})] with input as call([object.remove(limit, ["value"])])
-	found == [missing({"constraints.value"})] with input as call([object.remove(
-		object.union(limit, {"operator": "eq"}),
-		["value"],
-	)])
 }
 
 test_missing_actual_denies if {
@@ -290,11 +249,6 @@ test_unfit_matched_denies if {
 	}
 }
 
-test_missing_required_denies if {
-	absent := object.remove(object.union(limit, {"present": false}), ["actual", "required"])
-	found == [missing({"constraints.required"})] with input as call([absent])
-}
-
 test_unfit_required_denies if {
 	every required in fixtures.not_booleans {
 		found == [missing({"constraints.required"})] with input as one(
@@ -304,18 +258,10 @@ test_unfit_required_denies if {
 	}
 }
 
-test_missing_present_denies if {
-	found == [missing({"constraints.present"})] with input as call([object.remove(limit, ["present"])])
-}
-
 test_unfit_present_denies if {
 	every present in fixtures.not_booleans {
 		found == [missing({"constraints.present"})] with input as one(limit, {"present": present})
 	}
-}
-
-test_missing_fit_denies if {
-	found == [missing({"constraints.fit"})] with input as call([object.remove(limit, ["fit"])])
 }
 
 test_unfit_fit_denies if {

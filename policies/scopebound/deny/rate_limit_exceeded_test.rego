@@ -63,112 +63,34 @@ all_empty(minute_seconds, hour_seconds, server_seconds) := to_server({
 
 test_granted_call_passes if {
 	found == [] with input as fixtures.call
-}
-
-test_last_token_passes if {
 	found == [] with input as fixtures.call_with({
 		"/session/rate/minute/remaining": 0,
 		"/session/rate/hour/remaining": 0,
 	})
-}
-
-test_no_limit_passes if {
 	found == [] with input as fixtures.call_with({
 		"/session/rate/minute": {"limit": 0, "granted": true, "remaining": 0, "retry_after_seconds": 0},
 		"/session/rate/hour": {"limit": 0, "granted": true, "remaining": 0, "retry_after_seconds": 0},
 	})
+	found == [] with input as server_call
+	found == [] with input as to_server({"/session/rate/server/remaining": 0})
 }
 
-test_empty_minute_denies if {
+test_empty_window_denies_every_tool_call if {
 	found == [minute(2)] with input as fixtures.call_with({"/session/rate/minute": empty(30, 2)})
-}
-
-test_empty_hour_denies if {
 	found == [hour(7)] with input as fixtures.call_with({"/session/rate/hour": empty(500, 7)})
-}
-
-test_longer_wait_decides if {
 	found == [hour(7)] with input as both(2, 7)
 	found == [minute(60)] with input as both(60, 7)
 	found == [minute(10)] with input as both(10, 9)
 	found == [hour(7)] with input as both(7, 7)
-}
-
-test_mcp_call_is_judged if {
 	found == [minute(2)] with input as fixtures.changed(
 		fixtures.mcp_call,
 		{"/session/rate/minute": empty(30, 2)},
 	)
-}
-
-test_delegation_is_not_judged if {
 	found == [] with input as fixtures.changed(
 		fixtures.delegation,
 		{"/session/rate/minute": empty(30, 2)},
 	)
 	found == [] with input as fixtures.without(fixtures.delegation, ["/session/rate"])
-}
-
-test_missing_window_denies if {
-	found == [missing({"session.rate.minute.granted"})] with input as fixtures.call_without(["/session/rate/minute"])
-	found == [missing({"session.rate.hour.granted"})] with input as fixtures.call_without(["/session/rate/hour"])
-	found == [missing({"session.rate.minute.granted", "session.rate.hour.granted"})] with input as fixtures.call_without(["/session/rate"])
-	found == [missing({"session.rate.minute.granted", "session.rate.hour.granted"})] with input as fixtures.call_without(["/session"])
-}
-
-test_missing_grant_denies if {
-	found == [missing({"session.rate.minute.granted"})] with input as fixtures.call_without(["/session/rate/minute/granted"])
-	found == [missing({"session.rate.hour.granted"})] with input as fixtures.call_without(["/session/rate/hour/granted"])
-}
-
-test_unfit_grant_denies if {
-	every granted in fixtures.not_booleans {
-		found == [missing({"session.rate.minute.granted"})] with input as fixtures.call_with({"/session/rate/minute/granted": granted})
-		found == [missing({"session.rate.hour.granted"})] with input as fixtures.call_with({"/session/rate/hour/granted": granted})
-	}
-}
-
-test_missing_wait_denies_without_a_hint if {
-	every seconds in fixtures.not_numbers {
-		found == [missing({"session.rate.minute.retry_after_seconds"})] with input as both(seconds, 5)
-		found == [missing({"session.rate.hour.retry_after_seconds"})] with input as both(5, seconds)
-	}
-}
-
-test_wait_of_a_granted_window_is_not_needed if {
-	found == [minute(2)] with input as fixtures.without(
-		fixtures.call_with({"/session/rate/minute": empty(30, 2)}),
-		["/session/rate/hour/limit", "/session/rate/hour/retry_after_seconds"],
-	)
-}
-
-test_missing_limit_denies_without_a_hint if {
-	found == [missing({"session.rate.minute.limit"})] with input as fixtures.without(
-		both(2, 7),
-		["/session/rate/minute/limit"],
-	)
-}
-
-test_unfit_limit_denies_without_a_hint if {
-	every calls in fixtures.not_numbers {
-		found == [missing({"session.rate.hour.limit"})] with input as fixtures.call_with({"/session/rate/hour": empty(calls, 7)})
-	}
-}
-
-test_granted_call_to_a_server_passes if {
-	found == [] with input as server_call
-	found == [] with input as to_server({"/session/rate/server/remaining": 0})
-}
-
-test_empty_server_denies if {
-	found == [server(12)] with input as to_server({"/session/rate/server": empty(60, 12)})
-	found == [server(12)] with input as fixtures.without(
-		to_server({"/session/rate/server": empty(60, 12)}),
-		["/claims/bound/mcp_server_rate_limits"],
-	)
-}
-
-test_longest_wait_decides if {
 	found == [server(9)] with input as all_empty(2, 7, 9)
 	found == [server(10)] with input as all_empty(9, 9, 10)
 	found == [hour(9)] with input as all_empty(2, 9, 7)
@@ -183,21 +105,38 @@ test_longest_wait_decides if {
 	})
 }
 
-test_other_servers_are_not_limited if {
-	found == [] with input as fixtures.changed(fixtures.mcp_call, {"/claims/bound/mcp_server_rate_limits": {}})
-	found == [] with input as fixtures.changed(
-		fixtures.mcp_call,
-		{"/claims/bound/mcp_server_rate_limits": {"mail": 60}},
-	)
-	found == [] with input as fixtures.call_with({"/claims/bound/mcp_server_rate_limits": {"ledger": 60}})
-}
-
-test_missing_server_window_denies if {
+test_missing_or_unfit_grant_denies if {
+	found == [missing({"session.rate.minute.granted"})] with input as fixtures.call_without(["/session/rate/minute"])
+	found == [missing({"session.rate.hour.granted"})] with input as fixtures.call_without(["/session/rate/hour"])
+	found == [missing({"session.rate.minute.granted", "session.rate.hour.granted"})] with input as fixtures.call_without(["/session/rate"])
+	found == [missing({"session.rate.minute.granted", "session.rate.hour.granted"})] with input as fixtures.call_without(["/session"])
+	found == [missing({"session.rate.minute.granted"})] with input as fixtures.call_without(["/session/rate/minute/granted"])
+	found == [missing({"session.rate.hour.granted"})] with input as fixtures.call_without(["/session/rate/hour/granted"])
 	found == [missing({"session.rate.server.granted"})] with input as fixtures.without(server_call, ["/session/rate/server"])
 	found == [missing({"session.rate.server.granted"})] with input as fixtures.without(server_call, ["/session/rate/server/granted"])
+	every granted in fixtures.not_booleans {
+		found == [missing({"session.rate.minute.granted"})] with input as fixtures.call_with({"/session/rate/minute/granted": granted})
+		found == [missing({"session.rate.hour.granted"})] with input as fixtures.call_with({"/session/rate/hour/granted": granted})
+	}
 }
 
-test_unfit_server_window_denies if {
+test_wait_and_limit_of_an_empty_window_are_needed if {
+	found == [missing({"session.rate.minute.limit"})] with input as fixtures.without(
+		both(2, 7),
+		["/session/rate/minute/limit"],
+	)
+	found == [missing({"session.rate.hour.retry_after_seconds"})] with input as fixtures.without(
+		both(2, 7),
+		["/session/rate/hour/retry_after_seconds"],
+	)
+	every seconds in fixtures.not_numbers {
+		found == [missing({"session.rate.minute.retry_after_seconds"})] with input as both(seconds, 5)
+		found == [missing({"session.rate.hour.retry_after_seconds"})] with input as both(5, seconds)
+	}
+	found == [minute(2)] with input as fixtures.without(
+		fixtures.call_with({"/session/rate/minute": empty(30, 2)}),
+		["/session/rate/hour/limit", "/session/rate/hour/retry_after_seconds"],
+	)
 	every granted in fixtures.not_booleans {
 		found == [missing({"session.rate.server.granted"})] with input as to_server({"/session/rate/server/granted": granted})
 	}
@@ -208,4 +147,27 @@ test_unfit_server_window_denies if {
 		all_empty(2, 7, 9),
 		["/session/rate/server/limit"],
 	)
+}
+
+test_unfit_limit_denies_without_a_hint if {
+	every calls in fixtures.not_numbers {
+		found == [missing({"session.rate.hour.limit"})] with input as fixtures.call_with({"/session/rate/hour": empty(calls, 7)})
+	}
+}
+
+test_empty_server_denies if {
+	found == [server(12)] with input as to_server({"/session/rate/server": empty(60, 12)})
+	found == [server(12)] with input as fixtures.without(
+		to_server({"/session/rate/server": empty(60, 12)}),
+		["/claims/bound/mcp_server_rate_limits"],
+	)
+}
+
+test_other_servers_are_not_limited if {
+	found == [] with input as fixtures.changed(fixtures.mcp_call, {"/claims/bound/mcp_server_rate_limits": {}})
+	found == [] with input as fixtures.changed(
+		fixtures.mcp_call,
+		{"/claims/bound/mcp_server_rate_limits": {"mail": 60}},
+	)
+	found == [] with input as fixtures.call_with({"/claims/bound/mcp_server_rate_limits": {"ledger": 60}})
 }

@@ -39,12 +39,11 @@ unrestricted := fixtures.call_with({
 	"/claims/allowed_days": [],
 })
 
-test_start_is_inclusive_and_end_exclusive if {
+test_hours_of_the_window if {
 	denied_hours(8, 20) == [0, 1, 2, 3, 4, 5, 6, 7, 20, 21, 22, 23]
-}
-
-test_both_zero_restrict_nothing if {
 	denied_hours(0, 0) == []
+	denied_hours(5, 5) == numbers.range(0, 23)
+	denied_hours(9, 10) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]
 }
 
 test_start_zero_is_midnight if {
@@ -60,53 +59,27 @@ test_start_after_end_wraps_over_midnight if {
 	denied_hours(23, 22) == [22]
 }
 
-test_equal_hours_that_are_not_zero_deny_always if {
-	denied_hours(5, 5) == numbers.range(0, 23)
-}
-
-test_hours_are_not_compared_as_text if {
-	denied_hours(9, 10) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]
-}
-
-test_reason_names_the_window if {
+test_hour_outside_denies_every_tool_call if {
 	found == [denial({"reason": "hour 20 UTC is outside allowed_hours_start 8 to allowed_hours_end 20 (exclusive)"})] with input as fixtures.call_with({"/now/hour": 20})
-}
-
-test_listed_day_passes if {
-	every day in [0, 1, 2, 3, 4] {
-		found == [] with input as weekday(day, [0, 1, 2, 3, 4])
-	}
-}
-
-test_unlisted_day_denies if {
-	found == [denial({"reason": "weekday 5 UTC (0 is Monday) is not in allowed_days [0, 1, 2, 3, 4]"})] with input as fixtures.call_with({"/now/weekday": 5})
-	count(found) == 1 with input as weekday(6, [0, 1, 2, 3, 4])
-	count(found) == 1 with input as weekday(0, [6])
-}
-
-test_no_days_restrict_nothing if {
-	every day in [0, 3, 6] {
-		found == [] with input as weekday(day, [])
-	}
-}
-
-test_days_are_numbers if {
-	count(found) == 1 with input as weekday(2, ["2"])
-}
-
-test_wrong_hour_and_day_are_one_violation if {
 	found == [denial({"reason": "hour 7 UTC is outside allowed_hours_start 8 to allowed_hours_end 20 (exclusive)"})] with input as fixtures.call_with({
 		"/now/hour": 7,
 		"/now/weekday": 6,
 	})
-}
-
-test_mcp_call_is_judged if {
 	count(found) == 1 with input as fixtures.changed(fixtures.mcp_call, {"/now/hour": 20})
+	found == [] with input as fixtures.changed(fixtures.delegation, {"/now/hour": 20})
 }
 
-test_delegation_is_not_judged if {
-	found == [] with input as fixtures.changed(fixtures.delegation, {"/now/hour": 20})
+test_days_that_are_listed_pass_and_no_list_restricts_nothing if {
+	every day in [0, 1, 2, 3, 4] {
+		found == [] with input as weekday(day, [0, 1, 2, 3, 4])
+	}
+	found == [denial({"reason": "weekday 5 UTC (0 is Monday) is not in allowed_days [0, 1, 2, 3, 4]"})] with input as fixtures.call_with({"/now/weekday": 5})
+	count(found) == 1 with input as weekday(6, [0, 1, 2, 3, 4])
+	count(found) == 1 with input as weekday(0, [6])
+	every day in [0, 3, 6] {
+		found == [] with input as weekday(day, [])
+	}
+	count(found) == 1 with input as weekday(2, ["2"])
 }
 
 test_missing_facts_deny if {
@@ -115,9 +88,6 @@ test_missing_facts_deny if {
 	found == [missing({"claims.allowed_hours_start"})] with input as fixtures.call_without(["/claims/allowed_hours_start"])
 	found == [missing({"claims.allowed_hours_end"})] with input as fixtures.call_without(["/claims/allowed_hours_end"])
 	found == [missing({"claims.allowed_days"})] with input as fixtures.call_without(["/claims/allowed_days"])
-}
-
-test_missing_facts_deny_an_unrestricted_role if {
 	found == [missing({"now.hour"})] with input as fixtures.without(unrestricted, ["/now/hour"])
 	found == [missing({"now.weekday"})] with input as fixtures.without(unrestricted, ["/now/weekday"])
 	found == [missing({"claims.allowed_hours_start"})] with input as fixtures.without(unrestricted, ["/claims/allowed_hours_start"])
@@ -158,8 +128,5 @@ test_unfit_days_deny if {
 	every wrong in fixtures.not_arrays {
 		found == [missing({"claims.allowed_days"})] with input as fixtures.call_with({"/claims/allowed_days": wrong})
 	}
-}
-
-test_day_among_the_values_of_an_object_denies if {
 	found == [missing({"claims.allowed_days"})] with input as fixtures.call_with({"/claims/allowed_days": {"a": 2}})
 }

@@ -17,8 +17,10 @@ _ADVICE: Final[dict[Kind, str]] = {
         " differently without it"
     ),
     "negation dropped": "a test for each side of the condition that expects what {rule} then gives",
+    "absence overlooked": "a test without the very fact that is checked",
     "check weakened": "a test with a value of another type, and not only null",
     "comparison shifted": "a test where both sides are equal",
+    "comparison blurred": "a test with a name of another case, and one that is longer by a letter",
     "operator changed": "a test that pins what is computed, with operands other than 0 and 1",
     "number changed": "a test at the very number, and one beside it",
     "text changed": "a test that compares the text as a whole",

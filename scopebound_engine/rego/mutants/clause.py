@@ -65,6 +65,13 @@ class Clause:
             after = after[:_CONTEXT] + "…"
         return before, after
 
+    def unused(self, name: str) -> str:
+        """A name like this one that stands for nothing in the clause, nor in its module."""
+        taken = {token.text for token in self.tokens}
+        while name in taken:
+            name += "_"
+        return name
+
     def line_before(self, offset: int) -> int:
         """Where the line before ends, if only blanks stand between; otherwise the offset."""
         start = self._source.text.rfind("\n", 0, offset)

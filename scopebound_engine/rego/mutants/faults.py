@@ -24,6 +24,7 @@ def faults(clause: Clause, *, alone: bool) -> Iterator[Edit]:
     yield from _deleted(clause, alone)
     for body, literal in clause.conditions:
         yield from _loosened(clause, body, literal)
+        yield from _blurred(clause, literal)
     yield from _weakened(clause)
     yield from _operators(clause)
     yield from _constants(clause)
@@ -73,6 +74,19 @@ def _loosened(clause: Clause, body: Body, literal: Literal) -> Iterator[Edit]:
         start, end = clause.tokens[literal.start].start, clause.tokens[literal.term].start
         shorter = brief(clause.words(range(literal.term, literal.end)))
         yield Edit("negation dropped", start, end, "", f"`{text}` → `{shorter}`")
+        yield from _presumed(clause, literal)
+
+
+def _presumed(clause: Clause, literal: Literal) -> Iterator[Edit]:
+    """A check that takes a value for granted: not is_number(x) as is_number(x) == false.
+
+    What is absent has no type at all, so the two differ there and nowhere else.
+    """
+    whole = clause.closing.get(literal.term + 1) == literal.core_end - 1
+    if whole and clause.module.is_keyword(literal.term, *_CHECKS):
+        text = f"{clause.words(range(literal.term, literal.core_end))} == false"
+        span = range(literal.start, literal.core_end)
+        yield _replaced(clause, span, "absence overlooked", text)
 
 
 def _dropped(clause: Clause, body: Body, literal: Literal) -> tuple[int, int, str]:
@@ -84,6 +98,24 @@ def _dropped(clause: Clause, body: Body, literal: Literal) -> tuple[int, int, st
         return start, clause.tokens[literal.end + 1].start, ""
     before = clause.tokens[literal.start - 1]
     return (before.start if before.text == ";" else clause.line_before(start)), end, ""
+
+
+def _blurred(clause: Clause, literal: Literal) -> Iterator[Edit]:
+    """Texts that are taken for equal: those of another case, and those that go on.
+
+    Not among texts that are all written in the policy: what is compared comes from elsewhere.
+    """
+    module, span = clause.module, range(literal.term, literal.core_end)
+    at = module.find(span, "in")
+    if at is None or literal.binds or module.is_keyword(literal.start, "every"):
+        return
+    if clause.tokens[at + 1].text in {"[", "{"}:
+        return
+    value, listed = clause.words(range(span.start, at)), clause.words(range(at + 1, span.stop))
+    item = clause.unused("item")
+    for alike in (f"lower({value}) == lower({item})", f"startswith({value}, {item})"):
+        text = f"[{item} | some {item} in {listed}; {alike}] != []"
+        yield _replaced(clause, span, "comparison blurred", text)
 
 
 def _weakened(clause: Clause) -> Iterator[Edit]:

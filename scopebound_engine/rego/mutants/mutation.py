@@ -10,8 +10,10 @@ from typing import Final, Literal
 Kind = Literal[
     "condition dropped",
     "negation dropped",
+    "absence overlooked",
     "check weakened",
     "comparison shifted",
+    "comparison blurred",
     "operator changed",
     "number changed",
     "text changed",
