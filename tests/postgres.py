@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -114,7 +114,7 @@ class PostgresServer:
                 "AND pid <> pg_backend_pid() ORDER BY pid"
             ).fetchall()
         if rows:
-            os.kill(rows[number % len(rows)][0], signal.SIGKILL)
+            _signal([rows[number % len(rows)][0]], signal.SIGKILL)
 
     def close(self) -> None:
         """Stop for good and remove what it left."""
@@ -127,13 +127,11 @@ class PostgresServer:
             rows = connection.execute("SELECT pid FROM pg_stat_activity").fetchall()
             me = connection.info.backend_pid
         pids = [self.postmaster(), *(pid for (pid,) in rows if pid != me)]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
         try:
+            _signal(pids, signal.SIGSTOP)
             yield
         finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
+            _signal(pids, signal.SIGCONT)
 
     def _end(self, word: bytes) -> None:
         if self._guard is not None:
@@ -161,6 +159,13 @@ class PostgresServer:
             capture_output=True,
             cwd=self._folder,
         )  # fmt: skip
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    """To those that still live: connections come and go."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _programs(folder: Path, user: str | None) -> Path:
