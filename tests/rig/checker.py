@@ -29,6 +29,7 @@ from tests.rig.verdict import Verdict
 LATE_SECONDS = 1.0
 # So long after its end a fault may explain a denial or a late answer.
 AFTERMATH_SECONDS = 2.0
+CALM = "calm"
 REFUSED = "RATE_LIMIT_EXCEEDED"
 
 
@@ -138,6 +139,7 @@ class Judge:
             found.late_stopped += 1
             return
         found.late += 1
+        found.late_by_fault[around[0].name if around else CALM] += 1
         found.latest = max(found.latest, seconds)
         found.blame("late", answer)
 

@@ -109,6 +109,8 @@ class Outcome:
                 measured = latency(times)
                 found[f"p50 in {name}, ms"] = measured.p50 * 1000
                 found[f"p99 in {name}, ms"] = measured.p99 * 1000
+        for name, number in sorted(verdict.late_by_fault.items()):
+            found[f"later than 1 s: {name}"] = number
         return found | self._without_service()
 
     def _without_service(self) -> dict[str, float]:

@@ -196,7 +196,9 @@ def test_what_was_caught_in_a_process_that_stood_still_is_late_by_that() -> None
     assert found(verdict([*EVERY_SECOND, late], faults=[stopped])) == {}
     assert found(verdict([*EVERY_SECOND, late], faults=[stopped._replace(node=1)])) == {"late": 1}
     after = answer(20.5, MARKED, "MARKED_CALL", ended=21.7)
-    assert found(verdict([*EVERY_SECOND, after], faults=[stopped])) == {"late": 1}
+    judged = verdict([*EVERY_SECOND, after, answer(50.1, ended=51.2)], faults=[stopped])
+    assert found(judged) == {"late": 2}
+    assert judged.late_by_fault == {"worker stopped": 1, "calm": 1}
 
 
 def test_time_without_service_counts_from_a_kill_and_ends_with_the_next_right_answer() -> None:

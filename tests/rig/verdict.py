@@ -29,6 +29,7 @@ class Verdict:
     overfull: int = 0
     limited_sessions: int = 0
     late: int = 0
+    late_by_fault: Counter[str] = field(default_factory=Counter)
     late_stopped: int = 0
     latest: float = 0.0
     calm: "array[float]" = field(default_factory=lambda: array("d"))
