@@ -53,7 +53,7 @@ _TWO: Final = 2
     "--redundant",
     is_flag=True,
     help="Name the tests that notice no fault which no other test notices: without any one of them "
-    "the score would be the same. Takes up to twice as long.",
+    "the score would be the same. Takes a few times as long.",
 )
 @click.option("--list", "only_list", is_flag=True, help="List the faults and run nothing.")
 @as_json

@@ -38,8 +38,8 @@ class Mutant:
 
     `tests` are those that come to its rule; `killers` those that noticed it, in the order in which
     they were run, as far as they were looked for. `message` says how the first did where it did not
-    just fail. `reason` is why it is equivalent to the policy as it is. "refused" is what does not
-    compile.
+    just fail; `alone` that all tests were run and one noticed it. `reason` is why it is equivalent
+    to the policy as it is. "refused" is what does not compile.
     """
 
     mutation: Mutation
@@ -47,6 +47,7 @@ class Mutant:
     tests: tuple[str, ...] = ()
     killers: tuple[str, ...] = ()
     message: str = ""
+    alone: bool = False
     reason: str = ""
     diff: str = ""
 
@@ -107,7 +108,7 @@ class Score:
         """The tests that are not the only killer of any mutant: without one of them the score would
         be the same. To be believed only where more than one killer was looked for.
         """
-        needed = {mutant.killers for mutant in self.of("killed") if len(mutant.killers) == 1}
+        needed = {mutant.killers for mutant in self.of("killed") if mutant.alone}
         return [test for test in self.tests if (test,) not in needed]
 
 

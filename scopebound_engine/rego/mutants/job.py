@@ -45,9 +45,9 @@ def tried(
 
     First come the tests and the mutations. Then {"failed": test, "message": …} for each test that
     fails without any, with which it ends. Then, in any order, {"mutant": index, "tests": […],
-    "killers": […], "message": …}: the tests that come to its rule and at most `enough` of those
-    that notice it (0 for all), by index; or {"mutant": index, "refused": true} for what does not
-    compile. Raises CompileError.
+    "killers": […], "message": …, "alone": …}: the tests that come to its rule and at most `enough`
+    of those that notice it (0 for all), by index, and whether that is the only one of all; or
+    {"mutant": index, "refused": true} for what does not compile. Raises CompileError.
     """
     found = [test for test in find_tests(modules) if not test.is_skipped]
     chosen = dict(enumerate(mutations(modules, rules, pattern)))

@@ -14,6 +14,7 @@ from scopebound_engine.rego.sandboxed import OUT_OF_TIME, ending, time_limit
 # A mutant may take longer than what it was made of, but not by so much.
 _SLOWER: Final = 20.0
 _SECONDS: Final = 2.0
+_TWO: Final = 2
 _CELL: Final = struct.Struct("<i")
 
 
@@ -37,14 +38,20 @@ class Trial:
         self._order, self._rules, self._enough = order, rules, enough
         # By rule the tests that noticed its mutants in this process, the last ones first.
         self._noticed: dict[Hashable, list[int]] = {}
+        # The tests that alone noticed a mutant in this process.
+        self._needed: set[int] = set()
         # Shared with the processes that are forked: which test was under way when one ended.
         self._cells = {number: at * _CELL.size for at, number in enumerate(order)}
         self._under_way = mmap.mmap(-1, max(len(order), 1) * _CELL.size)
 
     def run(self, number: int) -> Answer:
-        """The tests that a mutant fails, in the order in which they were run."""
+        """The tests that a mutant fails, in the order in which they were run.
+
+        "alone" says that all were run and one failed. Where two are enough, to tell which tests are
+        needed, no second is looked for beside one that is needed for another mutant.
+        """
         killers: list[int] = []
-        message = ""
+        message, alone = "", False
         for test in self._likely_first(number):
             _CELL.pack_into(self._under_way, self._cells[number], test)
             try:
@@ -55,11 +62,17 @@ class Trial:
                 holds, message = False, message or str(error)
             if not holds:
                 killers.append(test)
-                if len(killers) == self._enough:
+                if len(killers) == self._enough or self._is_enough(test):
                     break
+        else:
+            alone = len(killers) == 1
+        self._needed.update(killers if alone else ())
         rule = self._rules[number]
         self._noticed[rule] = list(dict.fromkeys((*killers, *self._noticed.get(rule, ()))))
-        return {"killers": killers, "message": message}
+        return {"killers": killers, "message": message, "alone": alone}
+
+    def _is_enough(self, test: int) -> bool:
+        return self._enough == _TWO and test in self._needed
 
     def _likely_first(self, number: int) -> list[int]:
         """The tests for a mutant, those first that noticed others of its rule."""
