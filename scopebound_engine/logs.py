@@ -13,10 +13,14 @@ import queue
 import sys
 import threading
 import time
-from typing import Final, TextIO, cast
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any, Final, TextIO, cast
 
 import structlog
+from structlog.typing import EventDict
 
+_request: Final[ContextVar[Mapping[str, str]]] = ContextVar("request", default={})  # noqa: B039
 _MOST_WAITING: Final = 1_000
 _DRAIN_SECONDS: Final = 1.0
 
@@ -27,8 +31,7 @@ def configure() -> "PatientStream":
     logging.getLogger("alembic").setLevel(logging.WARNING)
     structlog.configure(
         processors=[
-            # What a request said of itself: its id.
-            structlog.contextvars.merge_contextvars,
+            named,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -38,6 +41,19 @@ def configure() -> "PatientStream":
         cache_logger_on_first_use=True,
     )
     return stream
+
+
+def name(request: Mapping[str, str]) -> None:
+    """Have what this thread logs, and what it hands on with its context, say whose request it is.
+
+    structlog's own way takes a variable for each name, and 10 µs.
+    """
+    _request.set(request)
+
+
+def named(_logger: Any, _method: str, fields: EventDict) -> EventDict:
+    """The processor of structlog that says it."""
+    return {**_request.get(), **fields}
 
 
 def hush() -> None:

@@ -4,9 +4,8 @@ import uuid
 from typing import Any
 
 import falcon
-from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from scopebound_engine import strict_json, turns
+from scopebound_engine import logs, strict_json, turns
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import body, departure, problems
 from scopebound_engine.api.analytics import UsageItem
@@ -35,7 +34,6 @@ from scopebound_engine.api.webhooks import DeadLetterCollection, DeadLetterItem,
 from scopebound_engine.author.backtesting.server import Backtests
 from scopebound_engine.config import Config, from_env
 from scopebound_engine.log import checkpoints
-from scopebound_engine.logs import configure
 from scopebound_engine.preparation import prepare
 from scopebound_engine.wiring import Services, build_services
 
@@ -166,7 +164,7 @@ def get_app() -> App:
     Prepares like `serve`; of several workers one does, the others wait for it and find it done.
     """
     config = from_env()
-    configure()
+    logs.configure()
     prepare(config)
     return open_app(config)
 
@@ -202,7 +200,7 @@ class _Context:
 
 def _name_in_logs(req: falcon.Request) -> None:
     """Have what this thread logs say which request it is about, until the next one."""
-    clear_contextvars()
-    bind_contextvars(request_id=req.context.request_id)
+    request = {"request_id": req.context.request_id}
     if parent := traceparent(req):
-        bind_contextvars(traceparent=parent)
+        request["traceparent"] = parent
+    logs.name(request)

@@ -8,15 +8,17 @@ to, and ends connections whose time is over.
 """
 
 import errno
+import gc
 import os
 import resource
 import select
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
-from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, PollableMethodQueue, ThreadWorker
 
 from scopebound_engine import turns
 from scopebound_engine.cli.connections import Connection, TimedSocket
@@ -27,9 +29,19 @@ MOST_DESCRIPTORS: Final = 16_384
 # For the database, evaluators, logs and whatever a library opens.
 RESERVED_DESCRIPTORS: Final = 256
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_ONCE: Final = select.EPOLLIN | select.EPOLLONESHOT
 _SWEEP_SECONDS: Final = 1.0
 _SWEEP_SECONDS_AT_THE_END: Final = 0.2
+
+
+class Wakeups(PollableMethodQueue):  # type: ignore[misc]  # gunicorn has no types
+    """What wakes the main thread, to the end of the process.
+
+    gunicorn closes it while threads may still answer. The byte that one of them writes afterwards
+    would go into whatever file has the descriptor by then, such as the database.
+    """
+
+    def close(self) -> None:
+        """Leave it open."""
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -48,6 +60,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """
         try:
             super().load_wsgi()
+            _collect_less_garbage()
         except ScopeboundError as error:
             self.log.error("a worker cannot start and tries again: %s", error)
             time.sleep(RETRY_SECONDS)
@@ -63,8 +76,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._counting = threading.Lock()
         self._swept = time.monotonic()
         self._epoll = select.epoll()
+        self.method_queue = Wakeups()
         self._over = os.eventfd(0)  # readable for all threads once the worker ends
         self._epoll.register(self._over, select.EPOLLIN)
+        _look_up_once(self.cfg)
         super().init_process()
 
     def run(self) -> None:
@@ -93,8 +108,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         connection = Connection(self.cfg, timed, address, listener.getsockname())
         connection.data_ready = True
         self._count(1)
-        self._epoll.register(timed, 0)
-        self._await(connection)
+        self._await(connection, self._epoll.register, select.EPOLLIN)
 
     def murder_keepalived(self, force: bool = False) -> None:
         """End the connections whose time is over; gunicorn calls it in each of its rounds.
@@ -105,7 +119,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         if force or now - self._swept < (_SWEEP_SECONDS if self._accepting else 0):
             return
         self._swept = now
-        for descriptor, connection in list(self._idle.items()):
+        for descriptor, connection in self._idle.copy().items():  # others change it
             if connection.timeout > now:
                 if self._accepting:
                     return  # they are in the order in which their time is over
@@ -119,7 +133,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         )
 
     def _cap_keepalive(self, deadline: float) -> None:
-        for connection in list(self._idle.values()):
+        for connection in self._idle.copy().values():
             connection.timeout = min(connection.timeout, deadline)
 
     def _serve(self) -> None:
@@ -133,15 +147,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
                 self._attend(connection)
 
     def _attend(self, connection: Any) -> None:
-        """Answer what has arrived on a connection that is this thread's alone."""
+        """Answer one request on a connection that is this thread's alone."""
         turns.take()
         try:
-            is_kept = self._answer(connection)
-            # What was sent along with a request makes the socket readable no more.
-            while is_kept and connection.parser.unreader.buf.getvalue():
-                is_kept = self._answer(connection)
+            connection.sock.begin()
+            is_kept = self.handle(connection)
+            connection.sock.flush()
             if is_kept:
-                self._await(connection)
+                # What was sent along with a request makes the socket readable no more. It waits in
+                # line with other connections, and for its peer to take the answers.
+                is_there = connection.parser.unreader.buf.getvalue()
+                awaited = select.EPOLLOUT if is_there else select.EPOLLIN
+                self._await(connection, self._epoll.modify, awaited)
                 return
         except OSError as error:
             self.log.debug("the peer is gone before its answer: %s", error)
@@ -151,19 +168,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             turns.leave()
         self._end(connection)
 
-    def _answer(self, connection: Any) -> bool:
-        connection.sock.begin()
-        is_kept = bool(self.handle(connection))
+    def _keepalive_after(self, connection: Any, is_kept: bool) -> bool:
+        """As gunicorn's, which waits for what is missing of a body: not before the answer."""
         connection.sock.flush()
-        return is_kept
+        return bool(super()._keepalive_after(connection, is_kept))
 
-    def _await(self, connection: Any) -> None:
-        """Let the next request on a connection wake a thread."""
+    def _await(self, connection: Any, arm: Callable[[int, int], None], event: int) -> None:
+        """Let the next request on a connection wake a thread: once armed, it is that thread's."""
         lasting = self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER
         connection.timeout = time.monotonic() + lasting
         descriptor = connection.sock.fileno()
         self._idle[descriptor] = connection
-        self._epoll.modify(descriptor, _ONCE)
+        arm(descriptor, event | select.EPOLLONESHOT)
 
     def _end(self, connection: Any) -> None:
         connection.close(graceful=True)
@@ -174,3 +190,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def _count(self, more: int) -> None:
         with self._counting:
             self.nr_conns += more
+
+
+def _collect_less_garbage() -> None:
+    """Python looks for cycles after every 700 new objects, of which a request makes hundreds.
+
+    Nearly all end with their request. What the app consists of is not looked at again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
+
+
+def _look_up_once(settings: Any) -> None:
+    """Make gunicorn's settings plain attributes: it searches for some twenty of them a request."""
+    for name in settings.settings:
+        if not hasattr(type(settings), name):
+            vars(settings)[name] = getattr(settings, name)

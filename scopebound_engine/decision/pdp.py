@@ -21,7 +21,7 @@ from scopebound_engine.errors import (
 )
 from scopebound_engine.session.drift.evidence import Baseline
 from scopebound_engine.session.state.seam import REPEAT_US, Entry, SessionFacts, SessionState
-from scopebound_engine.session.tokens import Claims, Tokens
+from scopebound_engine.session.tokens import Claims, Genuine, Tokens
 from scopebound_engine.strict_json import quote
 from scopebound_engine.verdict import RetryGuidance, Severity, Verdict, Violation
 
@@ -175,6 +175,32 @@ def _evaluated(bundle: Loaded, document: Mapping[str, Any], deadline: float) -> 
         raise
 
 
+@dataclass(slots=True)
+class _Known:
+    """How far a call came: what is known of it, and the seconds that its first stages took."""
+
+    call: Call
+    believed: Genuine | None = None
+    entry: Entry | None = None
+    session: SessionFacts | None = None
+    token: float = 0.0
+    state: float = 0.0
+
+    def decision(self, judged: Decision) -> Decision:
+        """What was judged, with all that is known."""
+        return Decision(
+            judged.verdict,
+            judged.bundle,
+            Stages(self.token, self.state, judged.stages.facts, judged.stages.policy),
+            self.entry,
+            self.session,
+            self.call,
+            None if self.believed is None else self.believed.claims,
+            None if self.believed is None else self.believed.kid,
+            judged.facts,
+        )
+
+
 class DecisionPoint:
     """Decides tool calls. Safe for use by many threads."""
 
@@ -197,8 +223,8 @@ class DecisionPoint:
 
     def decide(self, call: Call, token: str, deadline: float) -> Decision:
         """The decision on a call; `deadline` is a time of `time.monotonic()`."""
-        decision = _or_denied(call, lambda: self._decide(call, token, deadline))
-        return decision if decision.call is call else replace(decision, call=call)
+        known = _Known(call)
+        return known.decision(_or_denied(call, lambda: self._decide(known, token, deadline)))
 
     def withdrawn(self, decision: Decision, denial: Decision, deadline: float) -> Decision:
         """The denial that is answered instead of a decision, which was perhaps an allow.
@@ -210,16 +236,15 @@ class DecisionPoint:
             self._denials.settle(entry, session, denial.verdict, deadline)
         return replace(denial, entry=entry, session=session)
 
-    def _decide(self, call: Call, token: str, deadline: float) -> Decision:
+    def _decide(self, known: "_Known", token: str, deadline: float) -> Decision:
         started = time.perf_counter()
-        genuine = self._tokens.genuine(token)
-        verified = time.perf_counter()
-        decision = _or_denied(call, lambda: self._entered(call, genuine.claims, deadline))
-        stages = replace(decision.stages, token=verified - started)
-        return replace(decision, stages=stages, call=call, claims=genuine.claims, kid=genuine.kid)
+        known.believed = self._tokens.genuine(token)
+        known.token = time.perf_counter() - started
+        claims = known.believed.claims
+        return _or_denied(known.call, lambda: self._entered(known, claims, deadline))
 
-    def _entered(self, call: Call, claims: Claims, deadline: float) -> Decision:
-        verified = time.perf_counter()
+    def _entered(self, known: "_Known", claims: Claims, deadline: float) -> Decision:
+        call, verified = known.call, time.perf_counter()
         with self._slots.take(claims["jti"], deadline - STATE_SECONDS):
             entry = entry_of(call, claims)
             session = self._state.enter(entry)
@@ -227,8 +252,8 @@ class DecisionPoint:
             # Once it has entered, to be undecided is a denial to be settled like any other.
             decision = _or_denied(call, lambda: self._judged(call, claims, session, deadline))
             self._denials.settle(entry, session, decision.verdict, deadline)
-        stages = replace(decision.stages, state=entered - verified)
-        return replace(decision, stages=stages, entry=entry, session=session)
+        known.entry, known.session, known.state = entry, session, entered - verified
+        return decision
 
     def _judged(
         self, call: Call, claims: Mapping[str, Any], session: SessionFacts, deadline: float

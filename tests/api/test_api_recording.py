@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from falcon.testing import Result, TestClient
-from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
+from scopebound_engine import logs
 from scopebound_engine.api.app import create_app
 from scopebound_engine.cli.connections import TimedSocket
 from scopebound_engine.config import Config
@@ -240,7 +240,7 @@ def test_what_is_logged_of_a_request_names_it(
     service: Service, agent: Agent, headers: dict[str, str]
 ) -> None:
     broken = replace(agent, service=with_parts(service, decisions=None))
-    with capture_logs([merge_contextvars]) as logged:
+    with capture_logs([logs.named]) as logged:
         answer = broken.service.http.simulate_post("/v1/enforce", json=call(agent), headers=headers)
     [line] = logged
     assert line["event"] == "enforce failed"

@@ -4,9 +4,9 @@ import threading
 import time
 
 import pytest
-from structlog.contextvars import bound_contextvars, clear_contextvars, merge_contextvars
 from structlog.testing import capture_logs
 
+from scopebound_engine import logs
 from scopebound_engine.decision.denials import DRIFT, Denials
 from scopebound_engine.errors import DatabaseUnavailableError, StateUnavailableError
 from scopebound_engine.session.state.seam import UNLIMITED, Entry, SessionFacts
@@ -109,7 +109,7 @@ def test_when_the_deadline_is_over_nothing_is_waited_for() -> None:
 
 
 def test_what_is_logged_beside_the_request_names_it() -> None:
-    clear_contextvars()
-    with capture_logs([merge_contextvars]) as logged, bound_contextvars(request_id="r-1"):
+    logs.name({"request_id": "r-1"})
+    with capture_logs([logs.named]) as logged:
         settle(denied(DRIFT), fails=True)
     assert [line["request_id"] for line in logged] == ["r-1", "r-1"]
