@@ -27,13 +27,17 @@ _VERIFY: Final = "`scopebound-engine log verify` says what happened to it"
 
 @dataclass(slots=True)
 class Batch:
-    """Entries in their order, the cursor behind them, and a sentence for each thing wrong."""
+    """Entries in their order, the cursor behind them, and a sentence for each thing wrong.
+
+    `is_full`: there may be more behind them; else that was all.
+    """
 
     cursor: Cursor
     entries: list[Entry] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     segments: set[int] = field(default_factory=set)
     size: int = 0
+    is_full: bool = False
 
 
 def read(folder: Path, node: str, cursor: Cursor, most_lines: int = MOST_LINES) -> Batch:
@@ -43,6 +47,7 @@ def read(folder: Path, node: str, cursor: Cursor, most_lines: int = MOST_LINES) 
         _add(batch, node, line, after)
         count += 1
         if count >= most_lines or batch.size >= MOST_BYTES:
+            batch.is_full = True
             break
     if not count:
         batch.cursor = cursor

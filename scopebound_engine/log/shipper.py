@@ -59,6 +59,7 @@ class Shipper:
         self._engine, self._folder, self._node = engine, folder, node
         self._sinks, self._clock = tuple(sinks), clock
         self._pace = Pace(engine, batches.MOST_LINES)
+        self._has_more = False
         self._days: set[int] = set()
         self._used: dict[str, int] = {}
         self._problems: deque[str] = deque(maxlen=_MOST_PROBLEMS)
@@ -69,9 +70,12 @@ class Shipper:
         return tuple(self._problems)
 
     def run(self, seconds: float = 5.0) -> None:
-        """Ship until all is shipped, or for so long. Raises as `ship` does."""
+        """Ship until all is shipped that was there, or for so long. Raises as `ship` does.
+
+        Not what comes meanwhile: a transaction of a few lines costs as much as one of hundreds.
+        """
         ends = time.monotonic() + seconds
-        while self.ship() and time.monotonic() < ends:
+        while self.ship() and self._has_more and time.monotonic() < ends:
             self._pace.pause()
 
     def ship(self) -> bool:
@@ -81,6 +85,7 @@ class Shipper:
         """
         old = self.cursor()
         batch = self._read(old)
+        self._has_more = batch.is_full
         self._note(batch.problems)
         if batch.cursor == old:
             return False
