@@ -3,6 +3,7 @@
 import socket
 import struct
 import time
+from contextlib import suppress
 from typing import Any, Final
 
 from gunicorn.workers.gthread import TConn
@@ -11,6 +12,8 @@ from scopebound_engine import turns
 
 # For request line and headers; the application sets the deadline of the body.
 HEADER_SECONDS: Final = 1.0
+# A peer that takes nothing of its answer for so long gets no more of it.
+SENDING_SECONDS: Final = 30.0
 # `tcpi_last_data_recv` of Linux' struct tcp_info (linux/tcp.h): the milliseconds since bytes came.
 _TCP_INFO_BYTES: Final = 56
 _SINCE_DATA: Final = struct.Struct("=52xI")
@@ -22,11 +25,13 @@ _HEAD, _END_OF_HEAD = b"HTTP/", b"\r\n\r\n"
 class TimedSocket(socket.socket):
     """A connection that knows when its request arrived, and its receiving deadline.
 
-    Both are times of `time.monotonic()`; without a deadline it waits for ever.
+    Both are times of `time.monotonic()`; without a deadline it waits for ever. For a peer that
+    takes nothing of what is sent it waits `patience` seconds, and raises TimeoutError.
     """
 
     arrived: float = 0.0
     deadline: float | None = None
+    patience: float = SENDING_SECONDS
     _head: bytes = b""
 
     def begin(self) -> None:
@@ -68,12 +73,31 @@ class TimedSocket(socket.socket):
             self._head = bytes(data)
             return
         head, self._head = self._head, b""
-        super().sendall(head + data if head else data, flags)
+        self._send(head + data if head else data, flags)
 
     def flush(self) -> None:
         """Send the head of an answer that has no body."""
         if self._head:
             self.sendall(b"")
+
+    def _send(self, data: Any, flags: int) -> None:
+        if self.gettimeout() is not None:
+            super().sendall(data, flags)
+            return
+        sent = 0
+        with suppress(BlockingIOError):
+            sent = self.send(data, flags | socket.MSG_DONTWAIT)
+        if sent < len(data):
+            self._send_slowly(memoryview(data)[sent:], flags)
+
+    def _send_slowly(self, data: memoryview, flags: int) -> None:
+        self.settimeout(self.patience)
+        try:
+            with turns.given_way():
+                while data:
+                    data = data[self.send(data, flags) :]
+        finally:
+            self.settimeout(None)
 
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
@@ -88,6 +112,8 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
 
     def close(self, graceful: bool = False) -> None:
         """Close it; what has arrived is taken from the kernel, which would reset it otherwise."""
+        if self.sock.fileno() < 0:
+            return  # gunicorn did, where an answer broke off
         if graceful:
             self.sock.deadline = 0.0
         super().close(graceful)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from gunicorn.config import Config
 
+from scopebound_engine import turns
 from scopebound_engine.cli.connections import HEADER_SECONDS, Connection, TimedSocket
 
 
@@ -133,3 +134,45 @@ def test_the_head_of_an_answer_goes_out_with_its_body(
     server.flush()
     with pytest.raises(BlockingIOError):
         client.recv(100)
+
+
+def test_a_peer_that_takes_nothing_of_an_answer_is_not_waited_for_for_ever(
+    tcp: tuple[socket.socket, TimedSocket],
+) -> None:
+    client, server = tcp
+    server.patience = 0.2
+    other = threading.Event()
+
+    def compute() -> None:
+        turns.take()
+        other.set()
+        turns.leave()
+
+    turns.take()
+    threading.Timer(0.05, compute).start()
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        server.sendall(b"x" * (64 << 20))
+    turns.leave()
+    assert other.is_set()
+    assert 0.2 <= time.monotonic() - started < 2
+    assert client.recv(1) == b"x"
+
+
+def test_a_peer_that_is_slow_gets_the_whole_answer(tcp: tuple[socket.socket, TimedSocket]) -> None:
+    client, server = tcp
+    server.patience = 1.0
+    received = bytearray()
+
+    def take() -> None:
+        while piece := client.recv(1 << 20):
+            received.extend(piece)
+            time.sleep(0.01)
+
+    taking = threading.Thread(target=take)
+    taking.start()
+    answer = bytes(range(256)) * (1 << 16)
+    server.sendall(answer)
+    server.close()
+    taking.join()
+    assert received == answer

@@ -1,16 +1,22 @@
 """The worker under a real gunicorn: who gets a thread, and when a connection ends."""
 
+import contextlib
 import http.client
+import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from scopebound_engine.cli.worker import Wakeups
 from tests.servers import free_port
 
 WORKER = "scopebound_engine.cli.worker.Worker"
@@ -25,11 +31,13 @@ def server(
     yield from running(port, log)
 
 
-def running(port: int, log: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+def running(
+    port: int, log: Path, level: str = "warning"
+) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     command = (
         f"-m gunicorn tests.cli.echo:app --worker-class {WORKER} --threads 4 "
         f"--bind 127.0.0.1:{port} --keep-alive {KEEP_ALIVE} --graceful-timeout 5 "
-        "--log-level warning"
+        f"--log-level {level}"
     )
     with log.open("wb") as output:
         process = subprocess.Popen([sys.executable, *command.split()], stderr=output)
@@ -75,6 +83,80 @@ def test_requests_sent_together_are_answered_in_their_order(
         assert answers(connection, 1) == [b"d"]
 
 
+def test_who_sends_requests_without_end_keeps_no_thread_from_others(
+    server: tuple[int, subprocess.Popen[bytes]],
+) -> None:
+    stopping, greedy = threading.Event(), []
+
+    def flood(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while not stopping.is_set():
+                connection.sendall(request() * 100)
+
+    def take(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while connection.recv(65536):
+                pass
+
+    for _ in range(8):
+        greedy.append(connection := socket.create_connection(("127.0.0.1", server[0])))
+        for work in flood, take:
+            threading.Thread(target=work, args=(connection,), daemon=True).start()
+    time.sleep(0.3)
+    try:
+        with socket.create_connection(("127.0.0.1", server[0]), timeout=2) as connection:
+            connection.sendall(request())
+            assert answers(connection, 1) == [b"ok"]
+    finally:
+        stopping.set()
+        for connection in greedy:
+            connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+
+def test_who_takes_no_answers_holds_no_thread(
+    server: tuple[int, subprocess.Popen[bytes]],
+) -> None:
+    greedy = []
+    for _ in range(8):
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server[0]))
+        connection.settimeout(0.3)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                connection.sendall(request("times=10000") * 100)
+        greedy.append(connection)
+    with socket.create_connection(("127.0.0.1", server[0]), timeout=2) as connection:
+        connection.sendall(request())
+        assert answers(connection, 1) == [b"ok"]
+    for connection in greedy:
+        connection.close()
+
+
+def test_an_answer_without_a_body_does_not_wait_for_the_rest_of_its_request(
+    server: tuple[int, subprocess.Popen[bytes]],
+) -> None:
+    with socket.create_connection(("127.0.0.1", server[0]), timeout=0.5) as connection:
+        connection.sendall(b"POST /?empty=1 HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n")
+        assert answers(connection, 1) == [b"204"]
+        connection.sendall(b"ok" + request("text=d"))
+        assert answers(connection, 1) == [b"d"]
+
+
+def test_connections_that_are_reset_at_once_end_no_worker(
+    server: tuple[int, subprocess.Popen[bytes]],
+) -> None:
+    for number in range(2000):
+        with socket.create_connection(("127.0.0.1", server[0])) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if number % 2:
+                connection.sendall(request())
+    with socket.create_connection(("127.0.0.1", server[0]), timeout=2) as connection:
+        connection.sendall(request())
+        assert answers(connection, 1) == [b"ok"]
+
+
 def test_more_connections_than_threads_are_all_served(
     server: tuple[int, subprocess.Popen[bytes]],
 ) -> None:
@@ -115,6 +197,27 @@ def test_a_connection_that_is_used_does_not_end(
         assert used.getresponse().read() == b"ok"
         time.sleep(0.75)
     assert used.sock is first
+
+
+def test_answers_that_break_off_cost_no_thread(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    for port, _ in running(free_port(), log, "critical"):
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+                connection.sendall(request("broken=1"))
+                assert b"".join(iter(lambda: connection.recv(1000), b"")).endswith(b"\r\n\r\no")
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            connection.sendall(request())
+            assert answers(connection, 1) == [b"ok"]
+
+
+def test_a_thread_that_ends_last_writes_into_nobody_elses_file() -> None:
+    wakeups = Wakeups()
+    wakeups.init()
+    wakeups.close()
+    with tempfile.TemporaryFile() as one, tempfile.TemporaryFile() as two:
+        wakeups.defer(lambda: None)
+        assert not any(os.fstat(file.fileno()).st_size for file in (one, two))
 
 
 def test_at_the_end_requests_under_way_are_answered_and_idle_connections_closed(
