@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, PollableMethodQueue, ThreadWorker
 
 from scopebound_engine import turns
@@ -87,9 +88,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         for _ in range(self.cfg.threads):
             self.tpool.submit(self._serve)
         try:
+            for listener in self.sockets:
+                self._listen(listener)
             super().run()
         finally:
             os.eventfd_write(self._over, 1)
+
+    def _listen(self, listener: socket.socket) -> None:
+        """The first worker that is ready does it; see `Master`. Ends the service if it cannot."""
+        if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return
+        try:
+            listener.listen(self.cfg.backlog)
+        except OSError as error:
+            host, port = listener.getsockname()[:2]
+            self.log.critical(
+                "cannot listen on %s port %s: %s. Another program began to listen there while this "
+                "one started; stop it, or set SCOPEBOUND_PORT to a free one.",
+                *(host, port, error.strerror),
+            )
+            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from error
 
     def accept(self, listener: socket.socket) -> None:
         """Accept a connection and wait for its first bytes without a thread."""

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -48,6 +50,29 @@ def full_family(server: RunningServer) -> set[int]:
         assert time.monotonic() < deadline, descendants(server.process.pid)
         time.sleep(0.05)
     return family
+
+
+@contextmanager
+def started(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A server on the prepared data of a folder, from its first moment; its output is in `log`."""
+    settings = environment(folder / "data", port=port, workers=2)
+    with (folder / "log").open("wb") as log:
+        command = [sys.executable, "-m", "scopebound_engine", "serve"]
+        process = subprocess.Popen(command, env=settings, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        stop(process)
+
+
+def connected(port: int) -> socket.socket:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port))
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
 
 
 def test_a_second_start_finds_what_the_first_made(tmp_path: Path) -> None:
@@ -136,6 +161,37 @@ def test_a_request_in_flight_at_sigterm_is_answered(tmp_path: Path) -> None:
         server.process.send_signal(signal.SIGTERM)
         worker.join(10)
         assert set(decisions) == {"allow"}
+
+
+def test_who_can_connect_is_answered(tmp_path: Path) -> None:
+    make_prepared(tmp_path / "data")
+    with started(tmp_path, port := free_port()) as process:
+        began = time.monotonic()
+        connection = connected(port)
+        waited = time.monotonic() - began
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        # A worker takes about as long to begin as the program that starts it.
+        assert time.monotonic() - began - waited < waited / 4
+        assert process.poll() is None
+
+
+def test_of_two_that_start_at_one_port_one_serves_and_the_other_says_why_not(
+    tmp_path: Path,
+) -> None:
+    make_prepared(tmp_path / "a" / "data")
+    make_prepared(tmp_path / "b" / "data")
+    port = free_port()
+    with started(tmp_path / "a", port) as first, started(tmp_path / "b", port) as second:
+        connected(port).close()
+        deadline = time.monotonic() + 15
+        while first.poll() is second.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert (first.poll() is None) != (second.poll() is None)
+        told = (tmp_path / ("b" if first.poll() is None else "a") / "log").read_text()
+        assert "cannot listen on 127.0.0.1" in told
+        assert "SCOPEBOUND_PORT" in told
+        connected(port).close()
 
 
 def test_a_busy_port_is_one_sentence(tmp_path: Path) -> None:
