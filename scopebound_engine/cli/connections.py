@@ -1,5 +1,6 @@
 """A peer's connection as the worker holds it: timed when it receives, answering in one packet."""
 
+import errno
 import socket
 import struct
 import time
@@ -26,7 +27,7 @@ class TimedSocket(socket.socket):
     """A connection that knows when its request arrived, and its receiving deadline.
 
     Both are times of `time.monotonic()`; without a deadline it waits for ever. For a peer that
-    takes nothing of what is sent it waits `patience` seconds, and raises TimeoutError.
+    takes nothing of what is sent it waits `patience` seconds, and raises BrokenPipeError.
     """
 
     arrived: float = 0.0
@@ -44,7 +45,8 @@ class TimedSocket(socket.socket):
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """As a socket's. Past the deadline it gives what has arrived, or raises TimeoutError.
 
-        A request that waited for its turn is there although its time is over, and is answered.
+        A request that waited for its turn is there although its time is over, and is answered. Of
+        half a request it raises ConnectionResetError, as gunicorn logs others with a traceback.
         """
         if self.deadline is None:
             return super().recv(size, flags)
@@ -59,7 +61,9 @@ class TimedSocket(socket.socket):
         try:
             with turns.given_way():
                 return super().recv(size, flags)
-        except BlockingIOError as error:
+        except (BlockingIOError, TimeoutError) as error:
+            if self.deadline == self.arrived + HEADER_SECONDS:
+                raise ConnectionResetError(errno.ECONNRESET, "half a request arrived") from error
             raise TimeoutError("nothing arrived before the deadline") from error
         finally:
             self.settimeout(given)
@@ -96,6 +100,8 @@ class TimedSocket(socket.socket):
             with turns.given_way():
                 while data:
                     data = data[self.send(data, flags) :]
+        except TimeoutError as error:
+            raise BrokenPipeError(errno.EPIPE, "the peer takes nothing of its answer") from error
         finally:
             self.settimeout(None)
 

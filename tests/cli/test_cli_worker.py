@@ -186,6 +186,18 @@ def test_silent_connections_hold_no_thread_and_end_in_time(
     assert time.monotonic() - opened >= KEEP_ALIVE
 
 
+def test_half_requests_end_after_a_second_and_nothing_is_logged(
+    server: tuple[int, subprocess.Popen[bytes]],
+) -> None:
+    half = [socket.create_connection(("127.0.0.1", server[0])) for _ in range(4)]
+    for connection in half:
+        connection.sendall(b"GET /")
+    for connection in half:
+        connection.settimeout(3)
+        assert connection.recv(1) == b""
+        connection.close()
+
+
 def test_a_connection_that_is_used_does_not_end(
     server: tuple[int, subprocess.Popen[bytes]],
 ) -> None:
