@@ -9,6 +9,7 @@ to, and ends connections whose time is over.
 
 import errno
 import gc
+import logging
 import os
 import resource
 import select
@@ -24,6 +25,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, PollableMethodQueue,
 from scopebound_engine import turns
 from scopebound_engine.cli.connections import Connection, TimedSocket
 from scopebound_engine.errors import ScopeboundError
+from scopebound_engine.logs import PatientStream
 
 RETRY_SECONDS: Final = 1.0
 MOST_DESCRIPTORS: Final = 16_384
@@ -81,6 +83,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._over = os.eventfd(0)  # readable for all threads once the worker ends
         self._epoll.register(self._over, select.EPOLLIN)
         _look_up_once(self.cfg)
+        _log_patiently(self.log.error_log)
         super().init_process()
 
     def run(self) -> None:
@@ -218,6 +221,13 @@ def _collect_less_garbage() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000)
+
+
+def _log_patiently(logger: logging.Logger) -> None:
+    """Have no thread wait for who should read the log: what any peer sends writes lines into it."""
+    for handler in logger.handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setStream(PatientStream(handler.stream))
 
 
 def _look_up_once(settings: Any) -> None:

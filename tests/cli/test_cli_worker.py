@@ -1,6 +1,7 @@
 """The worker under a real gunicorn: who gets a thread, and when a connection ends."""
 
 import contextlib
+import fcntl
 import http.client
 import os
 import signal
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -34,26 +36,31 @@ def server(
 def running(
     port: int, log: Path, level: str = "warning"
 ) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    command = (
-        f"-m gunicorn tests.cli.echo:app --worker-class {WORKER} --threads 4 "
-        f"--bind 127.0.0.1:{port} --keep-alive {KEEP_ALIVE} --graceful-timeout 5 "
-        f"--log-level {level}"
-    )
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, *command.split()], stderr=output)
+        process = started(port, output, level)
     try:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.05)
         yield port, process
     finally:
         process.terminate()
         assert process.wait(10) == 0, log.read_text()
         assert log.read_text() == ""
+
+
+def started(port: int, output: BinaryIO, level: str) -> subprocess.Popen[bytes]:
+    command = (
+        f"-m gunicorn tests.cli.echo:app --worker-class {WORKER} --threads 4 "
+        f"--bind 127.0.0.1:{port} --keep-alive {KEEP_ALIVE} --graceful-timeout 5 "
+        f"--log-level {level}"
+    )
+    process = subprocess.Popen([sys.executable, *command.split()], stderr=output)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+    return process
 
 
 def request(query: str = "") -> bytes:
@@ -221,6 +228,28 @@ def test_answers_that_break_off_cost_no_thread(tmp_path: Path) -> None:
         with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
             connection.sendall(request())
             assert answers(connection, 1) == [b"ok"]
+
+
+def test_a_log_that_nobody_reads_holds_no_thread() -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    port = free_port()
+    with os.fdopen(reading, "rb") as unread, os.fdopen(writing, "wb") as output:
+        process = started(port, output, "warning")
+        try:
+            for _ in range(100):
+                with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+                    connection.sendall(b"no request\r\n\r\n")
+                    assert answers(connection, 1) == [b"400"]
+            with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+                connection.sendall(request())
+                assert answers(connection, 1) == [b"ok"]
+            assert unread.read(4096)
+        finally:
+            process.terminate()
+            output.close()
+            unread.read()
+            process.wait(10)
 
 
 def test_a_thread_that_ends_last_writes_into_nobody_elses_file() -> None:
