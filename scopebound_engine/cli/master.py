@@ -1,9 +1,13 @@
 """The gunicorn master: who can connect is answered, and only a worker that hangs is killed."""
 
+import errno
 import socket
 import time
 
 from gunicorn.arbiter import Arbiter
+from gunicorn.sock import TCP6Socket, TCPSocket
+
+from scopebound_engine.errors import ConfigError
 
 
 class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
@@ -23,10 +27,12 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     _listens_since: float = 0.0
 
     def start(self) -> None:
-        """Take the port, without listening yet."""
+        """Take the port, without listening yet. Raises ConfigError."""
+        try:
+            self.LISTENERS = [_bound(address, self) for address in self.cfg.address]
+        except OSError as error:
+            raise cannot_listen(", ".join(self.cfg.bind), error) from error
         super().start()
-        for listener in self.LISTENERS:
-            listener.sock = _only_bound(listener.sock)
 
     def murder_workers(self) -> None:
         """Kill workers without a heartbeat for `timeout` seconds. Called about once a second.
@@ -41,13 +47,26 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             super().murder_workers()
 
 
-def _only_bound(listening: socket.socket) -> socket.socket:
-    """A socket with the address of one that listens, in its place: Linux has no way back."""
-    bound = socket.socket(listening.family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    address = listening.getsockname()
-    listening.close()
-    bound.bind(address)
-    bound.setblocking(False)
-    bound.set_inheritable(True)
-    return bound
+def cannot_listen(authority: str, error: OSError) -> ConfigError:
+    """What an operator is told where an address cannot be had."""
+    remedy = "Set SCOPEBOUND_HOST to an address of this machine."
+    if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+        remedy = "Stop what uses the port, or set SCOPEBOUND_PORT to a free one."
+    return ConfigError(f"cannot listen on {authority}: {error.strerror or error}. {remedy}")
+
+
+def _bound(address: tuple[str, int], master: Arbiter) -> TCPSocket:
+    kind = _Bound6 if ":" in address[0] else _Bound
+    return kind(address, master.cfg, master.log)
+
+
+class _Bound(TCPSocket):  # type: ignore[misc]  # gunicorn has no types
+    """A socket that gunicorn takes for one that listens already, as systemd hands them over."""
+
+    @staticmethod
+    def _is_listening(_sock: socket.socket) -> bool:
+        return True
+
+
+class _Bound6(_Bound, TCP6Socket):  # type: ignore[misc]
+    """The same with an address of IPv6."""

@@ -1,6 +1,5 @@
 """`serve`: prepare what is missing, then serve the API under gunicorn."""
 
-import errno
 import socket
 import tempfile
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 import click
 
 from scopebound_engine.config import Config, from_env
-from scopebound_engine.errors import ConfigError
 
 # Longer than any client keeps an idle connection: the server never closes one in which a request
 # is already on its way, which a client that fails open would take for an allow.
@@ -96,12 +94,9 @@ def _check_port(config: Config) -> None:
         try:
             probe.bind((config.host, config.port))
         except OSError as error:
-            remedy = "Set SCOPEBOUND_HOST to an address of this machine."
-            if error.errno in {errno.EADDRINUSE, errno.EACCES}:
-                remedy = "Stop what uses the port, or set SCOPEBOUND_PORT to a free one."
-            raise ConfigError(
-                f"cannot listen on {config.authority}: {error.strerror or error}. {remedy}"
-            ) from error
+            from scopebound_engine.cli.master import cannot_listen
+
+            raise cannot_listen(config.authority, error) from error
 
 
 def _welcome(config: Config, key_file: Path | None) -> str:

@@ -124,8 +124,9 @@ def _moments(
 def table(moments: Sequence[Moment]) -> list[Row]:
     """How much each kind of process held after warming up and at the end, and how that grew."""
     last = moments[-1]
-    first = next(moment for moment in moments if moment.requests >= WARM_UP * last.requests)
-    kinds = sorted(set.intersection(*(set(moment.held) for moment in moments)))
+    warm = [moment for moment in moments if moment.requests >= WARM_UP * last.requests]
+    first = warm[0]
+    kinds = sorted(set.intersection(*(set(moment.held) for moment in warm)))
     return [
         {
             **_row(kind, first, last, growing(moments, kind)),
