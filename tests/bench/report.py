@@ -30,8 +30,8 @@ client and 1 ms with the usual one (measured once), so that it would have measur
 master). In *units* it is counted in runs of a fixed piece of Python work, measured right before \
 and after each row ([`calibration.py`](tests/bench/calibration.py)), which makes machines \
 comparable.
-- **Alone** is what one call's input and evaluation take in a process that does nothing else; *of \
-alone* is the whole call's processor time over it.
+- **Alone** is what one call's input and evaluation take in a process that does nothing else, on \
+every processor at once, as at a peak; *of alone* is the whole call's processor time over it.
 """
 _NOTES = {
     "tools": "One worker. Every tenth tool has a constraint; the call is of the last tool.",
