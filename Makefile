@@ -90,7 +90,7 @@ $(VENV)/.bench: $(BIN)/python pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
 	@touch $@ $(VENV)/.dev $(VENV)/.runtime
 
-bench: $(VENV)/.dev ## what deciding costs, in all dimensions (15 min; wrk); what authors wait for
+bench: $(VENV)/.dev ## what deciding costs, in all dimensions (10 min; wrk); what authors wait for
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.author_bench
 
@@ -103,7 +103,7 @@ bench-report: $(VENV)/.dev ## plots and the README's figures, from what benchmar
 bench-peers: $(VENV)/.bench ## the same decision by other engines, in plain Python, and by none (2 min)
 	@$(BIN)/python -m tests.bench.peers
 
-bench-memory: $(VENV)/.dev ## memory of every process over 1,000,000 calls and 200 activations (1 h)
+bench-memory: $(VENV)/.dev ## memory of every process over 1,000,000 calls and 200 activations (30 min)
 	@$(BIN)/python -m tests.bench.memory
 
 bench-sessions: $(VENV)/.dev ## what 10,000 sessions cost nodes and the database they share

@@ -46,7 +46,7 @@ def configure() -> "PatientStream":
 def name(request: Mapping[str, str]) -> None:
     """Have what this thread logs, and what it hands on with its context, say whose request it is.
 
-    structlog's own way takes a variable for each name, and 10 µs.
+    One variable for all names: structlog's own way sets and resets one for each.
     """
     _request.set(request)
 

@@ -107,7 +107,7 @@ def encode(value: Any) -> bytes:
 
 
 def skim(data: bytes) -> Any:
-    """The value of our own JSON, in half the time, for who wants texts and times of it only.
+    """The value of our own JSON, sooner than by `loads`, for who wants texts and times of it only.
 
     Integers of more than 64 bits come as doubles. Raises ValueError, RecursionError.
     """

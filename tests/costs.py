@@ -35,11 +35,16 @@ class Costs(NamedTuple):
 
 def cpu_seconds(pid: int) -> float:
     """What a process and all below it have spent, those that ended included."""
-    spent = 0
-    for each in (pid, *descendants(pid)):
-        try:
-            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has ended since; its parent has its time
-        spent += sum(map(int, fields[11:15]))
-    return spent / _TICK
+    return sum(map(cpu_seconds_of, (pid, *descendants(pid))))
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """What one process and its children that ended have spent; see proc_pid_stat(5).
+
+    Nothing for one that has ended since: its parent has its time.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / _TICK

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
+from scopebound_engine import baton
 from scopebound_engine.errors import DatabaseUnavailableError
 
 SECONDS: Final = 0.5
@@ -32,7 +33,9 @@ class Remembered(Generic[T]):
         """What `look_up(key)` said, at most SECONDS ago. Raises what it raises."""
         answer = self._fresh(key)
         if answer is None:
-            if not self._turn.acquire(timeout=TURN_SECONDS):
+            with baton.lent():
+                is_mine = self._turn.acquire(timeout=TURN_SECONDS)
+            if not is_mine:
                 raise DatabaseUnavailableError(
                     "too many other look-ups were waiting for the database; try again"
                 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import falcon
 
-from scopebound_engine import logs, strict_json, turns
+from scopebound_engine import baton, logs, strict_json
 from scopebound_engine.access.doorkeeper import Doorkeeper
 from scopebound_engine.api import body, departure, problems
 from scopebound_engine.api.analytics import UsageItem
@@ -188,7 +188,7 @@ class _Context:
         self, _req: falcon.Request, _resp: falcon.Response, resource: Any, _params: dict[str, Any]
     ) -> None:
         if not isinstance(resource, Enforce):
-            turns.leave()  # it may take seconds
+            baton.leave()  # it may take seconds
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, _resource: Any, _succeeded: bool

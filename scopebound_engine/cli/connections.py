@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gunicorn.workers.gthread import TConn
 
-from scopebound_engine import turns
+from scopebound_engine import baton
 
 # For request line and headers; the application sets the deadline of the body.
 HEADER_SECONDS: Final = 1.0
@@ -59,7 +59,7 @@ class TimedSocket(socket.socket):
         left = max(0.0, self.deadline - time.monotonic())
         self.settimeout(left if given is None else min(left, given))
         try:
-            with turns.given_way():
+            with baton.lent():
                 return super().recv(size, flags)
         except (BlockingIOError, TimeoutError) as error:
             if self.deadline == self.arrived + HEADER_SECONDS:
@@ -97,7 +97,7 @@ class TimedSocket(socket.socket):
     def _send_slowly(self, data: memoryview, flags: int) -> None:
         self.settimeout(self.patience)
         try:
-            with turns.given_way():
+            with baton.lent():
                 while data:
                     data = data[self.send(data, flags) :]
         except TimeoutError as error:

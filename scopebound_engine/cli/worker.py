@@ -22,8 +22,9 @@ from typing import Any, Final
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, PollableMethodQueue, ThreadWorker
 
-from scopebound_engine import turns
+from scopebound_engine import baton
 from scopebound_engine.cli.connections import Connection, TimedSocket
+from scopebound_engine.cli.master import cannot_listen
 from scopebound_engine.errors import ScopeboundError
 from scopebound_engine.logs import PatientStream
 
@@ -104,12 +105,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         try:
             listener.listen(self.cfg.backlog)
         except OSError as error:
+            # Another program began to listen while this one started.
             host, port = listener.getsockname()[:2]
-            self.log.critical(
-                "cannot listen on %s port %s: %s. Another program began to listen there while this "
-                "one started; stop it, or set SCOPEBOUND_PORT to a free one.",
-                *(host, port, error.strerror),
-            )
+            self.log.critical("%s", cannot_listen(f"{host} port {port}", error))
             raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from error
 
     def accept(self, listener: socket.socket) -> None:
@@ -169,7 +167,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _attend(self, connection: Any) -> None:
         """Answer one request on a connection that is this thread's alone."""
-        turns.take()
+        baton.take()
         try:
             connection.sock.begin()
             is_kept = self.handle(connection)
@@ -186,7 +184,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         except Exception:
             self.log.exception("a connection is closed, since its request could not be served")
         finally:
-            turns.leave()
+            baton.leave()
         self._end(connection)
 
     def _keepalive_after(self, connection: Any, is_kept: bool) -> bool:

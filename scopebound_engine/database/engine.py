@@ -19,6 +19,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from scopebound_engine import baton
 from scopebound_engine.database import history, postgres, sqlite
 from scopebound_engine.database.lockfile import alone
 from scopebound_engine.database.turns import Turns
@@ -100,7 +101,7 @@ def transaction(
         writing = _writing_sqlite(engine, seconds if lock else SQLITE_WRITE_SECONDS)
     else:
         writing = _writing_postgres(engine, lock, seconds)
-    with errors_named(engine), writing as connection:
+    with baton.lent(), errors_named(engine), writing as connection:
         yield connection
 
 
@@ -114,6 +115,7 @@ def reading(engine: Engine, seconds: float = READ_SECONDS) -> Iterator[Connectio
     if engine.dialect.name == "postgresql":
         options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with (
+        baton.lent(),
         errors_named(engine),
         engine.connect() as connection,
         _patience(connection, seconds),

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from scopebound_engine import turns
+from scopebound_engine import baton
 from scopebound_engine.errors import ConfigError
 
 FILE_NAME: Final = "scopebound.db"
@@ -61,7 +61,7 @@ def begin_writing(connection: sqlite3.Connection, by: float, look_again_seconds:
         except sqlite3.OperationalError as error:
             if not is_busy(error) or time.monotonic() > by:
                 raise
-            with turns.given_way():
+            with baton.lent():
                 time.sleep(look_again_seconds)
         else:
             return

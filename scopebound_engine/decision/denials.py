@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from scopebound_engine import baton
 from scopebound_engine.session.state.seam import Entry, SessionFacts, SessionState
 from scopebound_engine.verdict import Verdict
 
@@ -53,7 +54,9 @@ class Denials:
         # What is logged there, too, names the request.
         run = copy_context().run
         work = self._threads.submit(run, self._settle, entry, drifted and not session.latched)
-        if not wait([work], max(0.0, deadline - time.monotonic())).done:
+        with baton.lent():
+            ended = wait([work], max(0.0, deadline - time.monotonic())).done
+        if not ended:
             log.warning("denial answered before it was settled", session_id=entry.session_id)
 
     def _settle(self, entry: Entry, drifted: bool) -> None:

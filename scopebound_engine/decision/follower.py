@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from scopebound_engine import baton
 from scopebound_engine.bundle.registry.fleet import Fleet, Proposal, WorkerReport
 from scopebound_engine.bundle.registry.history import History
 from scopebound_engine.bundle.registry.registry import BundleVersion, Registry
@@ -109,16 +110,19 @@ class Follower:
         if loaded is not None and loaded.ref.generation >= generation:
             return loaded
         if generation:
-            deadline -= ANSWER_SECONDS
-            self._swap_if_warm(generation, deadline)
-            self._wake.set()
-            with self._moved:
-                left = max(0.0, deadline - time.monotonic())
-                self._moved.wait_for(lambda: self._is_settled(generation), left)
+            with baton.lent():
+                self._catch_up_to(generation, deadline - ANSWER_SECONDS)
         loaded = self._active.current
         if loaded is None or loaded.ref.generation < generation:
             raise EvaluationError(self._excuse(generation))
         return loaded
+
+    def _catch_up_to(self, generation: int, deadline: float) -> None:
+        self._swap_if_warm(generation, deadline)
+        self._wake.set()
+        with self._moved:
+            left = max(0.0, deadline - time.monotonic())
+            self._moved.wait_for(lambda: self._is_settled(generation), left)
 
     def catch_up(self) -> None:
         """Have in force here what is in force, loaded where it is not warm.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from scopebound_engine import turns
+from scopebound_engine import baton
 from scopebound_engine.errors import OverloadError
 
 
@@ -51,7 +51,7 @@ class SessionSlots:
             mine = threading.Lock()
             mine.acquire()
             session.line.append(mine)
-        with turns.given_way():
+        with baton.lent():
             is_given = mine.acquire(timeout=max(0.0, deadline - time.monotonic()))
         if not is_given:
             self._give_up(session, mine)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-from scopebound_engine import turns
+from scopebound_engine import baton
 
 
 class UncertainError(TimeoutError):
@@ -51,7 +51,7 @@ class Desk:
             if self._turn is None:
                 self._turn = entry
                 return True
-        with turns.given_way():
+        with baton.lent():
             entry.signal.acquire(timeout=max(0.0, deadline - time.monotonic()))
         with self._changing:
             if entry.settled or self._turn is entry:

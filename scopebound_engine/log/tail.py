@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from scopebound_engine import turns, whole_file
+from scopebound_engine import baton, whole_file
 from scopebound_engine.log import chain, ending, quick, segments
 from scopebound_engine.log.sync import Syncer
 
@@ -138,7 +138,7 @@ class Tail:
         while not quick.flock(self._descriptor):
             if time.monotonic() >= deadline:
                 raise TimeoutError("another process of this node keeps the journal locked")
-            with turns.given_way():
+            with baton.lent():
                 time.sleep(pause)
             pause = min(_LONGEST_PAUSE, pause + _PAUSE_STEP)
 

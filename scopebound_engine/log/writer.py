@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from errno import ENOSPC
 from typing import Final
 
-from scopebound_engine import turns
+from scopebound_engine import baton
 from scopebound_engine.log.desk import Desk, Entry, UncertainError
 from scopebound_engine.log.sync import Syncer
 from scopebound_engine.log.tail import Note, Tail
@@ -62,7 +62,7 @@ class Writer:
             if entry.problem is not None:
                 raise entry.problem
             if self._each:
-                with turns.given_way():
+                with baton.lent():
                     self._syncer.wait(deadline)
         except UncertainError:
             self._syncer.wake()  # who has taken it counts it

@@ -1,31 +1,24 @@
 """What a service's processes spend and hold, by the kinds that results tell of."""
 
-import os
-from pathlib import Path
-
 from tests.bench.footprint import footprint, kinds
+from tests.costs import cpu_seconds_of
 from tests.postgres import PostgresServer
 from tests.processes import descendants
 from tests.servers import RunningServer
 
-_TICK = os.sysconf("SC_CLK_TCK")
 # The others are the master of the workers, the clerk, and jobs of a gate.
 KINDS = ("workers", "evaluators", "others", "database")
 _OF = {"worker": "workers", "evaluator": "evaluators", "spawner": "evaluators"}
 
 
 def processor_seconds(server: RunningServer, postgres: PostgresServer | None) -> dict[str, float]:
-    """What processes have spent, by kind; see proc_pid_stat(5).
+    """What processes have spent, by kind; see `cpu_seconds_of`.
 
     The time of those that ended is of their parent's kind: an evaluator's is its spawner's.
     """
     spent = dict.fromkeys(KINDS, 0.0)
     for pid, kind in _processes(server, postgres).items():
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has ended since
-        spent[kind] += sum(map(int, fields[11:15])) / _TICK
+        spent[kind] += cpu_seconds_of(pid)
     return spent
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from gunicorn.config import Config
 
-from scopebound_engine import turns
+from scopebound_engine import baton
 from scopebound_engine.cli.connections import HEADER_SECONDS, Connection, TimedSocket
 
 
@@ -156,16 +156,16 @@ def test_a_peer_that_takes_nothing_of_an_answer_is_not_waited_for_for_ever(
     other = threading.Event()
 
     def compute() -> None:
-        turns.take()
+        baton.take()
         other.set()
-        turns.leave()
+        baton.leave()
 
-    turns.take()
+    baton.take()
     threading.Timer(0.05, compute).start()
     started = time.monotonic()
     with pytest.raises(BrokenPipeError):
         server.sendall(b"x" * (64 << 20))
-    turns.leave()
+    baton.leave()
     assert other.is_set()
     assert 0.2 <= time.monotonic() - started < 2
     assert client.recv(1) == b"x"

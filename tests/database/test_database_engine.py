@@ -31,6 +31,7 @@ from scopebound_engine.database.history import newest
 from scopebound_engine.database.schema import activations, metadata, signing_keys
 from scopebound_engine.errors import ConfigError, DatabaseUnavailableError
 from scopebound_engine.times import moment
+from tests.batons import holding_the_baton
 from tests.postgres import PostgresServer
 from tests.sessions import VOLATILE_TABLES
 
@@ -146,6 +147,16 @@ def test_times_come_back_exactly_and_in_utc(database: Engine) -> None:
     assert row.not_before == then
     assert row.not_before.tzinfo is UTC
     assert row.expires_at is None
+
+
+def test_who_waits_for_the_database_lets_other_calls_compute(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with holding_the_baton(monkeypatch) as others:
+        with reading(database):
+            others.compute()
+        with transaction(database):
+            others.compute()
 
 
 def test_transactions_with_one_lock_run_one_after_the_other(database: Engine) -> None:

@@ -11,6 +11,7 @@ from scopebound_engine.decision.denials import DRIFT, Denials
 from scopebound_engine.errors import DatabaseUnavailableError, StateUnavailableError
 from scopebound_engine.session.state.seam import UNLIMITED, Entry, SessionFacts
 from scopebound_engine.verdict import Verdict, Violation
+from tests.batons import holding_the_baton
 from tests.decision.sessions import Latches, State
 
 ENTRY = Entry("s", "r", 0, 0, slot=2, slots=4)
@@ -113,3 +114,13 @@ def test_what_is_logged_beside_the_request_names_it() -> None:
     with capture_logs([logs.named]) as logged:
         settle(denied(DRIFT), fails=True)
     assert [line["request_id"] for line in logged] == ["r-1", "r-1"]
+
+
+def test_while_a_denial_is_settled_other_calls_have_the_baton(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = State()
+    with holding_the_baton(monkeypatch) as others:
+        state.before = others.compute
+        Denials(state, Latches()).settle(ENTRY, FOUND, denied("X"), time.monotonic() + 5)
+    assert state.uncounted == [("s", 2)]

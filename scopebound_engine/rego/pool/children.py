@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from scopebound_engine import strict_json, turns
+from scopebound_engine import baton, strict_json
 from scopebound_engine.errors import (
     CompileError,
     EngineError,
@@ -116,7 +116,7 @@ class Evaluator:
 
     def _receive(self) -> bytes:
         try:
-            with turns.given_way():
+            with baton.lent():
                 data = self._socket.recv(_CHUNK)
         except BlockingIOError as error:
             raise self._late() from error

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from scopebound_engine import turns
+from scopebound_engine import baton
 from scopebound_engine.errors import EvaluatorsClosedError, OverloadError
 from scopebound_engine.rego.pool.children import Evaluator, Spawner
 
@@ -66,7 +66,7 @@ class Roster:
                 return self._free.pop()
             waiter = _Waiter()
             self._waiting.append(waiter)
-        with turns.given_way():
+        with baton.lent():
             waiter.handed.acquire(timeout=seconds)
         with self._lock:
             if waiter.evaluator is None:

@@ -17,6 +17,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Engine
 
+from scopebound_engine import baton
 from scopebound_engine.errors import ConfigError, DatabaseUnavailableError, SigningKeyError
 from scopebound_engine.session.keys.folder import KeyFolder, PrivateKeys
 from scopebound_engine.session.keys.node import NodeKeys
@@ -115,7 +116,9 @@ class SigningKeys:
     def _look_now(self) -> None:
         """Look unless that was done since the call came: threads that wait share one look."""
         came = self._monotonic()
-        if not self._turn.acquire(timeout=_TURN_SECONDS):
+        with baton.lent():
+            is_mine = self._turn.acquire(timeout=_TURN_SECONDS)
+        if not is_mine:
             raise DatabaseUnavailableError("the signing keys are looked up too slowly; try again")
         try:
             if self._away and self._monotonic() - self._away[0] < _AWAY_SECONDS:

@@ -14,7 +14,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
-from scopebound_engine import turns
+from scopebound_engine import baton
 from scopebound_engine.database import postgres
 from scopebound_engine.errors import StateUnavailableError
 from scopebound_engine.session.state.buckets import (
@@ -193,7 +193,8 @@ class PostgresState:
         try:
             began = time.monotonic()
             try:
-                return self._once(statement, parameters)
+                with baton.lent():
+                    return self._once(statement, parameters)
             except _ConnectionLostError:
                 if time.monotonic() - began > PATIENCE_SECONDS:
                     raise
@@ -201,7 +202,8 @@ class PostgresState:
                 # carried out after all, the second one takes a token too many, or counts as its
                 # replay where it has an id.
                 self._pool.dispose()
-                return self._once(statement, parameters)
+                with baton.lent():
+                    return self._once(statement, parameters)
         except (psycopg.Error, PoolTimeoutError) as error:
             raise StateUnavailableError(
                 f"session state in PostgreSQL is out of reach: {str(error).strip()}; check that "
@@ -212,8 +214,7 @@ class PostgresState:
         pooled = self._pool.connect()
         connection = cast(postgres.PatientConnection, pooled.dbapi_connection)
         try:
-            with turns.given_way():
-                cursor = connection.execute(statement, parameters, prepare=True)
+            cursor = connection.execute(statement, parameters, prepare=True)
             return [] if cursor.rownumber is None else cursor.fetchall()
         except (postgres.SilentServerError, psycopg.errors.QueryCanceled):
             pooled.invalidate()

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from scopebound_engine import turns
+from scopebound_engine import baton
 from scopebound_engine.database import sqlite
 from scopebound_engine.database.lockfile import alone
 from scopebound_engine.errors import (
@@ -109,7 +109,7 @@ class _Worker:
     def _take(self, seconds: float) -> bool:
         if self._lock.acquire(blocking=False):
             return True
-        with turns.given_way():
+        with baton.lent():
             return self._lock.acquire(timeout=seconds)
 
     def _begin(self, by: float) -> None:
