@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
-from scopebound_engine import baton
+from scopebound_engine import baton, budget
 from scopebound_engine.errors import DatabaseUnavailableError
 
 SECONDS: Final = 0.5
@@ -34,7 +34,7 @@ class Remembered(Generic[T]):
         answer = self._fresh(key)
         if answer is None:
             with baton.lent():
-                is_mine = self._turn.acquire(timeout=TURN_SECONDS)
+                is_mine = self._turn.acquire(timeout=budget.left(TURN_SECONDS))
             if not is_mine:
                 raise DatabaseUnavailableError(
                     "too many other look-ups were waiting for the database; try again"
@@ -56,7 +56,8 @@ class Remembered(Generic[T]):
         try:
             answer = (asked, self._look_up(key))
         except DatabaseUnavailableError as error:
-            self._away = (self._monotonic(), str(error))
+            if not budget.is_spent():
+                self._away = (self._monotonic(), str(error))
             raise
         self._away = None
         self._answers[key] = answer

@@ -1,6 +1,7 @@
 """The Falcon app: which path leads to which resource."""
 
 import uuid
+from functools import cache
 from typing import Any
 
 import falcon
@@ -23,7 +24,6 @@ from scopebound_engine.api.export import Export
 from scopebound_engine.api.health import Health, Jwks
 from scopebound_engine.api.metrics import Metrics
 from scopebound_engine.api.openapi import HTML, JSON, document
-from scopebound_engine.api.operations import OPERATIONS, TAGS
 from scopebound_engine.api.provision import Provision
 from scopebound_engine.api.published import Published
 from scopebound_engine.api.recording import ENFORCE, MCP_ENFORCE, Recording, traceparent
@@ -86,9 +86,8 @@ def create_app(services: Services) -> App:
         ),
     )
     app.add_route("/.well-known/jwks.json", Jwks(services.keys))
-    description = document(OPERATIONS, TAGS)
-    app.add_route("/openapi.json", Published(strict_json.dumps(description), JSON))
-    app.add_route("/docs", Published(page(description), HTML, PAGE_HEADERS))
+    app.add_route("/openapi.json", Published(cache(lambda: strict_json.dumps(_described())), JSON))
+    app.add_route("/docs", Published(cache(lambda: page(_described())), HTML, PAGE_HEADERS))
     return app
 
 
@@ -167,6 +166,13 @@ def get_app() -> App:
     logs.configure()
     prepare(config)
     return open_app(config)
+
+
+def _described() -> dict[str, Any]:
+    """The API's description. Made when it is asked for, since it takes a tenth of a start."""
+    from scopebound_engine.api.operations import OPERATIONS, TAGS
+
+    return document(OPERATIONS, TAGS)
 
 
 class _Context:

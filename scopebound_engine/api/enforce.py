@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 import falcon
 
-from scopebound_engine import strict_json
+from scopebound_engine import budget, strict_json
 from scopebound_engine.access.model import ENFORCE
 from scopebound_engine.api import body
 from scopebound_engine.api.answers import answer_decision
@@ -32,7 +32,7 @@ _RECORDED_NAMES: Final = 16
 _RECORDED_LENGTH: Final = 64
 # Of the time of a request so much is for its decision; the rest is kept back for the record and the
 # way of the answer, or what is undecided to the last would be answered too late.
-_DECIDING: Final = 0.9
+_DECIDING: Final = 0.8
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Action = Literal["tool_call", "mcp_tool_call"]
@@ -53,7 +53,9 @@ class Enforce:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Decide one call."""
         deadline = req.context.arrived + self.config.total_deadline_ms / 1000 * _DECIDING
-        answer_decision(req, resp, self._decide(req, deadline))
+        with budget.ending(deadline):
+            decision = self._decide(req, deadline)
+        answer_decision(req, resp, decision)
 
     def _decide(self, req: falcon.Request, deadline: float) -> Decision:
         try:

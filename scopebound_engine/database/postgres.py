@@ -16,12 +16,15 @@ from psycopg.rows import TupleRow
 from sqlalchemy import URL, Connection, Dialect, text
 from sqlalchemy.exc import ArgumentError
 
+from scopebound_engine import budget
 from scopebound_engine.database import hosts
 from scopebound_engine.errors import ConfigError
 
 CONNECT_SECONDS: Final = 0.5
 SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg")
 _ABANDONED_CONNECT_SECONDS: Final = 2
+# For what is said already but not read yet, such as the answer to a rollback.
+_LEAST_SECONDS: Final = 0.005
 
 _EXAMPLE: Final = (
     "write it as postgresql://user:password@host:5432/database, "
@@ -36,7 +39,10 @@ class SilentServerError(psycopg.OperationalError):
 
 
 class PatientConnection(psycopg.Connection[TupleRow]):
-    """A connection whose server may be silent for `patience_seconds` (None: for ever)."""
+    """A connection whose server may be silent for `patience_seconds` (None: for ever).
+
+    A call that has less time left waits less.
+    """
 
     patience_seconds: float | None = None
 
@@ -44,14 +50,13 @@ class PatientConnection(psycopg.Connection[TupleRow]):
         """Run one exchange with the server. Raises SilentServerError when it is late."""
         if self.patience_seconds is None:
             return super().wait(gen, *args, **kwargs)
+        seconds = max(budget.left(self.patience_seconds), _LEAST_SECONDS)
         try:
-            return super().wait(_impatient(gen), interval=self.patience_seconds)
+            return super().wait(_impatient(gen), interval=seconds)
         except TimeoutError as error:
             # Its answer may still arrive, and would be taken for that of the next statement.
             self.pgconn.finish()
-            raise SilentServerError(
-                f"the server was silent for {self.patience_seconds} s"
-            ) from error
+            raise SilentServerError(f"the server was silent for {seconds:.2g} s") from error
 
 
 def _impatient(gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
@@ -118,11 +123,12 @@ def _timeout(seconds: float) -> str:
 def connect(patience_seconds: float | None, **arguments: Any) -> PatientConnection:
     """A new connection within CONNECT_SECONDS, whose server may be silent for `patience_seconds`.
 
-    `arguments` are psycopg's and libpq's. Of several hosts each has an equal share of the time that
-    those before it left over, so one that hangs is passed over. Raises psycopg.Error.
+    A call that has less time left waits less. `arguments` are psycopg's and libpq's. Of several
+    hosts each has an equal share of the time that those before it left over, so one that hangs is
+    passed over. Raises psycopg.Error.
     """
     arguments.setdefault("connect_timeout", _ABANDONED_CONNECT_SECONDS)
-    deadline = time.monotonic() + CONNECT_SECONDS
+    deadline = time.monotonic() + budget.left(CONNECT_SECONDS)
     attempts = hosts.attempts(arguments)
     failures: list[psycopg.OperationalError] = []
     for left, attempt in zip(range(len(attempts), 0, -1), attempts, strict=True):

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from scopebound_engine import budget
 from scopebound_engine.access.remembered import MAX_ENTRIES, SECONDS, Remembered
 from scopebound_engine.errors import DatabaseUnavailableError
 
@@ -75,6 +76,28 @@ def test_the_database_is_found_again() -> None:
     table.now += SECONDS
     assert table.remembered.get("a") == "A"
     assert table.remembered.get("b") == "B"
+
+
+def test_a_call_waits_for_its_turn_no_longer_than_it_may() -> None:
+    table = Table()
+    table.seconds = SECONDS
+    with ThreadPoolExecutor(1) as thread:
+        asking = thread.submit(table.remembered.get, "a")
+        time.sleep(SECONDS / 10)
+        began = time.monotonic()
+        with budget.ending(began + SECONDS / 10), pytest.raises(DatabaseUnavailableError):
+            table.remembered.get("b")
+        assert time.monotonic() - began < SECONDS / 2
+        assert asking.result() == "A"
+
+
+def test_that_a_call_had_no_time_left_is_not_taken_for_a_database_that_is_away() -> None:
+    table = Table()
+    table.away = True
+    with budget.ending(time.monotonic()), pytest.raises(DatabaseUnavailableError):
+        table.remembered.get("a")
+    table.away = False
+    assert table.remembered.get("a") == "A"
 
 
 def test_no_more_than_so_many_answers_are_kept() -> None:

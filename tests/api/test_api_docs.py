@@ -19,8 +19,8 @@ from tests.description import DESCRIBED, DOCUMENT
 @pytest.fixture(scope="module")
 def http() -> falcon.testing.TestClient:
     app = falcon.App()
-    app.add_route("/openapi.json", Published(strict_json.dumps(DOCUMENT), JSON))
-    app.add_route("/docs", Published(page(DOCUMENT), HTML, PAGE_HEADERS))
+    app.add_route("/openapi.json", Published(lambda: strict_json.dumps(DOCUMENT), JSON))
+    app.add_route("/docs", Published(lambda: page(DOCUMENT), HTML, PAGE_HEADERS))
     return falcon.testing.TestClient(app)
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import QueuePool
 
+from scopebound_engine import budget
 from scopebound_engine.database.engine import (
     SQLITE_WRITE_SECONDS,
     migrate,
@@ -333,5 +334,21 @@ def test_a_frozen_server_is_unavailable_within_the_deadline_of_a_request(
             with pytest.raises(DatabaseUnavailableError):
                 kids(engine)
             assert time.monotonic() - began < 1
+    assert kids(engine) == []
+    engine.dispose()
+
+
+def test_a_call_that_has_little_time_left_waits_for_no_longer_than_that(
+    own_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    engine = open_database(own_postgres.url(), tmp_path)
+    migrate(engine)
+    kids(engine)
+    with own_postgres.frozen():
+        for _ in range(2):  # on a connection that was open, then on a new one
+            began = time.monotonic()
+            with budget.ending(began + 0.1), pytest.raises(DatabaseUnavailableError):
+                kids(engine)
+            assert 0.1 <= time.monotonic() - began < 0.3
     assert kids(engine) == []
     engine.dispose()

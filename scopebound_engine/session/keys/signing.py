@@ -17,7 +17,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Engine
 
-from scopebound_engine import baton
+from scopebound_engine import baton, budget
 from scopebound_engine.errors import ConfigError, DatabaseUnavailableError, SigningKeyError
 from scopebound_engine.session.keys.folder import KeyFolder, PrivateKeys
 from scopebound_engine.session.keys.node import NodeKeys
@@ -117,7 +117,7 @@ class SigningKeys:
         """Look unless that was done since the call came: threads that wait share one look."""
         came = self._monotonic()
         with baton.lent():
-            is_mine = self._turn.acquire(timeout=_TURN_SECONDS)
+            is_mine = self._turn.acquire(timeout=budget.left(_TURN_SECONDS))
         if not is_mine:
             raise DatabaseUnavailableError("the signing keys are looked up too slowly; try again")
         try:
@@ -145,7 +145,8 @@ class SigningKeys:
         try:
             known = published(self._engine, self._published)
         except DatabaseUnavailableError as error:
-            self._away = (self._monotonic(), str(error))
+            if not budget.is_spent():
+                self._away = (self._monotonic(), str(error))
             raise
         self._away = None
         # The table before the folder: of each key of this node that is published the file is there.

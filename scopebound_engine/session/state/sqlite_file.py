@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from scopebound_engine import baton
+from scopebound_engine import baton, budget
 from scopebound_engine.database import sqlite
 from scopebound_engine.database.lockfile import alone
 from scopebound_engine.errors import (
@@ -96,8 +96,9 @@ class _Worker:
     @contextmanager
     def transaction(self) -> Iterator[Execute]:
         """Be the one writer of the host. Raises sqlite3.Error, TimeoutError."""
-        by = time.monotonic() + self._patience
-        if not self._take(self._patience):
+        seconds = budget.left(self._patience)
+        by = time.monotonic() + seconds
+        if not self._take(seconds):
             raise TimeoutError("the other calls of this process kept it busy")
         try:
             self._begin(by)
@@ -117,7 +118,8 @@ class _Worker:
         try:
             sqlite.begin_writing(self.connection, by, _LOOK_AGAIN_SECONDS)
         except sqlite3.Error as error:
-            self._patience = _WAIT_AGAIN_SECONDS
+            if not budget.is_spent():
+                self._patience = _WAIT_AGAIN_SECONDS
             error.add_note("at BEGIN IMMEDIATE")
             raise
         self._patience = _WAIT_SECONDS
@@ -157,8 +159,9 @@ class StateFile:
         worker = self._worker
         if worker is not None and worker.pid == os.getpid():
             return worker
-        by = time.monotonic() + _OPEN_SECONDS
-        if not self._opening.acquire(timeout=_OPEN_SECONDS):
+        seconds = budget.left(_OPEN_SECONDS)
+        by = time.monotonic() + seconds
+        if not self._opening.acquire(timeout=seconds):
             raise TimeoutError("another call of this process was opening it for too long")
         try:
             if self._worker is None or self._worker.pid != os.getpid():
