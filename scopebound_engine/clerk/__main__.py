@@ -1,12 +1,9 @@
 """`python -m scopebound_engine.clerk`: the clerk's process, which takes no time from requests."""
 
-import os
-from typing import Final
+from scopebound_engine.background import step_back
 
-_NICE: Final = 5
-
-# Before what is imported, which takes half a second of a processor.
-os.nice(_NICE)
+# Before what else is imported, which takes half a second of a processor.
+step_back()
 
 from scopebound_engine.clerk.process import main  # noqa: E402
 

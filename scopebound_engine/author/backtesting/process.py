@@ -10,15 +10,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 from scopebound_engine.author import subject
 from scopebound_engine.author.backtesting.backtest import backtest
 from scopebound_engine.author.backtesting.server import Wish
+from scopebound_engine.background import step_back
 from scopebound_engine.bundle.format import archive
 from scopebound_engine.config import from_env
 from scopebound_engine.database.engine import open_database
@@ -35,28 +34,17 @@ from scopebound_engine.node import database_url
 
 _HOUR_US: Final = 3_600_000_000
 _PAGE: Final = 500
-# A third of what others get: calls that are decided now come first, and it still comes to an end.
-_NICE: Final = 5
 _MARGIN_SECONDS: Final = 10
 
 
 def main() -> None:
     """Answer and end."""
-    _step_back()
+    step_back()
     wish = Wish(**json.loads(sys.stdin.buffer.readline()))
     # Whoever asked may be gone, and nobody else ends this.
     signal.alarm(int(wish.seconds) + _MARGIN_SECONDS)
     answer = _answer(wish, sys.stdin.buffer.read())
     sys.stdout.write(json.dumps(answer))
-
-
-def _step_back() -> None:
-    os.nice(_NICE)
-    # Where the kernel shares its time by session first (sched(7), autogroup), niceness counts only
-    # within one: in the server's this would take from the share of those who decide.
-    with suppress(OSError):
-        os.setsid()
-        Path("/proc/self/autogroup").write_text(str(_NICE), encoding="ascii")
 
 
 def _answer(wish: Wish, bundle: bytes) -> Mapping[str, Any]:
