@@ -10,9 +10,14 @@ from typing import Final
 _NICE: Final = 5
 
 
-def step_back() -> None:
-    """Give this process, and what it starts, a low priority. To be called once, at its start."""
+def give_way() -> None:
+    """Let the other processes of this session come first. To be called once, at the start."""
     os.nice(_NICE)
+
+
+def step_back() -> None:
+    """Let all other processes come first. To be called once, at the start."""
+    give_way()
     # Where the kernel shares its time by session first (sched(7), autogroup), niceness counts only
     # within one: in the server's this would take from the share of those who decide.
     with suppress(OSError):

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from scopebound_engine.background import give_way
 from scopebound_engine.errors import EngineError, FindingsError
 
 # How a child ends that one of its own timers or its limit on processor time stopped.
@@ -50,6 +51,8 @@ def ending(status: int) -> str:
 
 def _main() -> None:
     """The child: the job's module and with it the engine, then the limits, then the job."""
+    # On a server calls are decided meanwhile.
+    give_way()
     # A job is short, and what it leaves goes with its process.
     gc.disable()
     request = json.load(sys.stdin)
