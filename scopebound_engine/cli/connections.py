@@ -3,8 +3,10 @@
 import errno
 import socket
 import struct
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from gunicorn.workers.gthread import TConn
@@ -28,8 +30,12 @@ class TimedSocket(socket.socket):
 
     Both are times of `time.monotonic()`; without a deadline it waits for ever. For a peer that
     takes nothing of what is sent it waits `patience` seconds, and raises BrokenPipeError.
+
+    It waits in one of the `places` that all connections of a worker share. Where none is free its
+    time is over: peers who send or take by halves never hold all threads.
     """
 
+    places: threading.Semaphore | None = None
     arrived: float = 0.0
     deadline: float | None = None
     patience: float = SENDING_SECONDS
@@ -57,16 +63,13 @@ class TimedSocket(socket.socket):
             except BlockingIOError:
                 pass  # what is missing is waited for
         left = max(0.0, self.deadline - time.monotonic())
-        self.settimeout(left if given is None else min(left, given))
         try:
-            with baton.lent():
+            with self._waiting(left if given is None else min(left, given)):
                 return super().recv(size, flags)
         except (BlockingIOError, TimeoutError) as error:
             if self.deadline == self.arrived + HEADER_SECONDS:
                 raise ConnectionResetError(errno.ECONNRESET, "half a request arrived") from error
             raise TimeoutError("nothing arrived before the deadline") from error
-        finally:
-            self.settimeout(given)
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         """As a socket's, but the head of an answer waits for its body, or for `flush`.
@@ -95,15 +98,27 @@ class TimedSocket(socket.socket):
             self._send_slowly(memoryview(data)[sent:], flags)
 
     def _send_slowly(self, data: memoryview, flags: int) -> None:
-        self.settimeout(self.patience)
         try:
-            with baton.lent():
+            with self._waiting(self.patience):
                 while data:
                     data = data[self.send(data, flags) :]
         except TimeoutError as error:
             raise BrokenPipeError(errno.EPIPE, "the peer takes nothing of its answer") from error
+
+    @contextmanager
+    def _waiting(self, seconds: float) -> Iterator[None]:
+        """Each operation in the block takes so long at most. Raises TimeoutError."""
+        if self.places is not None and not self.places.acquire(blocking=False):
+            raise TimeoutError("too many other peers are waited for")
+        given = self.gettimeout()
+        self.settimeout(seconds)
+        try:
+            with baton.lent():
+                yield
         finally:
-            self.settimeout(None)
+            self.settimeout(given)
+            if self.places is not None:
+                self.places.release()
 
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types

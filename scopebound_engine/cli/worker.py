@@ -78,6 +78,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.worker_connections = min(self.worker_connections, max(16, most - RESERVED_DESCRIPTORS))
         self._idle: dict[int, Connection] = {}
         self._counting = threading.Lock()
+        self._places = threading.Semaphore(max(1, self.cfg.threads // 2))
         self._swept = time.monotonic()
         self._epoll = select.epoll()
         self.method_queue = Wakeups()
@@ -124,6 +125,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             return
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         timed = TimedSocket(fileno=accepted.detach())
+        timed.places = self._places
         connection = Connection(self.cfg, timed, address, listener.getsockname())
         connection.data_ready = True
         self._count(1)

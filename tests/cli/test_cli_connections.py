@@ -4,12 +4,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from gunicorn.config import Config
 
 from scopebound_engine import baton
 from scopebound_engine.cli.connections import HEADER_SECONDS, Connection, TimedSocket
+
+LONG = 10.0
 
 
 @pytest.fixture
@@ -188,3 +191,47 @@ def test_a_peer_that_is_slow_gets_the_whole_answer(tcp: tuple[socket.socket, Tim
     server.close()
     taking.join()
     assert received == answer
+
+
+def test_peers_that_are_slow_share_the_places_in_which_they_are_waited_for() -> None:
+    places = Places()
+    with ExitStack() as stack:
+        peers, servers = zip(*(stack.enter_context(timed(places)) for _ in range(3)), strict=True)
+        waiting = threading.Thread(target=servers[0].recv, args=(10,))
+        waiting.start()
+        assert places.taken.wait(LONG)
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            servers[1].recv(10)
+        with pytest.raises(BrokenPipeError):
+            servers[1].sendall(bytes(64 << 20))
+        assert time.monotonic() - began < LONG / 2
+        peers[2].sendall(b"all is there")
+        assert servers[2].recv(100) == b"all is there"
+        peers[0].sendall(b"x")
+        waiting.join()
+        peers[1].sendall(b"x")
+        assert servers[1].recv(10) == b"x"
+    assert places.acquire(blocking=False)
+
+
+class Places(threading.Semaphore):
+    """One, which tells when it is taken."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.taken = threading.Event()
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        is_mine = super().acquire(blocking, timeout)
+        self.taken.set()
+        return is_mine
+
+
+@contextmanager
+def timed(places: threading.Semaphore) -> Iterator[tuple[socket.socket, TimedSocket]]:
+    """Both ends of a connection whose deadline is far away."""
+    client, server = socket.socketpair()
+    with client, TimedSocket(fileno=server.detach()) as made:
+        made.deadline, made.places = time.monotonic() + LONG, places
+        yield client, made
