@@ -53,12 +53,20 @@ def create(name: str, scopes: tuple[str, ...], roles: tuple[str, ...]) -> None:
 
     Example: scopebound-engine keys create invoices --scope enforce --role invoice-processor
     """
+    from scopebound_engine.access.api_keys import ApiKeyStore
+    from scopebound_engine.preparation import open_migrated
+    from scopebound_engine.role.store import RoleStore
+
     config = from_env()
-    store = _api_keys(config)
+    engine = open_migrated(config)
+    store = ApiKeyStore(engine, time.time)
     with recorded(config) as record:
         key, secret = store.create(name, frozenset(scopes or (ENFORCE,)), roles)
         granted = {"scopes": sorted(key.scopes), "roles": list(key.roles), "hint": key.hint}
         record("api_key.created", _subject(key), granted)
+    known = {word for role in RoleStore(engine, time.time).list() for word in (role.id, role.name)}
+    for unknown in [role for role in roles if role not in known]:
+        click.echo(f"No role is called {unknown!r} yet: until one is, it gives no right.", err=True)
     click.echo("The key is shown now and never again; only its hash is stored.", err=True)
     click.echo(secret)
 

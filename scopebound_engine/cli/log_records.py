@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-_HOUR_US: Final = 3_600_000_000
-
 
 class Records:
     """What can be read here. Every method raises ConfigError and DatabaseUnavailableError."""
@@ -43,12 +41,12 @@ class Records:
         except ValueError as error:
             raise click.UsageError(f"{what} is neither the id of a record nor a file.") from error
 
-    def of_hours(self, hours: float) -> Iterator[Record]:
-        """Those of the last hours, of all nodes."""
+    def of_last(self, seconds: float) -> Iterator[Record]:
+        """Those of so many seconds up to now, of all nodes."""
         from scopebound_engine.log.replayable import read
 
         now_us = int(time.time() * 1_000_000)
-        for line in self._database.lines(now_us - int(hours * _HOUR_US), now_us):
+        for line in self._database.lines(now_us - int(seconds * 1_000_000), now_us):
             yield read(line.encode())
 
     def shelf(self, bundles: Sequence[Path], trust: Path | None) -> "Shelf":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from scopebound_engine.cli.bundle_files import FILE, THERE
+from scopebound_engine.cli.duration import Duration
 from scopebound_engine.cli.ending import FAILED, REFUSED, as_json
 from scopebound_engine.cli.terminal import json_document, printable
 
@@ -33,7 +34,7 @@ _ERASE_LINE: Final = "\r\x1b[K"
 
 @click.command(epilog=_EXIT_CODES)
 @click.argument("what", nargs=-1, metavar="[ID|PATH]...")
-@click.option("--window", type=click.IntRange(1), metavar="HOURS", help="All of the last hours.")
+@click.option("--window", type=Duration(), metavar="TIME", help="All of the last TIME, as 7d.")
 @click.option(
     "--bundle",
     "bundles",
@@ -49,7 +50,7 @@ _ERASE_LINE: Final = "\r\x1b[K"
 @as_json
 def reproduce(
     what: tuple[str, ...],
-    window: int | None,
+    window: float | None,
     bundles: tuple[Path, ...],
     trust: Path | None,
     as_json: bool,
@@ -72,7 +73,7 @@ def reproduce(
     records, found = Records(), _Found()
     wanted = chain.from_iterable(map(records.named, what))
     with Reproducer(records.shelf(bundles, trust)) as reproducer:
-        for record in _counted(chain(wanted, records.of_hours(window) if window else ())):
+        for record in _counted(chain(wanted, records.of_last(window) if window else ())):
             found.add(reproducer.reproduce(record))
     if as_json:
         json_document(found.document())

@@ -1,6 +1,5 @@
 """`policy backtest`: what an edit would have changed in decisions that were recorded."""
 
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from scopebound_engine.cli.bundle_files import THERE, manifest_option
+from scopebound_engine.cli.duration import Duration
 from scopebound_engine.cli.ending import FAILED, REFUSED, as_json
 from scopebound_engine.cli.terminal import json_document, waiting
 
@@ -25,25 +25,8 @@ Exit codes:
   {REFUSED}  more do: --max-deny-to-allow (0 unless given), or --max-flips
   {FAILED}  not done: wrong usage, something cannot be read, or no decision could be decided again
 """
-_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_HOUR_SECONDS: Final = 3_600
-_DEFAULT_SECONDS: Final = 24 * _HOUR_SECONDS
+_DEFAULT_SECONDS: Final = 24 * 3_600
 _BAR: Final = 24
-
-
-class _Duration(click.ParamType[float]):
-    """A time like 90m, 24h or 7d, in seconds."""
-
-    name = "duration"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Fails for anything else."""
-        found = re.fullmatch(r"([1-9][0-9]{0,6})([smhd])", str(value), re.ASCII)
-        if found is None:
-            self.fail(f"{value!r} is no time: write a number with s, m, h or d, as 24h", param, ctx)
-        return int(found[1]) * _UNITS[found[2]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +50,7 @@ class _Wishes:
 @manifest_option
 @click.option(
     "--window",
-    type=_Duration(),
+    type=Duration(),
     metavar="TIME",
     help="Decisions of the last TIME, as 90m, 24h or 7d. Without: 24h, or all that --from names.",
 )
@@ -157,7 +140,7 @@ class _Reading:
         from scopebound_engine.cli.log_records import Records
 
         if not self.paths:
-            yield from Records().of_hours((self.window or _DEFAULT_SECONDS) / _HOUR_SECONDS)
+            yield from Records().of_last(self.window or _DEFAULT_SECONDS)
             return
         since_us = 0 if self.window is None else int((time.time() - self.window) * 1_000_000)
         for record in Records().within(self.paths, progress=self._advance):

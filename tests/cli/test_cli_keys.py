@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from scopebound_engine.access.api_keys import ApiKeyStore
 from scopebound_engine.cli.keys import keys
@@ -26,8 +26,15 @@ class Shell:
 
     def __call__(self, *arguments: str) -> list[str]:
         """The lines it prints; raises what it raises."""
+        return self._run(arguments).stdout.splitlines()
+
+    def said(self, *arguments: str) -> str:
+        """What it says beside that, on standard error."""
+        return self._run(arguments).stderr
+
+    def _run(self, arguments: tuple[str, ...]) -> Result:
         runner = CliRunner(env=environment(self.data_dir))
-        return runner.invoke(keys, arguments, catch_exceptions=False).stdout.splitlines()
+        return runner.invoke(keys, arguments, catch_exceptions=False)
 
 
 @pytest.fixture
@@ -70,6 +77,16 @@ def test_the_sessions_that_a_key_made_end_with_it(shell: Shell) -> None:
 def test_a_role_is_no_limit_for_an_admin(shell: Shell) -> None:
     with pytest.raises(InputError, match="roles: limits what the scope enforce may provision"):
         shell("create", "x", "--scope", "admin", "--role", "r")
+
+
+def test_a_role_that_is_not_there_yet_is_said(shell: Shell) -> None:
+    shell("list")  # makes the tables
+    engine = open_database(None, shell.data_dir)
+    role = RoleStore(engine, time.time).create(RoleFields(name="reader"))
+    engine.dispose()
+    assert "No role" not in shell.said("create", "one", "--role", "reader", "--role", role.id)
+    said = shell.said("create", "two", "--role", "reader", "--role", "raeder")
+    assert "No role is called 'raeder' yet" in said
 
 
 def test_a_rotation_is_shown_and_listed(shell: Shell) -> None:

@@ -83,7 +83,7 @@ def test_what_is_in_the_database_is_read_there_and_so_are_exports(node: Node) ->
     Path("array.json").write_bytes(b"".join(export.as_json(found)))
     Path("lines.jsonl").write_bytes(b"".join(export.as_jsonl(found)))
     for arguments in (
-        ["--window", 1],
+        ["--window", "1h"],
         ["array.json"],
         ["lines.jsonl"],
         [node.allowed, node.denied],
@@ -125,7 +125,14 @@ def test_elsewhere_it_takes_the_bundle_and_the_key(
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["nobody"], ["01900000-0000-7000-8000-000000000000"], ["--window", "0"], ["empty"]],
+    [
+        [],
+        ["nobody"],
+        ["01900000-0000-7000-8000-000000000000"],
+        ["--window", "0h"],
+        ["--window", "1"],
+        ["empty"],
+    ],
 )
 def test_what_cannot_be_done_is_2(arguments: list[str]) -> None:
     Path("empty").touch()
