@@ -15,8 +15,9 @@ import regopy
 from regopy.rego_shared import LogLevel
 
 from scopebound_engine.errors import CompileError, EngineError, EvaluationError, Finding
-from scopebound_engine.rego import binary, native
-from scopebound_engine.rego.binary import Frame
+from scopebound_engine.rego import native
+from scopebound_engine.rego.binary.decoding import decode
+from scopebound_engine.rego.binary.form import Frame
 from scopebound_engine.rego.findings import build_findings, parse_findings
 from scopebound_engine.rego.input import set_input, term
 from scopebound_engine.rego.outcome import Outcome, error_message, read_outcome, read_value
@@ -70,7 +71,7 @@ def compile_placed(
     """The document with its places, as of `compile_plan`, and the frame that loads it again.
 
     The two forms that the engine saves of one build differ in nothing but places and built-ins:
-    functions, statements, variables and strings come in the same order, and `binary.Encoder` writes
+    functions, statements, variables and strings come in the same order, and `Encoder` writes
     no places. That of JSON takes most of the time. Raises CompileError.
     """
     builder, bundle = _built(modules, entrypoints, data)
@@ -83,7 +84,7 @@ def fast_plan(builder: regopy.Interpreter, bundle: regopy.Bundle) -> tuple[dict[
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "plan"
         builder.save_bundle(str(file), bundle, regopy.BundleFormat.Binary)
-        plan, frame = binary.decode(file.read_bytes())
+        plan, frame = decode(file.read_bytes())
     static = plan["static"]
     # Some it only declares, like http.send, for tests to replace them.
     static["builtin_funcs"] = [

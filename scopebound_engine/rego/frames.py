@@ -16,7 +16,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import takewhile
 from typing import Any, Final
 
-from scopebound_engine.rego.binary import FIELDS
+from scopebound_engine.rego.binary.form import FIELDS
 from scopebound_engine.rego.rewriting import inner
 from scopebound_engine.rego.statements import DATA, INPUT
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from scopebound_engine.rego import frames, peephole, slots
-from scopebound_engine.rego.binary import Encoder, Frame
+from scopebound_engine.rego.binary.encoding import Encoder
+from scopebound_engine.rego.binary.form import Frame
 from scopebound_engine.rego.plan import Plan
 from scopebound_engine.rego.rewriting import Variables
 from scopebound_engine.rego.slots import Slots

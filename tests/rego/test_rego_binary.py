@@ -7,7 +7,8 @@ import pytest
 import regopy
 
 from scopebound_engine.errors import EngineError
-from scopebound_engine.rego.binary import Encoder, decode
+from scopebound_engine.rego.binary.decoding import decode
+from scopebound_engine.rego.binary.encoding import Encoder
 from scopebound_engine.rego.compiler import LoadedPlan
 
 # As many kinds of statements as rules can be made to compile to.

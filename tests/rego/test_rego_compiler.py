@@ -1,7 +1,7 @@
 import pytest
 
 from scopebound_engine.errors import CompileError, EngineError, EvaluationError, InputError
-from scopebound_engine.rego.binary import Encoder
+from scopebound_engine.rego.binary.encoding import Encoder
 from scopebound_engine.rego.compiler import (
     LoadedPlan,
     compile_fast,

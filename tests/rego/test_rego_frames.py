@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from scopebound_engine.rego import frames
-from scopebound_engine.rego.binary import Encoder
+from scopebound_engine.rego.binary.encoding import Encoder
 from scopebound_engine.rego.compiler import LoadedPlan, compile_fast
 from scopebound_engine.rego.plan import Plan
 

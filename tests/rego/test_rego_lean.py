@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scopebound_engine.errors import CompileError, EngineError
-from scopebound_engine.rego.binary import Encoder
+from scopebound_engine.rego.binary.encoding import Encoder
 from scopebound_engine.rego.compiler import LoadedPlan, compile_fast
 from scopebound_engine.rego.lean import Lean, lean
 from scopebound_engine.rego.plan import Plan

@@ -5,7 +5,7 @@ import pytest
 import regorus
 
 from scopebound_engine.errors import CompileError
-from scopebound_engine.rego.binary import Encoder
+from scopebound_engine.rego.binary.encoding import Encoder
 from scopebound_engine.rego.compiler import LoadedPlan, compile_fast
 from scopebound_engine.rego.testing.lowering import Lowered, lower
 from scopebound_engine.rego.testing.overrides import wrap

@@ -1,6 +1,6 @@
 import pytest
 
-from scopebound_engine.rego.binary import Encoder
+from scopebound_engine.rego.binary.encoding import Encoder
 from scopebound_engine.rego.compiler import LoadedPlan, compile_fast
 from scopebound_engine.rego.rendering import pairs, rendered
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 from typing import Any
 
 from scopebound_engine.rego import rewriting as ir
-from scopebound_engine.rego.binary import Encoder
+from scopebound_engine.rego.binary.encoding import Encoder
 from scopebound_engine.rego.compiler import LoadedPlan, compile_placed
 from scopebound_engine.rego.rewriting import Spot, Strings, Variables
 

@@ -21,7 +21,7 @@ from scopebound_engine.bundle.gate.calls import typical
 from scopebound_engine.bundle.gate.hostile_calls import hostile
 from scopebound_engine.config import SHIPPED
 from scopebound_engine.errors import EngineError
-from scopebound_engine.rego.binary import Encoder
+from scopebound_engine.rego.binary.encoding import Encoder
 from scopebound_engine.rego.compiler import LoadedPlan, compile_fast
 from scopebound_engine.rego.engine import compile_program
 from scopebound_engine.rego.lean import lean

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scopebound_engine.rego.binary import Frame
+from scopebound_engine.rego.binary.form import Frame
 from scopebound_engine.rego.compiler import LoadedPlan, compile_placed
 from scopebound_engine.rego.coverage.marks import TELLER, Mark, Marker
 from scopebound_engine.rego.coverage.units import Units

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from scopebound_engine.rego import frames
-from scopebound_engine.rego.binary import Encoder
+from scopebound_engine.rego.binary.encoding import Encoder
 from scopebound_engine.rego.compiler import LoadedPlan, compile_fast
 from scopebound_engine.rego.mutants.functions import Functions
 from scopebound_engine.rego.mutants.grafts import graft

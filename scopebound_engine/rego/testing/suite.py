@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from scopebound_engine.errors import CompileError, EngineError, Finding
 from scopebound_engine.rego import frames
-from scopebound_engine.rego.binary import Encoder, Frame
+from scopebound_engine.rego.binary.encoding import Encoder
+from scopebound_engine.rego.binary.form import Frame
 from scopebound_engine.rego.checks.references import broken_references
 from scopebound_engine.rego.compiler import LoadedPlan, compile_fast, compile_plan
 from scopebound_engine.rego.forks import Answer

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from scopebound_engine.errors import EvaluationError
 from scopebound_engine.rego import native
-from scopebound_engine.rego.binary import Encoder
+from scopebound_engine.rego.binary.encoding import Encoder
 from scopebound_engine.rego.compiler import LoadedPlan, compile_fast, compile_placed
 from scopebound_engine.rego.program import Program
 from scopebound_engine.rego.rewriting import Variables
