@@ -11,14 +11,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
 
-import structlog
-
 from scopebound_engine.bundle.activation import Activator, Convergence
 from scopebound_engine.bundle.diff import Diff, compare
 from scopebound_engine.bundle.format import archive
 from scopebound_engine.bundle.gate import gate
 from scopebound_engine.bundle.lanes import Lanes
-from scopebound_engine.bundle.registry.events import brief
+from scopebound_engine.bundle.refusals import FLOOR, note_acknowledged, recorded
 from scopebound_engine.bundle.registry.history import History
 from scopebound_engine.bundle.registry.registry import (
     ActivationKind,
@@ -31,24 +29,15 @@ from scopebound_engine.bundle.registry.registry import (
 from scopebound_engine.bundle.signature import VerifiedBundle, verify
 from scopebound_engine.bundle.trust.keys import TrustedKeys
 from scopebound_engine.errors import (
-    ActivationError,
     BusyError,
     ConflictError,
     Finding,
-    FindingsError,
     NotFoundError,
 )
 from scopebound_engine.times import moment
 
-log = structlog.get_logger()
-
-_FLOOR: Final = "floor"
-# Whose warnings are of what somebody has to acknowledge.
-_ACKNOWLEDGED: Final = frozenset({_FLOOR, "backtest"})
 # So long, and while it is put in force, an upload keeps others waiting in its lane.
 _GATE_SECONDS: Final = 40.0
-# An archive can be wrong in thousands of ways at once. The answer has them all.
-_MOST_LOGGED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +106,7 @@ class Bundles:
         The bundle in force again is unchanged, and a version that was stored and never activated is
         found again: whoever lost the answer may send the same bytes once more.
         """
-        with self._refusals_recorded(actor, checksum=hashlib.sha256(data).hexdigest()) as known:
+        with recorded(self._registry, actor, checksum=hashlib.sha256(data).hexdigest()) as known:
             bundle = self._verify(data)
             known |= {"version": bundle.manifest.version, "key_id": bundle.key_id}
             if self._admit(bundle) == "unchanged":
@@ -128,7 +117,8 @@ class Bundles:
                 if self._admit(bundle) == "unchanged":
                     return self._unchanged(bundle.identity)
                 warnings = told + _judged(bundle, acknowledge_floor)
-                self._note_acknowledged(warnings, actor, known)
+                # Before it is stored: where this cannot be recorded, nothing is.
+                note_acknowledged(self._registry, warnings, actor, known)
                 version = self._registry.store(
                     data, bundle, description=description, actor=actor, warnings=warnings
                 )
@@ -253,7 +243,7 @@ class Bundles:
 
     def _passed(self, version: BundleVersion, bundle: VerifiedBundle) -> tuple[Finding, ...]:
         # What the floor says of a stored version was acknowledged, or it would not be stored.
-        acknowledged = any(warning.step == _FLOOR for warning in version.warnings)
+        acknowledged = any(warning.step == FLOOR for warning in version.warnings)
         # It passed before, in less time than it has here: a busy node keeps nobody from a rollback.
         return gate.require(bundle, acknowledge_floor=acknowledged).warnings
 
@@ -271,36 +261,8 @@ class Bundles:
                 "checksum": version.checksum,
                 "key_id": version.key_id,
             }
-            with self._refusals_recorded(actor, **known):
+            with recorded(self._registry, actor, **known):
                 yield version
-
-    @contextmanager
-    def _refusals_recorded(self, actor: Actor, **known: str) -> Iterator[dict[str, str]]:
-        """What is raised within is an event; the block may add what becomes `known`."""
-        try:
-            yield known
-        except (FindingsError, ConflictError, ActivationError) as error:
-            findings = () if isinstance(error, ActivationError) else error.findings
-            reason = error.summary if isinstance(error, FindingsError) else str(error)
-            log.warning(
-                "bundle refused",
-                **known,
-                actor=actor.name,
-                api_key=actor.api_key_id,
-                reason=brief(reason),
-                findings=[brief(str(finding)) for finding in findings[:_MOST_LOGGED]],
-                findings_count=len(findings),
-            )
-            self._registry.refused(actor=actor, reason=reason, findings=findings, **known)
-            raise
-
-    def _note_acknowledged(
-        self, warnings: tuple[Finding, ...], actor: Actor, known: dict[str, str]
-    ) -> None:
-        """Before it is stored: where this cannot be recorded, nothing is."""
-        allowed = [warning for warning in warnings if warning.step in _ACKNOWLEDGED]
-        if allowed:
-            self._registry.note("bundle.acknowledged", actor=actor, findings=allowed, **known)
 
 
 def _judged(bundle: VerifiedBundle, acknowledge_floor: bool) -> tuple[Finding, ...]:
