@@ -84,6 +84,7 @@ def test_labels_name_nothing_that_callers_choose(service: Service) -> None:
 
 
 def test_the_bundle_and_the_log_are_told_of(service: Service) -> None:
+    service.session(service.role("read")).call("read")
     samples = scrape(service)
     assert at(samples, "bundle_generation") == 1
     assert at(samples, "bundle_age_seconds") > 0
