@@ -66,6 +66,23 @@ class Finding:
         return f"{place}{self.message}{remedy}"
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that is to be said of a bundle, or of a folder that may become one."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """What refuses it."""
+        return tuple(finding for finding in self.findings if finding.level == "error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What its author should know, and it may be activated all the same."""
+        return tuple(finding for finding in self.findings if finding.level == "warning")
+
+
 class ScopeboundError(Exception):
     """The root: `str()` is one sentence that says what happened and what to do."""
 

@@ -14,7 +14,7 @@ from scopebound_engine.author.folder import Sources
 from scopebound_engine.bundle.gate import behaviour, gate
 from scopebound_engine.bundle.gate.candidate import Candidate
 from scopebound_engine.bundle.gate.inspection import can_run
-from scopebound_engine.errors import Finding
+from scopebound_engine.errors import Finding, Findings
 from scopebound_engine.rego.sandbox import started
 
 _JOB: Final = "scopebound_engine.author.checking.inspection:inspect"
@@ -34,23 +34,12 @@ _UNDECLARED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(Findings):
     """What is to be said of a folder, by file and line, and which checks were left out, and why."""
 
-    findings: tuple[Finding, ...]
     left_out: tuple[str, ...]
     files: int
     seconds: float
-
-    @property
-    def errors(self) -> tuple[Finding, ...]:
-        """What a server would refuse, or what nobody could make sense of later."""
-        return tuple(finding for finding in self.findings if finding.level == "error")
-
-    @property
-    def warnings(self) -> tuple[Finding, ...]:
-        """The others."""
-        return tuple(finding for finding in self.findings if finding.level == "warning")
 
 
 def check(

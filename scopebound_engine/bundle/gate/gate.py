@@ -24,6 +24,7 @@ from scopebound_engine.errors import (
     EngineError,
     EvaluatorCrashedError,
     Finding,
+    Findings,
     GateError,
     Level,
 )
@@ -57,24 +58,13 @@ _LONGEST: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(Findings):
     """What the gate found, in the order of its steps, and how many seconds each step took.
 
     Those of the tests are the wait for them after all other steps.
     """
 
-    findings: tuple[Finding, ...]
     timings: tuple[tuple[str, float], ...]
-
-    @property
-    def errors(self) -> tuple[Finding, ...]:
-        """What refuses the bundle."""
-        return tuple(finding for finding in self.findings if finding.level == "error")
-
-    @property
-    def warnings(self) -> tuple[Finding, ...]:
-        """What its author should know, and it may be activated all the same."""
-        return tuple(finding for finding in self.findings if finding.level == "warning")
 
 
 def require(
