@@ -206,6 +206,14 @@ class EvaluationError(EngineError):
     facts: Mapping[str, Any] | None = None
 
 
+class UndeclaredCodeError(EvaluationError):
+    """A denial with a code that the bundle's manifest does not declare."""
+
+    def __init__(self, code: str, name: str) -> None:
+        super().__init__(f"{code} of {name} is not declared in the bundle's manifest")
+        self.code = code
+
+
 class EvaluatorTimeoutError(EvaluationError):
     """An evaluation ran past its deadline and was killed."""
 

@@ -59,6 +59,12 @@ def test_a_violation_that_breaks_its_rules_is_found() -> None:
     ]
 
 
+def test_a_code_that_is_not_declared_is_told_once_for_all_calls() -> None:
+    subject = changed("shop/deny/amount.rego", '"code": "TOO_MUCH"', '"code": "TOO_MANY"')
+    found = [item.message for item in gate.check(subject).errors if item.step == "behaviour"]
+    assert found == ["a call is denied with TOO_MANY, which the manifest lacks"]
+
+
 def test_a_policy_that_allows_no_typical_call_is_a_warning() -> None:
     subject = changed("shop/config/data.json", "50000", "1")
     (found,) = verdicts_on_all(gate.as_candidate(subject, acknowledge_floor=True))

@@ -67,6 +67,10 @@ def _silences(answers: Iterable[tuple[Case, Answer]]) -> Iterator[Finding]:
         message = f"{case.name} gets no verdict: {answer.problem}"
         if answer.lost:
             yield Finding("sandbox", message, remedy="leave out what you added last")
+        elif answer.undeclared:
+            # The same for every call, so that it is told once.
+            message = f"a call is denied with {answer.undeclared}, which the manifest lacks"
+            yield Finding("behaviour", message, remedy="declare it there under deny_codes")
         elif answer.problem:
             remedy = "in a rule, test what a value is (is_string, is_number) before it is used"
             yield Finding("behaviour", message, remedy=remedy)

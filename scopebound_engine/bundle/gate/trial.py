@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scopebound_engine.bundle.gate.calls import Case
-from scopebound_engine.errors import EvaluationError
+from scopebound_engine.errors import EvaluationError, UndeclaredCodeError
 from scopebound_engine.rego.forks import run_forked
 from scopebound_engine.rego.pool import wire
 from scopebound_engine.rego.pool.replies import read_verdict
@@ -27,13 +27,15 @@ _SECONDS: Final = 0.25
 class Answer:
     """A verdict, with the codes of a denial; or `problem`, why there is none.
 
-    `lost` says that the question ended the process that was asked.
+    `lost` says that the question ended the process that was asked; `undeclared` is the code of a
+    denial that the manifest does not declare.
     """
 
     allow: bool = False
     codes: tuple[str, ...] = ()
     problem: str = ""
     lost: bool = False
+    undeclared: str = ""
 
 
 class Trial:
@@ -55,6 +57,8 @@ class Trial:
             try:
                 with time_limit(_SECONDS, signal.ITIMER_PROF):
                     verdict = self._verdict(listed[number].facts)
+            except UndeclaredCodeError as error:
+                return {"problem": str(error), "undeclared": error.code}
             except EvaluationError as error:
                 return {"problem": str(error)}
             return {"allow": verdict.allow, "codes": [item.code for item in verdict.violations]}

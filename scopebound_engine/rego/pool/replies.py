@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from scopebound_engine import strict_json
-from scopebound_engine.errors import EvaluationError, InputError
+from scopebound_engine.errors import EvaluationError, InputError, UndeclaredCodeError
 from scopebound_engine.rego.pool import wire
 from scopebound_engine.strict_json import quote, type_name
 from scopebound_engine.verdict import (
@@ -66,7 +66,7 @@ def _code(code: Any, name: str, codes: Mapping[str, str]) -> str:
     if type(code) is not str or not _CODE.fullmatch(code):
         raise EvaluationError(f"the code of {name} is not like SCOPE_VIOLATION")
     if code not in codes:
-        raise EvaluationError(f"{code} of {name} is not declared in the bundle's manifest")
+        raise UndeclaredCodeError(code, name)
     return code
 
 
