@@ -10,6 +10,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+from scopebound_engine.errors import LateCallError
+
+# An answer that is well comes within. To begin with less time left would only break a connection.
+_LEAST_SECONDS: Final = 0.05
+# Who was silent for so long would have been no longer.
+_TELLING_SECONDS: Final = 0.2
 
 
 class _Budget(threading.local):
@@ -18,17 +26,18 @@ class _Budget(threading.local):
     until = math.inf
 
 
-_mine = _Budget()
+_mine: Final = _Budget()
 
 
 @contextmanager
 def ending(deadline: float) -> Iterator[None]:
     """In the block this thread waits no longer than until `deadline`, on the monotonic clock."""
-    _mine.until = deadline
+    former = _mine.until
+    _mine.until = min(former, deadline)
     try:
         yield
     finally:
-        _mine.until = math.inf
+        _mine.until = former
 
 
 def left(most: float) -> float:
@@ -36,6 +45,12 @@ def left(most: float) -> float:
     return min(most, max(0.0, _mine.until - time.monotonic()))
 
 
-def is_spent() -> bool:
-    """Whether nothing is left, so that a wait in vain says nothing about what was waited for."""
-    return _mine.until <= time.monotonic()
+def require(what: str) -> None:
+    """Raises LateCallError where too little is left to begin `what`."""
+    if left(_LEAST_SECONDS) < _LEAST_SECONDS:
+        raise LateCallError(f"the call's time was over before {what} could be asked; try again")
+
+
+def cut_short(waited: float) -> bool:
+    """Whether a wait in vain of so many seconds says nothing about what was waited for."""
+    return left(1.0) == 0 and waited < _TELLING_SECONDS

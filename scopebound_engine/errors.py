@@ -6,6 +6,7 @@ ScopeboundError
 │   ├── TooLargeError          its body is over the limit
 │   └── MissingTokenError      an enforce call without a session token: the program is wrong
 ├── LateBodyError              a request's body did not arrive in time
+├── LateCallError              a call's time is over before it is decided
 ├── AuthenticationError        the API key is missing or unknown
 │   └── TooManyAttemptsError   and too many such came from one address
 ├── ForbiddenError             the API key lacks the scope, or the role is not among its roles
@@ -110,6 +111,10 @@ class MissingTokenError(InputError):
 
 class LateBodyError(ScopeboundError):
     """A request's body did not arrive in time."""
+
+
+class LateCallError(ScopeboundError):
+    """A call's time is over before it is decided."""
 
 
 class AuthenticationError(ScopeboundError):

@@ -56,7 +56,7 @@ class Remembered(Generic[T]):
         try:
             answer = (asked, self._look_up(key))
         except DatabaseUnavailableError as error:
-            if not budget.is_spent():
+            if not budget.cut_short(self._monotonic() - asked):
                 self._away = (self._monotonic(), str(error))
             raise
         self._away = None

@@ -168,6 +168,7 @@ def get_app() -> App:
     return open_app(config)
 
 
+@cache
 def _described() -> dict[str, Any]:
     """The API's description. Made when it is asked for, since it takes a tenth of a start."""
     from scopebound_engine.api.operations import OPERATIONS, TAGS

@@ -59,7 +59,7 @@ def read(req: falcon.Request, limit: int, deadline: float, *, to_the_end: bool =
     except (TimeoutError, BlockingIOError) as error:
         req.context.body_unread = True
         raise LateBodyError(
-            "the request's body was still arriving at the deadline; send it faster"
+            f"the request's body was still arriving when its time was over: {error}"
         ) from error
     except _BROKEN as error:
         raise InputError("", f"the body cannot be read: {error}") from error

@@ -17,6 +17,8 @@ from scopebound_engine import baton
 HEADER_SECONDS: Final = 1.0
 # A peer that takes nothing of its answer for so long gets no more of it.
 SENDING_SECONDS: Final = 30.0
+# In which the rest of a request comes that is in the network already.
+_MOMENT: Final = 0.02
 # `tcpi_last_data_recv` of Linux' struct tcp_info (linux/tcp.h): the milliseconds since bytes came.
 _TCP_INFO_BYTES: Final = 56
 _SINCE_DATA: Final = struct.Struct("=52xI")
@@ -31,8 +33,9 @@ class TimedSocket(socket.socket):
     Both are times of `time.monotonic()`; without a deadline it waits for ever. For a peer that
     takes nothing of what is sent it waits `patience` seconds, and raises BrokenPipeError.
 
-    It waits in one of the `places` that all connections of a worker share. Where none is free its
-    time is over: peers who send or take by halves never hold all threads.
+    It waits in one of the `places` that all connections of a worker share, so that peers who send
+    or take by halves do not hold all threads. Where none is free it waits for a moment only, in
+    which what is on its way arrives.
     """
 
     places: threading.Semaphore | None = None
@@ -57,19 +60,28 @@ class TimedSocket(socket.socket):
         if self.deadline is None:
             return super().recv(size, flags)
         given = self.gettimeout()
-        if given is None:
-            try:
-                return super().recv(size, flags | socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                pass  # what is missing is waited for
-        left = max(0.0, self.deadline - time.monotonic())
         try:
-            with self._waiting(left if given is None else min(left, given)):
+            if given is None:
+                return super().recv(size, flags | socket.MSG_DONTWAIT)
+            with self._timed(0.0):
                 return super().recv(size, flags)
-        except (BlockingIOError, TimeoutError) as error:
-            if self.deadline == self.arrived + HEADER_SECONDS:
-                raise ConnectionResetError(errno.ECONNRESET, "half a request arrived") from error
-            raise TimeoutError("nothing arrived before the deadline") from error
+        except BlockingIOError as error:
+            left = self.deadline - time.monotonic()
+            if left <= 0 or given == 0:
+                raise self._late("nothing came before the deadline; send it faster") from error
+        with self._waiting(left if given is None else min(left, given)) as has_place:
+            try:
+                return super().recv(size, flags)
+            except TimeoutError as error:
+                why = "nothing came before the deadline; send it faster"
+                if not has_place:
+                    why = "too many others send theirs by halves; send it in one piece"
+                raise self._late(why) from error
+
+    def _late(self, why: str) -> OSError:
+        if self.deadline == self.arrived + HEADER_SECONDS:
+            return ConnectionResetError(errno.ECONNRESET, "half a request arrived")
+        return TimeoutError(why)
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         """As a socket's, but the head of an answer waits for its body, or for `flush`.
@@ -106,19 +118,24 @@ class TimedSocket(socket.socket):
             raise BrokenPipeError(errno.EPIPE, "the peer takes nothing of its answer") from error
 
     @contextmanager
-    def _waiting(self, seconds: float) -> Iterator[None]:
-        """Each operation in the block takes so long at most. Raises TimeoutError."""
-        if self.places is not None and not self.places.acquire(blocking=False):
-            raise TimeoutError("too many other peers are waited for")
+    def _waiting(self, seconds: float) -> Iterator[bool]:
+        """Each operation in the block takes so long at most; whether it has one of the places."""
+        has_place = self.places is None or self.places.acquire(blocking=False)
+        try:
+            with baton.lent(), self._timed(seconds if has_place else min(seconds, _MOMENT)):
+                yield has_place
+        finally:
+            if has_place and self.places is not None:
+                self.places.release()
+
+    @contextmanager
+    def _timed(self, seconds: float) -> Iterator[None]:
         given = self.gettimeout()
         self.settimeout(seconds)
         try:
-            with baton.lent():
-                yield
+            yield
         finally:
             self.settimeout(given)
-            if self.places is not None:
-                self.places.release()
 
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types

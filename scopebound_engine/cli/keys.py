@@ -14,6 +14,7 @@ from scopebound_engine.times import timestamp
 
 if TYPE_CHECKING:
     from scopebound_engine.access.api_keys import ApiKey, ApiKeyStore
+    from scopebound_engine.role.store import RoleStore
     from scopebound_engine.session.keys.node import NodeKeys
     from scopebound_engine.session.keys.published import PublishedKey
 
@@ -60,13 +61,12 @@ def create(name: str, scopes: tuple[str, ...], roles: tuple[str, ...]) -> None:
     config = from_env()
     engine = open_migrated(config)
     store = ApiKeyStore(engine, time.time)
+    for unknown in _unknown(roles, RoleStore(engine, time.time)) if roles else ():
+        click.echo(f"No role is called {unknown!r} yet: until one is, it gives no right.", err=True)
     with recorded(config) as record:
         key, secret = store.create(name, frozenset(scopes or (ENFORCE,)), roles)
         granted = {"scopes": sorted(key.scopes), "roles": list(key.roles), "hint": key.hint}
         record("api_key.created", _subject(key), granted)
-    known = {word for role in RoleStore(engine, time.time).list() for word in (role.id, role.name)}
-    for unknown in [role for role in roles if role not in known]:
-        click.echo(f"No role is called {unknown!r} yet: until one is, it gives no right.", err=True)
     click.echo("The key is shown now and never again; only its hash is stored.", err=True)
     click.echo(secret)
 
@@ -146,6 +146,11 @@ def _use(key: "PublishedKey", own: bool) -> str:
 
 def _subject(key: "ApiKey") -> dict[str, str]:
     return {"type": "api_key", "id": key.id, "name": key.name}
+
+
+def _unknown(roles: tuple[str, ...], store: "RoleStore") -> list[str]:
+    known = {word for role in store.list() for word in (role.id, role.name)}
+    return [role for role in roles if role not in known]
 
 
 def _api_keys(config: Config) -> "ApiKeyStore":

@@ -15,13 +15,15 @@ from weakref import WeakKeyDictionary
 
 import sqlalchemy
 from sqlalchemy import Connection, Dialect, Engine, event, select
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from scopebound_engine import baton
+from scopebound_engine import baton, budget
 from scopebound_engine.database import history, postgres, sqlite
 from scopebound_engine.database.lockfile import alone
+from scopebound_engine.database.pool import CallPool
 from scopebound_engine.database.turns import Turns
 from scopebound_engine.errors import DatabaseUnavailableError
 
@@ -52,11 +54,12 @@ def open_database(config_url: str | None, data_dir: Path) -> Engine:
     """
     if config_url is None:
         url = sqlite.make_file(data_dir)
-        engine = sqlalchemy.create_engine(url, **_SETTINGS)
+        engine = sqlalchemy.create_engine(url, poolclass=CallPool, **_SETTINGS)
         sqlite.prepare(engine)
     else:
         url = postgres.parse_url(config_url, statement_seconds=WRITE_SECONDS)
-        engine = sqlalchemy.create_engine(url, pool_pre_ping=True, **_SETTINGS)
+        engine = sqlalchemy.create_engine(url, poolclass=CallPool, pool_pre_ping=True, **_SETTINGS)
+        event.listen(engine, "handle_error", _keep_other_connections)
         event.listen(engine, "do_connect", _connect_postgres)
     _opened[engine] = Turns()
     return engine
@@ -95,8 +98,10 @@ def transaction(
 
     All transactions with the same `lock` run one after the other, on all nodes. `seconds` bounds
     each statement, and with it the wait for that lock. (SQLite has one writer at a time anyway:
-    without a `lock` it is waited for SQLITE_WRITE_SECONDS.) Raises DatabaseUnavailableError.
+    without a `lock` it is waited for SQLITE_WRITE_SECONDS.) Raises DatabaseUnavailableError,
+    LateCallError.
     """
+    budget.require("the database")
     if engine.dialect.name == "sqlite":
         writing = _writing_sqlite(engine, seconds if lock else SQLITE_WRITE_SECONDS)
     else:
@@ -109,8 +114,9 @@ def transaction(
 def reading(engine: Engine, seconds: float = READ_SECONDS) -> Iterator[Connection]:
     """One consistent snapshot to read from; `seconds` bounds each wait for PostgreSQL.
 
-    Raises DatabaseUnavailableError.
+    Raises DatabaseUnavailableError, LateCallError.
     """
+    budget.require("the database")
     options: dict[str, Any] = {sqlite.READING: True}
     if engine.dialect.name == "postgresql":
         options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -150,6 +156,12 @@ def _connect_postgres(
     _dialect: Dialect, _record: ConnectionPoolEntry, _: object, arguments: dict[str, Any]
 ) -> postgres.PatientConnection:
     return postgres.connect(READ_SECONDS, **arguments)
+
+
+def _keep_other_connections(context: ExceptionContext) -> None:
+    """Of a server that is silent all connections are given up, but not for a call that is late."""
+    if budget.left(1.0) == 0:
+        context.invalidate_pool_on_disconnect = False
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from scopebound_engine.errors import ConfigError
 CONNECT_SECONDS: Final = 0.5
 SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg")
 _ABANDONED_CONNECT_SECONDS: Final = 2
-# For what is said already but not read yet, such as the answer to a rollback.
-_LEAST_SECONDS: Final = 0.005
+# Also for a call that has no time left, or what it began would break its connection.
+_LEAST_SECONDS: Final = 0.02
 
 _EXAMPLE: Final = (
     "write it as postgresql://user:password@host:5432/database, "
@@ -56,7 +56,12 @@ class PatientConnection(psycopg.Connection[TupleRow]):
         except TimeoutError as error:
             # Its answer may still arrive, and would be taken for that of the next statement.
             self.pgconn.finish()
-            raise SilentServerError(f"the server was silent for {seconds:.2g} s") from error
+            raise SilentServerError(_silent(seconds, self.patience_seconds)) from error
+
+
+def _silent(seconds: float, patience: float) -> str:
+    why = "" if seconds == patience else ", and the call has no more time"
+    return f"the server was silent for {seconds:.2g} s{why}"
 
 
 def _impatient(gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
@@ -125,9 +130,10 @@ def connect(patience_seconds: float | None, **arguments: Any) -> PatientConnecti
 
     A call that has less time left waits less. `arguments` are psycopg's and libpq's. Of several
     hosts each has an equal share of the time that those before it left over, so one that hangs is
-    passed over. Raises psycopg.Error.
+    passed over. Raises psycopg.Error, LateCallError.
     """
     arguments.setdefault("connect_timeout", _ABANDONED_CONNECT_SECONDS)
+    budget.require("the database")
     deadline = time.monotonic() + budget.left(CONNECT_SECONDS)
     attempts = hosts.attempts(arguments)
     failures: list[psycopg.OperationalError] = []

@@ -14,12 +14,13 @@ import pytest
 from falcon.testing import Result, TestClient
 from structlog.testing import capture_logs
 
-from scopebound_engine import logs
+from scopebound_engine import budget, logs
 from scopebound_engine.api.app import create_app
 from scopebound_engine.cli.connections import TimedSocket
 from scopebound_engine.config import Config
 from scopebound_engine.decision.active import Loaded
-from scopebound_engine.decision.pdp import DecisionPoint
+from scopebound_engine.decision.facts import Call
+from scopebound_engine.decision.pdp import Decision, DecisionPoint, policy_error
 from scopebound_engine.log.latches import RecordedLatches
 from scopebound_engine.preparation import prepare
 from scopebound_engine.wiring import build_services
@@ -183,6 +184,24 @@ def test_what_cannot_be_decided(service: Service, agent: Agent, path: str) -> No
     assert record["deny_code"] == "POLICY_ERROR"
     assert record["call"]["tool_name"] == "read"
     assert record["reproducible"] is False
+
+
+class Waiting:
+    """Notes how long a decision may wait for anything."""
+
+    def decide(self, _call: Call, _token: str, _deadline: float) -> Decision:
+        self.seconds = budget.left(60)
+        return policy_error("it was not asked")
+
+
+@ENDPOINTS
+def test_whatever_a_decision_waits_for_its_time_ends_before_the_requests(
+    service: Service, agent: Agent, path: str
+) -> None:
+    waiting = Waiting()
+    post(with_parts(service, decisions=waiting), path, json=call(agent))
+    assert 0 < waiting.seconds < service.services.config.total_deadline_ms / 1000
+    assert budget.left(60) == 60
 
 
 def test_a_replay_is_short_and_names_the_first(service: Service, agent: Agent) -> None:

@@ -201,17 +201,37 @@ def test_peers_that_are_slow_share_the_places_in_which_they_are_waited_for() -> 
         waiting.start()
         assert places.taken.wait(LONG)
         began = time.monotonic()
-        with pytest.raises(TimeoutError):
+        with pytest.raises(TimeoutError, match="in one piece"):
             servers[1].recv(10)
         with pytest.raises(BrokenPipeError):
             servers[1].sendall(bytes(64 << 20))
         assert time.monotonic() - began < LONG / 2
         peers[2].sendall(b"all is there")
         assert servers[2].recv(100) == b"all is there"
+        threading.Timer(0.002, peers[2].sendall, (b"and the rest is on its way",)).start()
+        assert servers[2].recv(100) == b"and the rest is on its way"
         peers[0].sendall(b"x")
         waiting.join()
         peers[1].sendall(b"x")
         assert servers[1].recv(10) == b"x"
+    assert places.acquire(blocking=False)
+
+
+def test_without_a_place_what_has_arrived_is_taken_before_a_connection_is_closed() -> None:
+    with timed(threading.Semaphore(0)) as (client, server):
+        client.sendall(b"x" * 1000)
+        Connection(Config(), server, None, None).close(graceful=True)
+        assert client.recv(1) == b""
+
+
+def test_a_place_is_given_back_whatever_becomes_of_the_connection() -> None:
+    places = threading.Semaphore(1)
+    with timed(places) as (_, server):
+        threading.Timer(0.02, server.shutdown, (socket.SHUT_RDWR,)).start()
+        assert server.recv(10) == b""
+        server.close()
+        with pytest.raises(OSError, match="Bad file"):
+            server.recv(10)
     assert places.acquire(blocking=False)
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,7 +31,7 @@ from scopebound_engine.database.engine import (
 )
 from scopebound_engine.database.history import newest
 from scopebound_engine.database.schema import activations, metadata, signing_keys
-from scopebound_engine.errors import ConfigError, DatabaseUnavailableError
+from scopebound_engine.errors import ConfigError, DatabaseUnavailableError, LateCallError
 from scopebound_engine.times import moment
 from tests.batons import holding_the_baton
 from tests.postgres import PostgresServer
@@ -246,6 +246,41 @@ def test_a_writer_of_the_embedded_database_who_does_not_end_is_said_in_time(
     assert kids(engine) == ["k"]
 
 
+def test_a_call_waits_for_a_free_connection_no_longer_than_it_may(database: Engine) -> None:
+    with ExitStack() as stack:
+        for _ in range(10):  # as many as there are
+            stack.enter_context(database.connect())
+        began = time.monotonic()
+        with budget.ending(began + 0.1), pytest.raises(DatabaseUnavailableError):
+            kids(database)
+        assert time.monotonic() - began < 0.3
+
+
+def test_a_call_without_time_asks_nothing(database: Engine) -> None:
+    with budget.ending(time.monotonic()):
+        with pytest.raises(LateCallError):
+            kids(database)
+        with pytest.raises(LateCallError):
+            add_key(database, "late")
+    assert kids(database) == []
+
+
+def test_a_call_that_is_late_costs_others_no_connection(own_postgres: PostgresServer) -> None:
+    engine = open_database(own_postgres.url(), Path())
+    backend = text("SELECT pg_backend_pid()")
+    with engine.connect() as one, engine.connect() as other:
+        before = {each.execute(backend).scalar_one() for each in (one, other)}
+        with (
+            budget.ending(time.monotonic() + 0.1),
+            pytest.raises(DatabaseUnavailableError, match="no more time"),
+            reading(engine) as late,
+        ):
+            late.execute(text("SELECT pg_sleep(0.3)"))
+    with engine.connect() as one, engine.connect() as other:
+        assert before & {each.execute(backend).scalar_one() for each in (one, other)}
+    engine.dispose()
+
+
 def test_writers_of_the_embedded_database_who_wait_leave_readers_their_connections(
     tmp_path: Path,
 ) -> None:
@@ -333,7 +368,10 @@ def test_a_frozen_server_is_unavailable_within_the_deadline_of_a_request_and_of_
     with own_postgres.frozen():
         for _ in range(2):  # on a connection that was open, then on a new one
             began = time.monotonic()
-            with budget.ending(began + budgeted), pytest.raises(DatabaseUnavailableError):
+            with (
+                budget.ending(began + budgeted),
+                pytest.raises((DatabaseUnavailableError, LateCallError)),
+            ):
                 kids(engine)
             assert time.monotonic() - began < limit
     assert kids(engine) == []

@@ -7,8 +7,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from scopebound_engine import budget
 from scopebound_engine.database.engine import migrate, open_database
-from scopebound_engine.errors import ConfigError, StateUnavailableError
+from scopebound_engine.errors import ConfigError, LateCallError, StateUnavailableError
 from scopebound_engine.session.state.postgres import PostgresState
 from scopebound_engine.session.state.seam import Entry
 from tests.postgres import PostgresServer
@@ -100,6 +101,22 @@ def test_a_frozen_server_is_not_waited_for_and_found_again_at_once(
                 state.enter(Entry("s", ROLE_ID, 60, 60))
             assert time.monotonic() - began < 0.8
     assert state.enter(Entry("s", ROLE_ID, 60, 60)).granted
+
+
+def test_a_call_waits_no_longer_than_it_may_and_without_time_asks_nothing(
+    server: PostgresServer,
+) -> None:
+    state = PostgresState(server.url())
+    state.peek("s", 1, 1)
+    with server.frozen():
+        began = time.monotonic()
+        with budget.ending(began + 0.1), pytest.raises(StateUnavailableError):
+            state.peek("s", 1, 1)
+        assert time.monotonic() - began < 0.2
+    with budget.ending(time.monotonic()), pytest.raises(LateCallError):
+        state.take("s", 1)
+    assert state.take("s", 1).granted
+    state.close()
 
 
 def test_a_row_that_someone_keeps_locked_is_not_waited_for(url: str) -> None:

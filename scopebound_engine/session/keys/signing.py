@@ -18,7 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Engine
 
 from scopebound_engine import baton, budget
-from scopebound_engine.errors import ConfigError, DatabaseUnavailableError, SigningKeyError
+from scopebound_engine.errors import (
+    ConfigError,
+    DatabaseUnavailableError,
+    LateCallError,
+    SigningKeyError,
+)
 from scopebound_engine.session.keys.folder import KeyFolder, PrivateKeys
 from scopebound_engine.session.keys.node import NodeKeys
 from scopebound_engine.session.keys.published import PublishedKeys, published, signing
@@ -135,18 +140,21 @@ class SigningKeys:
         if self._turn.acquire(blocking=False):
             try:
                 self._look()
-            except (DatabaseUnavailableError, ConfigError) as error:
+            except (DatabaseUnavailableError, LateCallError, ConfigError) as error:
                 log.warning("signing keys not read again; the known ones count", reason=str(error))
             finally:
                 self._turn.release()
 
     def _look(self) -> None:
-        self._looked_at = self._monotonic()
+        before, self._looked_at = self._looked_at, self._monotonic()
         try:
             known = published(self._engine, self._published)
-        except DatabaseUnavailableError as error:
-            if not budget.is_spent():
-                self._away = (self._monotonic(), str(error))
+        except (DatabaseUnavailableError, LateCallError) as error:
+            now = self._monotonic()
+            if isinstance(error, LateCallError) or budget.cut_short(now - self._looked_at):
+                self._looked_at = before  # or others would go by what was not read
+            else:
+                self._away = (now, str(error))
             raise
         self._away = None
         # The table before the folder: of each key of this node that is published the file is there.

@@ -12,10 +12,10 @@ from typing import Any, Final, LiteralString, cast
 import psycopg
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import QueuePool
 
-from scopebound_engine import baton
+from scopebound_engine import baton, budget
 from scopebound_engine.database import postgres
+from scopebound_engine.database.pool import CallPool
 from scopebound_engine.errors import StateUnavailableError
 from scopebound_engine.session.state.buckets import (
     HOUR_US,
@@ -174,8 +174,8 @@ class PostgresState:
         """See SessionState."""
         self._pool.dispose()
 
-    def _new_pool(self) -> QueuePool:
-        return QueuePool(
+    def _new_pool(self) -> CallPool:
+        return CallPool(
             self._connect,
             pool_size=POOL_SIZE,
             max_overflow=0,
@@ -188,6 +188,8 @@ class PostgresState:
         return cast(DBAPIConnection, postgres.connect(PATIENCE_SECONDS, **self._arguments))
 
     def _call(self, statement: LiteralString, parameters: _Parameters) -> list[tuple[Any, ...]]:
+        # One that is cut off may have been counted.
+        budget.require("session state")
         if self._pid != os.getpid():
             self._pool, self._pid = self._new_pool(), os.getpid()
         try:
