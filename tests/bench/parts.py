@@ -1,5 +1,6 @@
 """The parts of the benchmark: each measures rows of one kind and records them."""
 
+import json
 import statistics
 import tempfile
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import load, measure, results, scenario, tables
+from tests.bench.peers.server import bare as bare_stack
 from tests.bench.results import Row
 from tests.bench.rules import shipped, with_rules
 from tests.bench.scenario import Scenario
@@ -22,6 +24,10 @@ LOADS = (0.3, 0.6, 0.9)
 # The open model's percentiles of a thousandth take longer than those of a row.
 _OPEN = 2
 _UPLOADS = 5
+_BARE = (
+    "The bare stack, gunicorn and Falcon with two workers that decide nothing, under the open "
+    "model. What it waits for is the machine: its processors are shared with others."
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,22 @@ class Run:
             yield rows
         self.found[part] = {"rows": rows}
         print(f"\n{part}\n{tables.plain(part, rows)}", flush=True)
+
+
+def bare(run: Run) -> None:
+    """What the machine and the stack alone do to latencies, at rates like those of a service."""
+    settings = {"workers": WORKERS, "seconds_a_row": run.seconds}
+    words = {"title": "What the machine does to latencies", "note": _BARE}
+    body = json.dumps({"tool_name": scenario.TYPICAL.tool, "call_args": scenario.ARGUMENTS})
+    with (
+        results.recording("bare", settings, run.folder, **words) as rows,
+        bare_stack(WORKERS) as server,
+    ):
+        load.closed(server, [body], 4, run.seconds / 2)
+        for rate in run.some(300, 600, 900):
+            found, _ = load.opened(server, [body], rate, _OPEN * run.seconds)
+            rows.append({"name": f"{rate} calls a second", **found._asdict()})
+    print(f"\nbare\n{tables.plain('bare', rows)}", flush=True)
 
 
 @contextmanager
@@ -172,6 +194,7 @@ def _activate(found: Service, data: bytes) -> None:
 
 PARTS: dict[str, Callable[[Run], None]] = {
     "sqlite": sqlite,
+    "bare": bare,
     "postgres": postgres,
     "workers": workers,
     "tools": tools,

@@ -1,6 +1,6 @@
 """The bare stack: Falcon and gunicorn as Scopebound sets them up, reading a call, deciding nothing.
 
-Run as `python -m tests.bench.peers.echo PORT`.
+Run as `python -m tests.bench.peers.echo PORT WORKERS`.
 """
 
 import json
@@ -28,11 +28,12 @@ class Echo:
 
 
 class Server(BaseApplication):
-    """gunicorn with one worker, the rest as `scopebound-engine serve` sets it."""
+    """gunicorn with so many workers, the rest as `scopebound-engine serve` sets it."""
 
     def load_config(self) -> None:
         """Take the settings of a node on that port."""
-        config = Config.model_validate({"port": int(sys.argv[1]), "workers": 1})
+        port, workers = map(int, sys.argv[1:])
+        config = Config.model_validate({"port": port, "workers": workers})
         for name, value in _settings(config, Worker).items():
             self.cfg.set(name, value)
 

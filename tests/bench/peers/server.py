@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from tests.bench.peers.question import CALLS, Round
 from tests.bench.scenario import ROLE, TYPICAL, Scenario
 from tests.bench.service import service
 from tests.costs import cpu_seconds
-from tests.servers import free_port, stop
+from tests.servers import RunningServer, free_port, stop
 
 _START_SECONDS = 20.0
+_TOKEN = "e" * 1_200
 
 
 @contextmanager
@@ -36,34 +37,45 @@ def scopebound() -> Iterator[Round]:
             name: running.bodies(Scenario(ROLE, TYPICAL.tool, arguments), sessions=1)[0]
             for name, arguments in CALLS.items()
         }
-        port = int(running.server.url.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port)) as connection:
+        with _opened(running.server) as connection:
             yield partial(_round, connection, running.server.process.pid, bodies)
 
 
 @contextmanager
 def echo() -> Iterator[Round]:
     """The bare stack, which gets bodies of the same size."""
-    port, token = free_port(), "e" * 1_200
     bodies = {
-        name: json.dumps({"jwt": token, "tool_name": TYPICAL.tool, "call_args": arguments})
+        name: json.dumps({"jwt": _TOKEN, "tool_name": TYPICAL.tool, "call_args": arguments})
         for name, arguments in CALLS.items()
     }
-    process = subprocess.Popen([sys.executable, "-m", "tests.bench.peers.echo", str(port)])
+    with bare() as server, _opened(server) as connection:
+        yield partial(_round, connection, server.process.pid, bodies)
+
+
+@contextmanager
+def bare(workers: int = 1) -> Iterator[RunningServer]:
+    """The bare stack, once it listens."""
+    port = free_port()
+    asked = [sys.executable, "-m", "tests.bench.peers.echo", str(port), str(workers)]
+    process = subprocess.Popen(asked)
     try:
-        with _connected(port) as connection:
-            yield partial(_round, connection, process.pid, bodies)
+        server = RunningServer(f"http://127.0.0.1:{port}", process, Path(), Path())
+        _opened(server, _START_SECONDS).close()
+        yield server
     finally:
         stop(process)
 
 
-def _connected(port: int) -> socket.socket:
-    until = time.monotonic() + _START_SECONDS
-    while time.monotonic() < until:
-        with suppress(ConnectionRefusedError):
-            return socket.create_connection(("127.0.0.1", port))
-        time.sleep(0.05)
-    raise RuntimeError(f"the bare stack did not start within {_START_SECONDS:g} s")
+def _opened(server: RunningServer, seconds: float = 0.0) -> socket.socket:
+    """A connection to it, once it listens, for which it has so many seconds."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])))
+        except ConnectionRefusedError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.05)
 
 
 def _round(
