@@ -121,6 +121,8 @@ class Evaluator:
         except BlockingIOError as error:
             raise self._late() from error
         if not data:
+            if time.monotonic() >= self._deadline:
+                raise self._late()  # by its own alarm, before this thread could see to it
             raise EvaluatorCrashedError(
                 "the evaluator's process ended while the policy ran; it was replaced. A policy or "
                 "an input can crash the Rego engine: see the log for the signal"
