@@ -47,10 +47,15 @@ def left(most: float) -> float:
 
 def require(what: str) -> None:
     """Raises LateCallError where too little is left to begin `what`."""
-    if left(_LEAST_SECONDS) < _LEAST_SECONDS:
+    if is_spent():
         raise LateCallError(f"the call's time was over before {what} could be asked; try again")
+
+
+def is_spent() -> bool:
+    """Whether too little is left to begin anything: waits that it cut may end a little early."""
+    return left(_LEAST_SECONDS) < _LEAST_SECONDS
 
 
 def cut_short(waited: float) -> bool:
     """Whether a wait in vain of so many seconds says nothing about what was waited for."""
-    return left(1.0) == 0 and waited < _TELLING_SECONDS
+    return is_spent() and waited < _TELLING_SECONDS

@@ -25,6 +25,8 @@ def test_a_call_shortens_the_waits_that_would_outlast_it() -> None:
 def test_a_spent_budget_leaves_nothing_and_never_less() -> None:
     with budget.ending(time.monotonic() - 1):
         assert budget.left(0.5) == 0
+        assert budget.is_spent()
+    assert not budget.is_spent()
 
 
 def test_nothing_is_begun_with_too_little_time_left() -> None:

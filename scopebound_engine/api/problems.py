@@ -125,26 +125,22 @@ def _handle(
     req: falcon.Request, resp: falcon.Response, error: Exception, _params: dict[str, Any]
 ) -> None:
     if req.path in ENFORCE_PATHS and not isinstance(error, _INTEGRATOR_ERRORS):
-        _log("enforce failed", error)
+        # What is known to go wrong is one sentence: a database that is away would fill the log.
+        if isinstance(error, ScopeboundError):
+            log.error("enforce failed", reason=str(error))
+        else:
+            log.error("enforce failed", exc_info=error)
         answer_decision(req, resp, undecided(error))
         return
     kind = next((kind for family, kind in _KINDS if isinstance(error, family)), _INTERNAL)
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log("request failed", error)
+        log.error("request failed", exc_info=error)
     if isinstance(error, TooManyAttemptsError | TooOftenError | BusyError):
         resp.set_header("Retry-After", str(error.retry_after_seconds))
     detail = _detail(error) if kind is not _INTERNAL else _internal_detail()
     _problem(req, resp, kind, detail, **_extra(error))
     if not isinstance(error, JournalError):
         audit_trail.of(req).refused(req, kind.status, kind.type, detail)
-
-
-def _log(event: str, error: Exception) -> None:
-    """What is known to go wrong is one sentence: a database that is away would fill the log."""
-    if isinstance(error, ScopeboundError):
-        log.error(event, reason=str(error))
-    else:
-        log.error(event, exc_info=error)
 
 
 def _handle_http(

@@ -160,7 +160,7 @@ def _connect_postgres(
 
 def _keep_other_connections(context: ExceptionContext) -> None:
     """Of a server that is silent all connections are given up, but not for a call that is late."""
-    if budget.left(1.0) == 0:
+    if budget.is_spent():
         context.invalidate_pool_on_disconnect = False
 
 

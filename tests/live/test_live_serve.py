@@ -132,7 +132,7 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
         below = set(descendants(worker))
         os.kill(worker, signal.SIGKILL)
         assert wait_until_gone(below | {worker}, 3) == set()
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 15
         while time.monotonic() < deadline:
             try:
                 if httpx.get(f"{server.url}/healthz", timeout=1, **PLAIN).json()["status"] == "ok":
@@ -172,7 +172,7 @@ def test_who_can_connect_is_answered(tmp_path: Path) -> None:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
         # A worker takes about as long to begin as the program that starts it.
-        assert time.monotonic() - began - waited < waited / 2
+        assert time.monotonic() - began - waited < waited / 4
         assert process.poll() is None
 
 
@@ -184,7 +184,7 @@ def test_of_two_that_start_at_one_port_one_serves_and_the_other_says_why_not(
     port = free_port()
     with started(tmp_path / "a", port) as first, started(tmp_path / "b", port) as second:
         connected(port).close()
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 15
         while first.poll() is second.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         assert (first.poll() is None) != (second.poll() is None)

@@ -32,6 +32,21 @@ def allow(nonce: bytes) -> bytes:
     return wire.REPLY.pack(nonce, wire.ALLOW, False, 0)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "error"), [(0.01, EvaluatorTimeoutError), (5.0, EvaluatorCrashedError)]
+)
+def test_a_process_that_is_gone_was_late_after_its_deadline_and_crashed_before(
+    pair: tuple[Evaluator, socket.socket], seconds: float, error: type[Exception]
+) -> None:
+    evaluator, theirs = pair
+    nonce = evaluator.submit(b"facts", seconds)
+    time.sleep(0.05)
+    theirs.recv(1 << 16)  # what is not read would reset the connection
+    theirs.close()
+    with pytest.raises(error):
+        evaluator.reply(nonce)
+
+
 def test_a_reply_that_comes_in_pieces_is_put_together(
     pair: tuple[Evaluator, socket.socket],
 ) -> None:

@@ -193,24 +193,28 @@ class PostgresState:
         if self._pid != os.getpid():
             self._pool, self._pid = self._new_pool(), os.getpid()
         try:
-            began = time.monotonic()
-            try:
-                with baton.lent():
-                    return self._once(statement, parameters)
-            except _ConnectionLostError:
-                if time.monotonic() - began > PATIENCE_SECONDS:
-                    raise
-                # The idle connections are of the server's former life. If the lost call was
-                # carried out after all, the second one takes a token too many, or counts as its
-                # replay where it has an id.
-                self._pool.dispose()
-                with baton.lent():
-                    return self._once(statement, parameters)
+            with baton.lent():
+                return self._again_if_lost(statement, parameters)
         except (psycopg.Error, PoolTimeoutError) as error:
             raise StateUnavailableError(
                 f"session state in PostgreSQL is out of reach: {str(error).strip()}; check that "
                 "the server SCOPEBOUND_DATABASE_URL names runs and is not overloaded"
             ) from error
+
+    def _again_if_lost(
+        self, statement: LiteralString, parameters: _Parameters
+    ) -> list[tuple[Any, ...]]:
+        began = time.monotonic()
+        try:
+            return self._once(statement, parameters)
+        except _ConnectionLostError:
+            if time.monotonic() - began > PATIENCE_SECONDS:
+                raise
+            # The idle connections are of the server's former life. If the lost call was carried
+            # out after all, the second one takes a token too many, or counts as its replay where
+            # it has an id.
+            self._pool.dispose()
+            return self._once(statement, parameters)
 
     def _once(self, statement: LiteralString, parameters: _Parameters) -> list[tuple[Any, ...]]:
         pooled = self._pool.connect()

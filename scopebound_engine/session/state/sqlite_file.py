@@ -118,7 +118,7 @@ class _Worker:
         try:
             sqlite.begin_writing(self.connection, by, _LOOK_AGAIN_SECONDS)
         except sqlite3.Error as error:
-            if not budget.cut_short(0.0):
+            if not budget.is_spent():
                 self._patience = _WAIT_AGAIN_SECONDS
             error.add_note("at BEGIN IMMEDIATE")
             raise
