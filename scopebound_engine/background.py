@@ -1,26 +1,36 @@
 """Processes that leave the processors to those who decide."""
 
+import ctypes
 import os
+import platform
+import struct
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-# A third of what others get: calls that are decided now come first, and all else still comes to an
-# end.
+# A third and a tenth of what others get: calls that are decided now come first, and all else still
+# comes to an end.
 _NICE: Final = 5
+_NICER: Final = 10
 _EVERY_SECONDS: Final = 0.1
+
+# `sched_setattr` has no function in C's library; its numbers are the kernel's.
+_SCHED_SETATTR: Final = {"x86_64": 314, "aarch64": 274}.get(platform.machine())
+# Version 0 of struct sched_attr (linux/sched/types.h): its size, policy, flags, niceness, priority,
+# runtime, deadline, period.
+_ATTRIBUTES: Final = struct.Struct("=IIQiIQQQ")
+_LONGEST_SLICE_NS: Final = 100_000_000
 
 
 def give_way() -> None:
     """Let the other processes of this session come first."""
-    # Not os.nice: those that started this one may have given way themselves.
-    os.setpriority(os.PRIO_PROCESS, 0, max(_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    _give_way(_NICE)
 
 
 def step_back() -> None:
     """Let all other processes come first."""
-    give_way()
+    _give_way(_NICER)
     # Where the kernel shares its time by session first (sched(7), autogroup), niceness counts only
     # within one: in the server's this would take from the share of those who decide.
     with suppress(OSError):
@@ -29,11 +39,33 @@ def step_back() -> None:
         _step_back_as_session()
 
 
+def _give_way(niceness: int) -> None:
+    # Not os.nice: those that started this one may have given way themselves.
+    niceness = max(niceness, os.getpriority(os.PRIO_PROCESS, 0))
+    os.setpriority(os.PRIO_PROCESS, 0, niceness)
+    _let_itself_be_interrupted(niceness)
+
+
+def _let_itself_be_interrupted(niceness: int) -> None:
+    """Have the kernel run whoever wakes at once, not when this one's time is up.
+
+    From Linux 6.12 on who asks for long slices of time yields to those with shorter ones. Niceness
+    alone lets a process of a tenth of the time still run for several milliseconds first: with it
+    the clerk doubled the 99th percentile of calls at 60 % of a node's peak. Kernels that know
+    nothing of it do nothing.
+    """
+    if _SCHED_SETATTR is not None:
+        wanted = _ATTRIBUTES.pack(
+            _ATTRIBUTES.size, os.SCHED_OTHER, 0, niceness, 0, _LONGEST_SLICE_NS, 0, 0
+        )
+        ctypes.CDLL(None).syscall(_SCHED_SETATTR, 0, wanted, 0)
+
+
 def _step_back_as_session() -> None:
     """The kernel takes one such change in a tenth of a second from all who are not root."""
     group = Path("/proc/self/autogroup")
     try:
-        group.write_text(str(_NICE), encoding="ascii")
+        group.write_text(str(_NICER), encoding="ascii")
     except BlockingIOError:
         time.sleep(2 * _EVERY_SECONDS)
-        group.write_text(str(_NICE), encoding="ascii")
+        group.write_text(str(_NICER), encoding="ascii")

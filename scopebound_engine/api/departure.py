@@ -20,7 +20,9 @@ def then(req: falcon.Request, act: Act) -> None:
 
 def follow(req: falcon.Request, resp: falcon.Response) -> None:
     """Have the response do what was asked for; it is complete, but for being sent."""
-    acts = getattr(req.context, "departure", None)
+    # Acts know their request: kept there they would make of each a cycle, which lasts until Python
+    # looks for such. That took 10 ms of every second, and calls found no memory that was in cache.
+    acts = vars(req.context).pop("departure", None)
     if acts and resp.data is not None:
         data, resp.data = resp.data, None
         resp.set_stream(_Departing(req, data, acts), len(data))

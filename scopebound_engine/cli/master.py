@@ -3,18 +3,25 @@
 import errno
 import socket
 import time
+from typing import Final
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.sock import TCP6Socket, TCPSocket
 
 from scopebound_engine.errors import ConfigError
 
+# A worker starts in half a second.
+_START_ROUND: Final = 0.02
+
 
 class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's master, except for two things.
+    """gunicorn's master, except for three things.
 
     Its port listens when the first worker is ready (`Worker.run`): gunicorn's own listens before
     workers are started, and whoever connects then has no answer for a second or more.
+
+    Until it listens one worker starts alone. On a machine with little to spare the others would
+    only put off the first answer, and with it the end of an outage.
 
     It leaves out of account the time in which it did not run itself. A paused container or virtual
     machine, Ctrl-Z, or far too little memory stop it and its workers alike, while the clock goes
@@ -33,6 +40,23 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         except OSError as error:
             raise cannot_listen(", ".join(self.cfg.bind), error) from error
         super().start()
+
+    def spawn_workers(self) -> None:
+        """Start the workers that are missing, or the first alone."""
+        if self._listens():
+            super().spawn_workers()
+        elif not self.WORKERS:
+            self.spawn_worker()
+
+    def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
+        """Signals that came within so many seconds, or until it may be time for more workers."""
+        signals: list[int] = super().wait_for_signals(timeout if self._listens() else _START_ROUND)
+        return signals
+
+    def _listens(self) -> bool:
+        return all(
+            one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for one in self.LISTENERS
+        )
 
     def murder_workers(self) -> None:
         """Kill workers without a heartbeat for `timeout` seconds. Called about once a second.

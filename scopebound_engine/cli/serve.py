@@ -65,11 +65,16 @@ def run(config: Config) -> None:
 
 
 def _settings(config: Config, worker: type) -> dict[str, Any]:
+    from scopebound_engine.cli.fairness import Table
+
+    table = Table()
     return {
         "bind": [config.authority],
         "workers": config.workers,
         "threads": config.threads,
         "worker_class": worker,
+        "pre_fork": table.admit,
+        "child_exit": table.dismiss,
         "keepalive": KEEPALIVE_SECONDS,
         "graceful_timeout": GRACE_SECONDS,
         "timeout": HEARTBEAT_SECONDS,

@@ -24,6 +24,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, PollableMethodQueue,
 
 from scopebound_engine import baton
 from scopebound_engine.cli.connections import Connection, TimedSocket
+from scopebound_engine.cli.fairness import Seat
 from scopebound_engine.cli.master import cannot_listen
 from scopebound_engine.errors import ScopeboundError
 from scopebound_engine.logs import PatientStream
@@ -56,6 +57,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """
 
     worker_connections: int
+    seat: Seat | None = None
 
     def load_wsgi(self) -> None:
         """Load the app. A worker that cannot ends alone and is replaced a little later.
@@ -111,8 +113,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self.log.critical("%s", cannot_listen(f"{host} port {port}", error))
             raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from error
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """As gunicorn's, and the other workers know."""
+        super().set_accept_enabled(enabled)
+        with self._counting:
+            self._tell()
+
     def accept(self, listener: socket.socket) -> None:
         """Accept a connection and wait for its first bytes without a thread."""
+        if self.seat and self.seat.gives_way():
+            return
         try:
             accepted, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
@@ -211,6 +221,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def _count(self, more: int) -> None:
         with self._counting:
             self.nr_conns += more
+            self._tell()
+
+    def _tell(self) -> None:
+        if self.seat and self._accepting:
+            self.seat.hold(self.nr_conns)
+        elif self.seat:
+            self.seat.leave()
 
 
 def _collect_less_garbage() -> None:

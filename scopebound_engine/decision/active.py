@@ -23,14 +23,14 @@ class BundleRef:
     """Which bytes decided, and as which generation they were in force; every decision carries it.
 
     `id` and `version` are the stored version's, `checksum` is the SHA-256 of its archive in hex.
-    `origins` are the places of its rules by deny code, where it is loaded and they are known.
+    `origins` tells the places of its rules by deny code, where it is loaded and they are known.
     """
 
     id: str
     version: str
     checksum: str
     generation: int
-    origins: Origins = field(default_factory=dict, compare=False, repr=False)
+    origins: Callable[[], Origins] = field(default=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ _OFFSET: Final = ctypes.c_int64
 _LIBC.flock.argtypes = (ctypes.c_int, ctypes.c_int)
 _LIBC.lseek.argtypes = (ctypes.c_int, _OFFSET, ctypes.c_int)
 _LIBC.lseek.restype = _OFFSET
-_LIBC.pread.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, _OFFSET)
+_LIBC.pread.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, _OFFSET)
 _LIBC.pread.restype = ctypes.c_ssize_t
 
 
@@ -47,11 +47,13 @@ def size(descriptor: int) -> int:
 
 def read(descriptor: int, length: int, offset: int) -> bytes:
     """At most READ_BYTES that were just written, so that they are still in memory."""
-    buffer = ctypes.create_string_buffer(min(length, READ_BYTES))
-    found = _LIBC.pread(descriptor, buffer, len(buffer), offset)
+    # Not `create_string_buffer`, which makes a type of each new length: garbage for the collector.
+    buffer = bytearray(min(length, READ_BYTES) or 1)
+    start = ctypes.byref(ctypes.c_char.from_buffer(buffer))
+    found = _LIBC.pread(descriptor, start, min(length, READ_BYTES), offset)
     if found < 0:
         raise _error()
-    return buffer.raw[:found]
+    return bytes(buffer[:found])
 
 
 def _error() -> OSError:

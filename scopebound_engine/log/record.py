@@ -199,8 +199,8 @@ def _violation(violation: Violation, hides: bool, bundle: BundleRef | None) -> d
     }
     if violation.retry_after_seconds is not None:
         fields["retry_after_seconds"] = violation.retry_after_seconds
-    if bundle is not None and violation.code in bundle.origins:
-        fields["rules"] = list(bundle.origins[violation.code])
+    if bundle is not None and (places := bundle.origins().get(violation.code)):
+        fields["rules"] = list(places)
     return fields
 
 

@@ -17,7 +17,7 @@ from tests.bench import tables
 from tests.bench.footprint import Footprint, footprints
 from tests.bench.leaks import MOST_GROWTH, WARM_UP, Growth, Sample, growth
 from tests.bench.results import Row, recording
-from tests.bench.traffic import Traffic, fill
+from tests.bench.traffic import Traffic, fill, make_role
 from tests.bundles import make_bundle, roll_back, server_key, upload
 from tests.servers import RunningServer, serving
 
@@ -93,6 +93,7 @@ def measured(requests: int, activations: int, *, filled: bool = False) -> list[M
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder) / "data", **SETTINGS) as server,
     ):
+        make_role(server)
         if filled:
             print(f"{fill(server):,} sessions are remembered or forgotten again", flush=True)
         with Traffic(server) as traffic:

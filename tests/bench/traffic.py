@@ -19,28 +19,30 @@ from tests.load import posted
 from tests.servers import RunningServer
 
 CONNECTIONS = 4
-# Its tokens are nearly as long as tokens may be.
-_WIDE = ROLE | {"name": "wide", "allowed_tools": [f"tool_{n:04}_{'x' * 30}" for n in range(220)]}
-_BATCH = 100
+# Of sessions, whose tokens take 4 KB each with their claims.
+_BATCH = 2_000
 _FULL_BYTES = 2 << 20
 _CALLS_PER_SESSION = 200
 _EXPECTED = {"allow", "SCOPE_VIOLATION", "PARAMETER_VIOLATION", "REQUEST_INVALID", "POLICY_ERROR"}
+
+
+def make_role(server: RunningServer) -> None:
+    """The role of all sessions, which has to be there before any."""
+    with server.client() as http:
+        http.post("/mgmt/v1/roles", json=ROLE).raise_for_status()
 
 
 def fill(server: RunningServer) -> int:
     """Let workers remember as many tokens as they ever do; the sessions that it took.
 
     What they remember is bounded by the bytes of tokens (`REMEMBERED_BYTES`), and would fill all
-    through a run. Sessions are made until a batch of their tokens, of 5 MB with their claims on
-    each worker, leaves next to nothing.
+    through a run. Sessions are made until a batch of them leaves next to nothing.
     """
-    with server.client() as http:
-        http.post("/mgmt/v1/roles", json=_WIDE).raise_for_status()
     made, before, held = 0, 0, _held(server)
     with ThreadPoolExecutor(CONNECTIONS) as threads:
         while held > before + _FULL_BYTES:
-            list(threads.map(lambda _: _new_session(server), range(2 * _BATCH)))
-            made, before, held = made + 2 * _BATCH, held, _held(server)
+            list(threads.map(lambda _: _new_session(server), range(_BATCH)))
+            made, before, held = made + _BATCH, held, _held(server)
     return made
 
 
@@ -51,7 +53,7 @@ def _held(server: RunningServer) -> int:
 def _new_session(server: RunningServer) -> None:
     """A session and its first call, over a connection of its own, for either worker to take."""
     with _connected(server) as connection:
-        token = _asked(connection, posted("/v1/provision", {"role_id": _WIDE["name"]}))["jwt"]
+        token = _asked(connection, posted("/v1/provision", {"role_id": ROLE["name"]}))["jwt"]
     call = {"jwt": token, "tool_name": "none", "call_args": {}}
     with _connected(server) as connection:
         _outcome(_asked(connection, posted("/v1/enforce", call)))
@@ -75,8 +77,6 @@ class Traffic:
         ]
 
     def __enter__(self) -> Self:
-        with self._server.client() as http:
-            http.post("/mgmt/v1/roles", json=ROLE).raise_for_status()
         for thread in self._threads:
             thread.start()
         return self

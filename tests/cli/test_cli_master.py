@@ -1,5 +1,6 @@
 """A worker that hangs is killed; one that stood still together with the master is not."""
 
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -91,3 +92,36 @@ def test_heartbeats_wait_for_no_disk(tmp_path: Path) -> None:
 def test_where_no_folder_is_in_memory_they_are_temporary_files(tmp_path: Path) -> None:
     assert serve._heartbeat_folder(tmp_path) == str(tmp_path)
     assert serve._heartbeat_folder(tmp_path / "missing") is None
+
+
+class Spawning(Master):
+    """A master whose workers are numbers."""
+
+    def spawn_worker(self) -> int:
+        number = len(self.WORKERS) + 1
+        self.WORKERS[number] = SimpleNamespace()
+        return number
+
+
+def test_until_the_port_listens_one_worker_starts_alone() -> None:
+    master = Spawning(Application())
+    master.num_workers, master.WORKERS = 3, {}
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as waiting:
+        master.LISTENERS = [waiting]
+        for _ in range(3):
+            master.spawn_workers()
+            assert len(master.WORKERS) == 1
+        master.LISTENERS = [listening]
+        master.spawn_workers()
+        assert len(master.WORKERS) == 3
+
+
+def test_a_first_worker_that_ended_is_followed_by_another() -> None:
+    master = Spawning(Application())
+    master.num_workers, master.WORKERS = 3, {}
+    with socket.socket() as waiting:
+        master.LISTENERS = [waiting]
+        master.spawn_workers()
+        master.WORKERS.clear()
+        master.spawn_workers()
+        assert len(master.WORKERS) == 1

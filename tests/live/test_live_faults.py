@@ -84,7 +84,10 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     with serving(folder / "data", workers=1, policies=policies) as server, server.client() as http:
         http.post("/mgmt/v1/roles", json={"name": "r", "allowed_tools": ["read", "slow"]})
         token = http.post("/v1/provision", json={"role_id": "r"}).json()["jwt"]
-        yield Subject(server, http, token)
+        subject = Subject(server, http, token)
+        # Its record waits for the rules' places, which another child of the spawner looks for.
+        assert subject.call("other")[0]["decision"] == "deny"
+        yield subject
 
 
 def test_a_looping_rule_is_killed_within_the_deadline(subject: Subject) -> None:

@@ -124,7 +124,8 @@ def test_a_denial_names_every_violation() -> None:
 
 def test_a_violation_says_which_rules_may_have_found_it() -> None:
     origins = {"TOO_MUCH": ("a.rego:3", "b.rego:7"), "OTHER": ("c.rego:1",)}
-    fields = recorded(replace(plain(verdict=DENIED), bundle=replace(BUNDLE, origins=origins)))
+    bundle = replace(BUNDLE, origins=lambda: origins)
+    fields = recorded(replace(plain(verdict=DENIED), bundle=bundle))
     assert fields["violations"][0]["rules"] == ["a.rego:3", "b.rego:7"]
 
 

@@ -67,6 +67,7 @@ def started(size: int = 2, seconds: float = DEADLINE) -> Iterator[Started]:
     before = spawners_of(os.getpid())
     pool = made(size=size, seconds=seconds)
     pool.start(10)
+    pool.origins(10)  # who looks for them is the spawner's child as well
     (spawner,) = spawners_of(os.getpid()) - before
     try:
         yield Started(pool, spawner, children(spawner))

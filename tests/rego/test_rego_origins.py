@@ -1,9 +1,10 @@
-"""Which rules can deny with a code, as a pool learns it while it starts."""
+"""Which rules can deny with a code, as a pool learns it after it has started."""
 
 import json
 import os
 import signal
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from scopebound_engine.rego.engine import compile_program
 from scopebound_engine.rego.pool import wire
 from scopebound_engine.rego.pool.children import Spawner
 from scopebound_engine.rego.pool.evaluators import EvaluatorPool
-from scopebound_engine.rego.pool.teller import Teller, places_of
+from scopebound_engine.rego.pool.teller import Places, Teller
 from scopebound_engine.rego.program import Program
 from tests.rego.pools import PROGRAM, started
 
@@ -83,11 +84,23 @@ def test_every_code_of_the_shipped_rules_has_its_file() -> None:
 
 def test_a_pool_knows_them_once_it_has_started() -> None:
     pool = EvaluatorPool(SAME_NAMES, size=1, evaluation_seconds=1.0, codes={"BY_HELPER": "low"})
-    assert pool.origins == {}
+    assert pool.origins() == {}
     with pytest.raises(EngineError, match="no verdict on an empty input"):
         pool.start(10)
     with started(size=1) as running:
-        assert running.pool.origins == {"NOT_GRANTED": ("t.rego:5", "t.rego:9")}
+        assert running.pool.origins() == {"NOT_GRANTED": ("t.rego:5", "t.rego:9")}
+
+
+def test_who_needs_them_while_they_are_sought_waits_for_them_but_not_for_long() -> None:
+    places, liar = Places(b"a program"), _Liar(b'{"A_CODE":["a.rego:1"]}')
+    teller = places.sought(liar)
+    assert teller is not None
+    assert places.known(0.01) == {}
+    settling = threading.Timer(0.05, lambda: places.settle(teller.told()))
+    settling.start()
+    while not teller.has_ended():
+        pass
+    assert places.known(10) == {"A_CODE": ("a.rego:1",)}
 
 
 def test_a_teller_that_fails_tells_nothing() -> None:
@@ -109,10 +122,14 @@ def test_what_is_no_list_of_places_is_none(told: bytes) -> None:
 
 def test_the_same_program_is_looked_at_once() -> None:
     program = b"only its hash counts"
-    assert places_of(_Liar(b""), program)() == {}
-    found = {"A_CODE": ("a.rego:1",)}
-    assert places_of(_Liar(b'{"A_CODE":["a.rego:1"]}'), program)() == found
-    assert places_of(_Liar(b""), program)() == found
+    places, found = Places(program), {"A_CODE": ("a.rego:1",)}
+    assert places.sought(_Liar(b"")) is not None
+    places.settle({})
+    assert places.sought(_Liar(b"")) is not None
+    places.settle(found)
+    again = Places(program)
+    assert again.sought(_Liar(b"")) is None
+    assert again.known(0) == found
 
 
 class _Liar(Spawner):

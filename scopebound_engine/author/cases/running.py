@@ -44,7 +44,7 @@ def _result(case: Case, facts: Mapping[str, Any], pool: EvaluatorPool) -> TestRe
         test = replace(test, outcome="error", message=str(error))
     else:
         message = "; ".join(_differences(case, verdict))
-        seen = tuple(_seen(verdict, pool.origins)) if message else ()
+        seen = tuple(_seen(verdict, pool.origins(_SECONDS))) if message else ()
         test = replace(test, outcome="failed" if message else "passed", message=message, seen=seen)
     return replace(test, seconds=time.perf_counter() - started)
 

@@ -68,7 +68,7 @@ def decide(subject: Subject, facts: Mapping[str, Any]) -> tuple[Verdict, Mapping
     pool = subject.evaluators()
     try:
         verdict = pool.evaluate(facts, time.monotonic() + SECONDS)
-        return verdict, {code: list(places) for code, places in pool.origins.items()}
+        return verdict, {code: list(places) for code, places in pool.origins(SECONDS).items()}
     finally:
         pool.close()
 

@@ -29,6 +29,8 @@ from scopebound_engine.verdict import Verdict
 _WARM_UP_SECONDS: Final = 1.0
 # What is late ends some milliseconds after its deadline, on a busy machine a tenth of a second.
 _CLOSE_MARGIN: Final = 0.25
+# For the record of a denial. To look for them takes a tenth of a second, of a thousand rules some.
+_PLACES_SECONDS: Final = 0.5
 _EMPTY: Final = encode_facts({})
 
 
@@ -89,10 +91,12 @@ class EvaluatorPool:
     def _seconds_until(self, deadline: float) -> float:
         return min(self._seconds, max(deadline - time.monotonic(), LEAST_SECONDS))
 
-    @property
-    def origins(self) -> Origins:
-        """Which rules can deny with a code, as far as it is known; none before the start."""
-        return self._keeper.origins
+    def origins(self, seconds: float = _PLACES_SECONDS) -> Origins:
+        """Which rules can deny with a code, as far as it is known; none before the start.
+
+        In the moments after the start, while they are sought, it waits for so long at most.
+        """
+        return self._keeper.places.known(seconds)
 
     def alive(self) -> int:
         """How many evaluators are ready, busy ones included."""

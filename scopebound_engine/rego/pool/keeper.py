@@ -17,7 +17,7 @@ import structlog
 from scopebound_engine.errors import EngineError
 from scopebound_engine.rego.pool.children import Evaluator, Spawner
 from scopebound_engine.rego.pool.roster import Roster
-from scopebound_engine.rego.pool.teller import Origins, places_of
+from scopebound_engine.rego.pool.teller import Places, Teller
 
 # A first failure is mended at once, the next within the calm period later and later.
 _CALM_SECONDS: Final = 30.0
@@ -46,9 +46,9 @@ class Keeper:
         self._on_replaced = on_replaced
         self._seconds = 0.0
         self.roster = Roster(on_loss=self._wake)
-        self.origins: Origins = {}
+        self.places = Places(program)
         self._thread = threading.Thread(target=self._run, name="evaluator-keeper", daemon=True)
-        self._watched: dict[int, Evaluator | Spawner] = {}
+        self._watched: dict[int, Evaluator | Spawner | Teller] = {}
         self._poll = select.poll()
         self._bell, self._ring = socket.socketpair()
         self._ring.setblocking(False)
@@ -56,7 +56,7 @@ class Keeper:
         self._failures, self._failed_at, self._retry_at = 0, -_CALM_SECONDS, 0.0
 
     def start(self, seconds: float) -> None:
-        """Compiles within so many seconds, forks and warms up, and learns of the rules' places.
+        """Compiles within so many seconds, forks and warms up; the rules' places come later.
 
         Raises CompileError or EngineError; then no process is left.
         """
@@ -64,9 +64,9 @@ class Keeper:
         self._spawner = Spawner()
         try:
             self._load()
-            learn = places_of(self._spawner, self._program)
             self._fill()
-            self.origins = learn()
+            if teller := self.places.sought(self._spawner):
+                self._watch(teller, select.POLLIN)
         except BaseException:
             self._end()
             raise
@@ -105,12 +105,20 @@ class Keeper:
             if child is None:
                 self._bell.recv(4096)
                 continue
+            if isinstance(child, Teller):
+                self._hear(child)
+                continue
             self._unwatch(child)
             if isinstance(child, Evaluator):
                 self.roster.retire(child)
             else:
                 self._note(EngineError(f"the spawner of the evaluators {child.ending()}"))
         return self.roster.closed
+
+    def _hear(self, teller: Teller) -> None:
+        if teller.has_ended():
+            self._unwatch(teller)
+            self.places.settle(teller.told())
 
     def _mend(self) -> None:
         try:
@@ -168,12 +176,12 @@ class Keeper:
             evaluator.kill()
         evaluator.close()
 
-    def _watch(self, child: Evaluator | Spawner) -> None:
+    def _watch(self, child: Evaluator | Spawner | Teller, events: int = 0) -> None:
         self._watched[child.fileno()] = child
-        # No events are asked for: hang-up and error are always told.
-        self._poll.register(child.fileno(), 0)
+        # Hang-up and error are always told.
+        self._poll.register(child.fileno(), events)
 
-    def _unwatch(self, child: Evaluator | Spawner) -> None:
+    def _unwatch(self, child: Evaluator | Spawner | Teller) -> None:
         descriptor = child.fileno()
         if self._watched.pop(descriptor, None) is not None:
             self._poll.unregister(descriptor)
@@ -187,6 +195,10 @@ class Keeper:
     def _end(self) -> None:
         """What is still busy then sees its evaluator end."""
         self._spawner.close()
+        for child in self._watched.values():
+            if isinstance(child, Teller):
+                child.close()
+        self.places.settle({})
         for evaluator in self.roster.collect():
             evaluator.kill()
             evaluator.close()

@@ -1,15 +1,20 @@
-"""The rules' places, told by a process of the spawner's: what goes wrong there costs no verdict."""
+"""The rules' places, told by a process of the spawner's: what goes wrong there costs no verdict.
+
+To look for them takes as long as to compile, and only records of denials need them. So nobody waits
+for them to start, and who needs them in the first moments waits a little.
+"""
 
 import hashlib
-import time
+import socket
+import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 import structlog
 
-from scopebound_engine import strict_json
+from scopebound_engine import baton, budget, strict_json
 from scopebound_engine.errors import EngineError, InputError
 from scopebound_engine.rego.pool import wire
 from scopebound_engine.rego.pool.children import Spawner
@@ -18,64 +23,93 @@ from scopebound_engine.rego.pool.children import Spawner
 Origins = Mapping[str, tuple[str, ...]]
 
 _CHUNK: Final = 1 << 16
-# To look takes as long as to compile, and what is found is the same for the same program.
+# What is found is the same for the same program.
 _REMEMBERED: Final = 16
 _found: OrderedDict[bytes, Origins] = OrderedDict()
 
 log = structlog.get_logger()
 
 
-def places_of(spawner: Spawner, program: bytes) -> Callable[[], Origins]:
-    """How to learn the places in the program that the spawner compiled; a process looks meanwhile.
+class Places:
+    """What a teller tells of one program, for any thread."""
 
-    Raises EngineError where the spawner cannot start one.
-    """
-    digest = hashlib.sha256(program).digest()
-    if (known := _found.get(digest)) is not None:
-        return lambda: known
-    teller = Teller(spawner)
+    def __init__(self, program: bytes) -> None:
+        self._digest = hashlib.sha256(program).digest()
+        self._origins: Origins = _found.get(self._digest, {})
+        self._told = threading.Event()
+        self._told.set()
 
-    def learn() -> Origins:
-        if origins := teller.told():
-            _found[digest] = origins
+    def sought(self, spawner: Spawner) -> "Teller | None":
+        """A process that looks for them, unless they are known; `settle` has to follow.
+
+        Raises EngineError where the spawner cannot start one.
+        """
+        if self._origins:
+            return None
+        teller = Teller(spawner)
+        self._told.clear()
+        return teller
+
+    def settle(self, origins: Origins) -> None:
+        """These are all that will be known."""
+        if origins:
+            self._origins = _found[self._digest] = origins
             if len(_found) > _REMEMBERED:
                 _found.popitem(last=False)
-        return origins
+        self._told.set()
 
-    return learn
+    def known(self, seconds: float) -> Origins:
+        """Those that are known, for which it waits so long while they are sought."""
+        if not self._told.is_set():
+            with baton.lent():
+                self._told.wait(budget.left(seconds))
+        return self._origins
 
 
 class Teller:
-    """A process that looks for the places in the compiled program, and ends when it told them."""
+    """A process that looks for the places in the compiled program, and ends when it told them.
+
+    Its own alarm ends one that takes too long.
+    """
 
     def __init__(self, spawner: Spawner) -> None:
         """Starts it. Raises EngineError where the spawner cannot."""
-        self._spawner, self._until = spawner, time.monotonic() + wire.ORIGINS_SECONDS
+        self._spawner, self._data = spawner, bytearray()
         self.pid, self._socket = spawner.forked(wire.TELL)
 
-    def told(self) -> Origins:
-        """What it tells, within some seconds; nothing where it fails, which is logged."""
+    def fileno(self) -> int:
+        """The descriptor to poll for what it says."""
+        return self._socket.fileno()
+
+    def has_ended(self) -> bool:
+        """Takes what there is of what it says, which does not block, and tells if that is all."""
         try:
-            return _origins(strict_json.loads(b"".join(self._received())))
-        except (InputError, OSError) as error:
+            data = self._socket.recv(_CHUNK, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        self._data += data
+        return not data or len(self._data) > wire.MAX_ORIGINS_BYTES
+
+    def told(self) -> Origins:
+        """What it has told, and its end; nothing where it failed, which is logged."""
+        try:
+            if len(self._data) > wire.MAX_ORIGINS_BYTES:
+                raise InputError("", f"they are more than {wire.MAX_ORIGINS_BYTES} bytes")
+            return _origins(strict_json.loads(bytes(self._data)))
+        except InputError as error:
             log.warning("the places of the rules are unknown", reason=str(error))
             return {}
         finally:
-            self._socket.close()
+            self.close()
             # Where that fails the spawner has ended, which its keeper hears of.
             with suppress(EngineError):
                 self._spawner.end(self)
 
-    def _received(self) -> Iterator[bytes]:
-        size = 0
-        while size <= wire.MAX_ORIGINS_BYTES:
-            self._socket.settimeout(max(self._until - time.monotonic(), 0.001))
-            data = self._socket.recv(_CHUNK)
-            if not data:
-                return
-            size += len(data)
-            yield data
-        raise InputError("", f"they are more than {wire.MAX_ORIGINS_BYTES} bytes")
+    def close(self) -> None:
+        """Hear no more of it; it ends with its spawner at the latest."""
+        self._socket.close()
 
 
 def _origins(told: Any) -> Origins:
