@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench import load, measure, results, scenario, tables
+from tests.bench import aims, load, measure, results, scenario, tables
 from tests.bench.peers.server import bare as bare_stack
 from tests.bench.results import Row
 from tests.bench.rules import shipped, with_rules
@@ -18,6 +18,7 @@ from tests.bench.scenario import Scenario
 from tests.bench.service import Service, service
 from tests.bench.stages import shares, stages
 from tests.bundles import packed, server_key
+from tests.servers import RunningServer
 
 WORKERS = 2
 LOADS = (0.3, 0.6, 0.9)
@@ -26,7 +27,10 @@ _OPEN = 2
 _UPLOADS = 5
 _BARE = (
     "The bare stack, gunicorn and Falcon with two workers that decide nothing, under the open "
-    "model. What it waits for is the machine: its processors are shared with others."
+    "model. What it waits for is the machine: its processors are shared with others. In the last "
+    "row each call computes for as long as one of Scopebound takes of all processes, at the rate "
+    "of 60 % of the peak on SQLite: what calls of that length wait for one another on two "
+    "processors, in the simplest server there is."
 )
 
 
@@ -57,19 +61,29 @@ class Run:
 
 
 def bare(run: Run) -> None:
-    """What the machine and the stack alone do to latencies, at rates like those of a service."""
+    """What the machine and the stack alone do to latencies, at rates like those of a service.
+
+    The last row, where SQLite was measured before, is of calls that take as much of a processor as
+    those of the service.
+    """
     settings = {"workers": WORKERS, "seconds_a_row": run.seconds}
     words = {"title": "What the machine does to latencies", "note": _BARE}
     body = json.dumps({"tool_name": scenario.TYPICAL.tool, "call_args": scenario.ARGUMENTS})
-    with (
-        results.recording("bare", settings, run.folder, **words) as rows,
-        bare_stack(WORKERS) as server,
-    ):
-        load.closed(server, [body], 4, run.seconds / 2)
-        for rate in run.some(300, 600, 900):
-            found, _ = load.opened(server, [body], rate, _OPEN * run.seconds)
-            rows.append({"name": f"{rate} calls a second", **found._asdict()})
+    with results.recording("bare", settings, run.folder, **words) as rows:
+        with bare_stack(WORKERS) as server:
+            rows += [_bare(run, server, body, rate) for rate in run.some(300, 600, 900)]
+        for like in run.found.get("sqlite", {"rows": ()})["rows"]:
+            if like.get("share") == aims.SHARE:
+                with bare_stack(WORKERS, like["cpu_us"]) as server:
+                    row = _bare(run, server, body, like["per_second"])
+                rows.append({**row, "name": f"{row['name']} of {like['cpu_us']:,.0f} µs each"})
     print(f"\nbare\n{tables.plain('bare', rows)}", flush=True)
+
+
+def _bare(run: Run, server: RunningServer, body: str, rate: float) -> Row:
+    load.closed(server, [body], 4, run.seconds / 4)
+    found, _ = load.opened(server, [body], rate, _OPEN * run.seconds)
+    return {"name": f"{rate:.0f} calls a second", **found._asdict()}
 
 
 @contextmanager

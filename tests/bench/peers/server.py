@@ -53,10 +53,11 @@ def echo() -> Iterator[Round]:
 
 
 @contextmanager
-def bare(workers: int = 1) -> Iterator[RunningServer]:
-    """The bare stack, once it listens."""
+def bare(workers: int = 1, busy_us: float = 0) -> Iterator[RunningServer]:
+    """The bare stack, once it listens, with so much work for each call."""
     port = free_port()
-    asked = [sys.executable, "-m", "tests.bench.peers.echo", str(port), str(workers)]
+    arguments = [str(port), str(workers), str(round(busy_us))]
+    asked = [sys.executable, "-m", "tests.bench.peers.echo", *arguments]
     process = subprocess.Popen(asked)
     try:
         server = RunningServer(f"http://127.0.0.1:{port}", process, Path(), Path())
