@@ -1,12 +1,20 @@
 """Fixtures of the tests that ask the API."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from falcon.testing import TestClient
 
-from tests.api.clocked import Service, clocked_service
+from scopebound_engine.api.app import create_app
+from scopebound_engine.config import Config
+from scopebound_engine.preparation import prepare
+from scopebound_engine.wiring import build_services
+from tests.api.clocked import Agent, Service, clocked_service
 from tests.api.pair import Pair, two_processes
+from tests.bundles import quick_policies
 from tests.postgres import Databases
+from tests.servers import API_KEY
 
 BOTH = ("sqlite", "postgresql")
 
@@ -35,3 +43,29 @@ def service(
     """One whose clock a test sets."""
     with clocked_service(tmp_path_factory.mktemp("service"), new_database(request)) as made:
         yield made
+
+
+@pytest.fixture
+def agent(service: Service) -> Agent:
+    """A session whose role allows one tool, `read`."""
+    return service.session(service.role("read"))
+
+
+@pytest.fixture
+def lone(tmp_path: Path) -> Iterator[Service]:
+    """A service of its own, which masks an argument of every call."""
+    config = Config.model_validate(
+        {
+            "data_dir": tmp_path / "data",
+            "bootstrap_api_key": API_KEY,
+            "policies": quick_policies(tmp_path),
+            "evaluators": 1,
+            "evaluation_deadline_ms": 1_000,
+            "log_mask": "/call_args/iban",
+        }
+    )
+    prepare(config)
+    services = build_services(config)
+    http = TestClient(create_app(services), headers={"X-Scopebound-API-Key": API_KEY})
+    yield Service(services, services.clock, http)  # type: ignore[arg-type]
+    services.close()
