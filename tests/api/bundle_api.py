@@ -151,6 +151,19 @@ def problem(answer: Result, status: int, kind: str) -> dict[str, Any]:
 
 
 @contextmanager
+def nothing_changes(api: BundleApi) -> Iterator[None]:
+    """The versions are after the block as they were before."""
+    before = api.state()
+    yield
+    assert api.state() == before
+
+
+def last_event(api: BundleApi) -> dict[str, Any]:
+    """What happened last."""
+    return api.events()[0]
+
+
+@contextmanager
 def on_database(
     request: pytest.FixtureRequest, factory: pytest.TempPathFactory
 ) -> Iterator[BundleApi]:

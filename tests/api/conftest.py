@@ -10,6 +10,7 @@ from scopebound_engine.api.app import create_app
 from scopebound_engine.config import Config
 from scopebound_engine.preparation import prepare
 from scopebound_engine.wiring import build_services
+from tests.api.bundle_api import BundleApi, on_database
 from tests.api.clocked import Agent, Service, clocked_service
 from tests.api.pair import Pair, two_processes
 from tests.bundles import quick_policies
@@ -69,3 +70,12 @@ def lone(tmp_path: Path) -> Iterator[Service]:
     http = TestClient(create_app(services), headers={"X-Scopebound-API-Key": API_KEY})
     yield Service(services, services.clock, http)  # type: ignore[arg-type]
     services.close()
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def api(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BundleApi]:
+    """One whose bundles change, with its first in force."""
+    with on_database(request, tmp_path_factory) as made:
+        yield made
