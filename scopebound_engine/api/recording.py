@@ -8,6 +8,7 @@ from typing import Any, Final
 import falcon
 import structlog
 
+from scopebound_engine import budget
 from scopebound_engine.access.model import ApiKey
 from scopebound_engine.api import body, departure
 from scopebound_engine.decision.pdp import Decision, DecisionPoint, undecided
@@ -86,7 +87,8 @@ class Recording:
         self, req: falcon.Request, decision: Decision, asked: Asked, deadline: float
     ) -> str:
         began = time.monotonic()
-        record_id = self.recorder.decision(decision, asked, deadline)
+        with budget.ending(deadline - _RECORDING_SECONDS):
+            record_id = self.recorder.decision(decision, asked, deadline)
         ended, verdict = time.monotonic(), decision.verdict
         self.meter.decision(
             event_of(decision, asked.action),

@@ -15,28 +15,30 @@ from collections.abc import Callable
 from typing import Any, Final
 
 _COURTESY_SECONDS: Final = 0.002
-# Of others that took nothing meanwhile. On a busy machine one is not awake at once.
+# In which another worker took nothing. On a busy machine one is not awake at once.
 _MOST_COURTESIES: Final = 5
 _IMPATIENT_SECONDS: Final = 1.0
 _SEATS: Final = 256
-_EMPTY: Final = -1
+_NOWHERE: Final = -1
 
 
 class Table:
-    """How many connections each worker holds. Made before workers are forked.
+    """What each worker holds and has taken. Made before workers are forked.
 
     `admit` and `dismiss` are gunicorn's hooks `pre_fork` and `child_exit`, which run in the master.
     """
 
-    def __init__(self) -> None:
-        self._held = memoryview(mmap.mmap(-1, 8 * _SEATS)).cast("q")
-        self._held[:] = memoryview(bytes(b"\xff" * 8 * _SEATS)).cast("q")
+    def __init__(self, seats: int = _SEATS) -> None:
+        self.held = memoryview(mmap.mmap(-1, 8 * seats)).cast("q")
+        self.taken = memoryview(mmap.mmap(-1, 8 * seats)).cast("q")
+        for number in range(seats):
+            self.held[number] = _NOWHERE
 
     def admit(self, arbiter: Any, worker: Any) -> None:
         """Give a worker that is about to start a seat of its own, if one is left."""
-        taken = {other.seat.number for other in arbiter.WORKERS.values() if other.seat}
-        free = next((number for number in range(_SEATS) if number not in taken), None)
-        worker.seat = None if free is None else Seat(self._held, free)
+        occupied = {other.seat.number for other in arbiter.WORKERS.values() if other.seat}
+        free = next((one for one in range(len(self.held)) if one not in occupied), None)
+        worker.seat = None if free is None else Seat(self, free)
 
     def dismiss(self, _arbiter: Any, worker: Any) -> None:
         """Have nobody wait for a worker that ended."""
@@ -45,44 +47,56 @@ class Table:
 
 
 class Seat:
-    """A worker's own place in the table. For the thread that accepts, but for `hold`."""
+    """A worker's own place at the table. For the thread that accepts, but for `hold`."""
 
     def __init__(
         self,
-        held: memoryview,
+        table: Table,
         number: int,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.number = number
-        self._held, self._monotonic, self._sleep = held, monotonic, sleep
-        self._in_vain, self._impatient_until = 0, 0.0
+        self._table, self._monotonic, self._sleep = table, monotonic, sleep
+        self._in_vain: dict[int, int] = {}
+        self._ignored_until: dict[int, float] = {}
 
     def hold(self, connections: int) -> None:
         """So many are held by now, and more are accepted."""
-        self._held[self.number] = connections
+        self._table.held[self.number] = connections
 
     def leave(self) -> None:
         """No more are accepted here."""
-        self._held[self.number] = _EMPTY
+        self._table.held[self.number] = _NOWHERE
 
-    def gives_way(self) -> bool:
-        """Whether to leave a connection to a worker with fewer, which this one gave a moment."""
-        others = self._others()
-        least = min((held for held in others if held != _EMPTY), default=None)
-        if least is None or self._held[self.number] <= least:
-            return False
-        if self._monotonic() < self._impatient_until:
+    def take(self) -> None:
+        """One was accepted here."""
+        self._table.taken[self.number] += 1
+
+    def gives_way(self, is_pending: Callable[[], bool]) -> bool:
+        """Whether to leave a connection to workers with fewer, to which this one gave a moment.
+
+        `is_pending` tells whether there is still one to accept.
+        """
+        taken = {number: self._table.taken[number] for number in self._others_with_fewer()}
+        if not taken:
             return False
         self._sleep(_COURTESY_SECONDS)
-        self._in_vain = 0 if self._others() != others else self._in_vain + 1
-        if self._in_vain < _MOST_COURTESIES:
-            return True
-        self._in_vain = 0
-        self._impatient_until = self._monotonic() + _IMPATIENT_SECONDS
-        return False
+        if is_pending():
+            for number, before in taken.items():
+                self._judge(number, self._table.taken[number] != before)
+        return True
 
-    def _others(self) -> list[int]:
-        held = self._held.tolist()
-        del held[self.number]
-        return held
+    def _others_with_fewer(self) -> list[int]:
+        own, now = self._table.held[self.number], self._monotonic()
+        return [
+            number
+            for number, held in enumerate(self._table.held)
+            if _NOWHERE < held < own and self._ignored_until.get(number, now) <= now
+        ]
+
+    def _judge(self, number: int, is_awake: bool) -> None:
+        vain = 0 if is_awake else self._in_vain.get(number, 0) + 1
+        if vain == _MOST_COURTESIES:
+            vain, self._ignored_until[number] = 0, self._monotonic() + _IMPATIENT_SECONDS
+        self._in_vain[number] = vain

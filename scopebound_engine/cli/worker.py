@@ -17,6 +17,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any, Final
 
 from gunicorn.arbiter import Arbiter
@@ -36,6 +37,7 @@ RESERVED_DESCRIPTORS: Final = 256
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _SWEEP_SECONDS: Final = 1.0
 _SWEEP_SECONDS_AT_THE_END: Final = 0.2
+_DOZING_SECONDS: Final = 3.0
 
 
 class Wakeups(PollableMethodQueue):  # type: ignore[misc]  # gunicorn has no types
@@ -80,6 +82,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.worker_connections = min(self.worker_connections, max(16, most - RESERVED_DESCRIPTORS))
         self._idle: dict[int, Connection] = {}
         self._counting = threading.Lock()
+        self._dozing = 0
         self._places = threading.Semaphore(max(1, self.cfg.threads // 2))
         self._swept = time.monotonic()
         self._epoll = select.epoll()
@@ -121,7 +124,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def accept(self, listener: socket.socket) -> None:
         """Accept a connection and wait for its first bytes without a thread."""
-        if self.seat and self.seat.gives_way():
+        if self.seat and self.seat.gives_way(lambda: _is_readable(listener)):
             return
         try:
             accepted, address = listener.accept()
@@ -138,6 +141,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         timed.places = self._places
         connection = Connection(self.cfg, timed, address, listener.getsockname())
         connection.data_ready = True
+        if self.seat:
+            self.seat.take()
         self._count(1)
         self._await(connection, self._epoll.register, select.EPOLLIN)
 
@@ -150,12 +155,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         if force or now - self._swept < (_SWEEP_SECONDS if self._accepting else 0):
             return
         self._swept = now
+        if self._accepting:
+            self._count_dozing(now)
         for descriptor, connection in self._idle.copy().items():  # others change it
             if connection.timeout > now:
                 if self._accepting:
                     return  # they are in the order in which their time is over
             elif self._idle.pop(descriptor, None) is connection:
                 self._end(connection)
+
+    def _count_dozing(self, now: float) -> None:
+        """Connections without a request for a while cost nothing, and give no right to wait."""
+        latest = now + self.cfg.keepalive - _DOZING_SECONDS
+        idle = self._idle.copy().values()  # in the order in which they became idle
+        with self._counting:
+            self._dozing = sum(1 for _ in takewhile(lambda one: one.timeout < latest, idle))
+            self._tell()
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """As gunicorn's, which knows nothing of idle connections whose time ends before."""
@@ -225,9 +240,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _tell(self) -> None:
         if self.seat and self._accepting:
-            self.seat.hold(self.nr_conns)
+            self.seat.hold(max(0, self.nr_conns - self._dozing))
         elif self.seat:
             self.seat.leave()
+
+
+def _is_readable(listener: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _collect_less_garbage() -> None:

@@ -53,7 +53,7 @@ def read(descriptor: int, length: int, offset: int) -> bytes:
     found = _LIBC.pread(descriptor, start, min(length, READ_BYTES), offset)
     if found < 0:
         raise _error()
-    return bytes(buffer[:found])
+    return bytes(memoryview(buffer)[:found])
 
 
 def _error() -> OSError:

@@ -6,7 +6,7 @@ the README.
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -19,6 +19,9 @@ from scopebound_engine.decision.pdp import Decision
 from scopebound_engine.errors import InputError
 from scopebound_engine.masking import ARGUMENTS, Masked, Masks
 from scopebound_engine.verdict import Verdict, Violation
+
+# Of rules, `file:line`, by the deny code that they deny with.
+Places = Mapping[str, Sequence[str]]
 
 Action = Literal["tool_call", "mcp_tool_call", "delegate"]
 
@@ -136,8 +139,9 @@ def why(
 ) -> Iterator[tuple[str, Any]]:
     """What a record says of a denial, beside that it is one; `hides`: its reasons are left out."""
     if not verdict.allow:
+        origins: Places = {} if bundle is None else bundle.origins()
         yield "deny_code", verdict.violations[0].code
-        yield "violations", [_violation(one, hides, bundle) for one in verdict.violations]
+        yield "violations", [_violation(one, hides, origins) for one in verdict.violations]
 
 
 def _who(decision: Decision) -> Iterator[tuple[str, Any]]:
@@ -190,7 +194,7 @@ def _latency(decision: Decision, arrived: float) -> dict[str, float]:
     }
 
 
-def _violation(violation: Violation, hides: bool, bundle: BundleRef | None) -> dict[str, Any]:
+def _violation(violation: Violation, hides: bool, origins: Places) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "code": violation.code,
         "severity": violation.severity,
@@ -199,7 +203,7 @@ def _violation(violation: Violation, hides: bool, bundle: BundleRef | None) -> d
     }
     if violation.retry_after_seconds is not None:
         fields["retry_after_seconds"] = violation.retry_after_seconds
-    if bundle is not None and (places := bundle.origins().get(violation.code)):
+    if places := origins.get(violation.code):
         fields["rules"] = list(places)
     return fields
 

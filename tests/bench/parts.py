@@ -27,10 +27,10 @@ _OPEN = 2
 _UPLOADS = 5
 _BARE = (
     "The bare stack, gunicorn and Falcon with two workers that decide nothing, under the open "
-    "model. What it waits for is the machine: its processors are shared with others. In the last "
-    "row each call computes for as long as one of Scopebound takes of all processes, at the rate "
-    "of 60 % of the peak on SQLite: what calls of that length wait for one another on two "
-    "processors, in the simplest server there is."
+    "model. What it waits for is the machine: its processors are shared with others. Where "
+    "microseconds are named, each call computes for as long as one of Scopebound takes of all "
+    "processes, at the rate of 60 % of the peak on SQLite: what calls of that length wait for one "
+    "another on two processors, in the simplest server there is."
 )
 
 

@@ -108,6 +108,7 @@ def test_until_the_port_listens_one_worker_starts_alone() -> None:
     master.num_workers, master.WORKERS = 3, {}
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as waiting:
         master.LISTENERS = [waiting]
+        master._alone_until = time.monotonic() + 60
         for _ in range(3):
             master.spawn_workers()
             assert len(master.WORKERS) == 1
@@ -121,7 +122,18 @@ def test_a_first_worker_that_ended_is_followed_by_another() -> None:
     master.num_workers, master.WORKERS = 3, {}
     with socket.socket() as waiting:
         master.LISTENERS = [waiting]
+        master._alone_until = time.monotonic() + 60
         master.spawn_workers()
         master.WORKERS.clear()
         master.spawn_workers()
         assert len(master.WORKERS) == 1
+
+
+def test_a_first_worker_that_takes_very_long_is_not_waited_for() -> None:
+    master = Spawning(Application())
+    master.num_workers, master.WORKERS = 3, {}
+    with socket.socket() as waiting:
+        master.LISTENERS = [waiting]
+        master._alone_until = time.monotonic()
+        master.spawn_workers()
+        assert len(master.WORKERS) == 3

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,16 @@ def test_who_needs_them_while_they_are_sought_waits_for_them_but_not_for_long() 
     while not teller.has_ended():
         pass
     assert places.known(10) == {"A_CODE": ("a.rego:1",)}
+
+
+def test_nobody_waits_for_a_teller_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "ORIGINS_SECONDS", 0.1)
+    places = Places(b"another program")
+    assert places.sought(_Liar(b"")) is not None
+    began = time.monotonic()
+    assert places.known(60) == {}
+    assert places.known(60) == {}
+    assert time.monotonic() - began < 5
 
 
 def test_a_teller_that_fails_tells_nothing() -> None:

@@ -30,7 +30,7 @@ _WARM_UP_SECONDS: Final = 1.0
 # What is late ends some milliseconds after its deadline, on a busy machine a tenth of a second.
 _CLOSE_MARGIN: Final = 0.25
 # For the record of a denial. To look for them takes a tenth of a second, of a thousand rules some.
-_PLACES_SECONDS: Final = 0.5
+_PLACES_SECONDS: Final = 0.2
 _EMPTY: Final = encode_facts({})
 
 

@@ -194,6 +194,7 @@ class Keeper:
 
     def _end(self) -> None:
         """What is still busy then sees its evaluator end."""
+        self.roster.close(0)
         self._spawner.close()
         for child in self._watched.values():
             if isinstance(child, Teller):

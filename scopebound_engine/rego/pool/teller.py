@@ -7,6 +7,7 @@ for them to start, and who needs them in the first moments waits a little.
 import hashlib
 import socket
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
@@ -36,7 +37,7 @@ class Places:
     def __init__(self, program: bytes) -> None:
         self._digest = hashlib.sha256(program).digest()
         self._origins: Origins = _found.get(self._digest, {})
-        self._told = threading.Event()
+        self._told, self._until = threading.Event(), 0.0
         self._told.set()
 
     def sought(self, spawner: Spawner) -> "Teller | None":
@@ -47,6 +48,7 @@ class Places:
         if self._origins:
             return None
         teller = Teller(spawner)
+        self._until = time.monotonic() + wire.ORIGINS_SECONDS
         self._told.clear()
         return teller
 
@@ -59,10 +61,13 @@ class Places:
         self._told.set()
 
     def known(self, seconds: float) -> Origins:
-        """Those that are known, for which it waits so long while they are sought."""
+        """Those that are known, for which it waits so long while they are sought.
+
+        For a teller that does not end it waits no longer than one may take.
+        """
         if not self._told.is_set():
             with baton.lent():
-                self._told.wait(budget.left(seconds))
+                self._told.wait(budget.left(min(seconds, self._until - time.monotonic())))
         return self._origins
 
 
@@ -108,7 +113,7 @@ class Teller:
                 self._spawner.end(self)
 
     def close(self) -> None:
-        """Hear no more of it; it ends with its spawner at the latest."""
+        """Hear no more of it; its spawner ends it, or its alarm where that was killed."""
         self._socket.close()
 
 
