@@ -8,8 +8,6 @@ to, and ends connections whose time is over.
 """
 
 import errno
-import gc
-import logging
 import os
 import resource
 import select
@@ -21,14 +19,19 @@ from itertools import takewhile
 from typing import Any, Final
 
 from gunicorn.arbiter import Arbiter
-from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, PollableMethodQueue, ThreadWorker
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from scopebound_engine import baton
 from scopebound_engine.cli.connections import Connection, TimedSocket
 from scopebound_engine.cli.fairness import Seat
 from scopebound_engine.cli.master import cannot_listen
+from scopebound_engine.cli.tuning import (
+    Wakeups,
+    collect_less_garbage,
+    log_patiently,
+    look_up_once,
+)
 from scopebound_engine.errors import ScopeboundError
-from scopebound_engine.logs import PatientStream
 
 RETRY_SECONDS: Final = 1.0
 MOST_DESCRIPTORS: Final = 16_384
@@ -38,17 +41,6 @@ _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.
 _SWEEP_SECONDS: Final = 1.0
 _SWEEP_SECONDS_AT_THE_END: Final = 0.2
 _DOZING_SECONDS: Final = 3.0
-
-
-class Wakeups(PollableMethodQueue):  # type: ignore[misc]  # gunicorn has no types
-    """What wakes the main thread, to the end of the process.
-
-    gunicorn closes it while threads may still answer. The byte that one of them writes afterwards
-    would go into whatever file has the descriptor by then, such as the database.
-    """
-
-    def close(self) -> None:
-        """Leave it open."""
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -68,7 +60,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """
         try:
             super().load_wsgi()
-            _collect_less_garbage()
+            collect_less_garbage()
         except ScopeboundError as error:
             self.log.error("a worker cannot start and tries again: %s", error)
             time.sleep(RETRY_SECONDS)
@@ -89,8 +81,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.method_queue = Wakeups()
         self._over = os.eventfd(0)  # readable for all threads once the worker ends
         self._epoll.register(self._over, select.EPOLLIN)
-        _look_up_once(self.cfg)
-        _log_patiently(self.log.error_log)
+        look_up_once(self.cfg)
+        log_patiently(self.log.error_log)
         super().init_process()
 
     def run(self) -> None:
@@ -249,27 +241,3 @@ def _is_readable(listener: socket.socket) -> bool:
     poll = select.poll()
     poll.register(listener, select.POLLIN)
     return bool(poll.poll(0))
-
-
-def _collect_less_garbage() -> None:
-    """Python looks for cycles after every 700 new objects, of which a request makes hundreds.
-
-    Nearly all end with their request. What the app consists of is not looked at again.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000)
-
-
-def _log_patiently(logger: logging.Logger) -> None:
-    """Have no thread wait for who should read the log: what any peer sends writes lines into it."""
-    for handler in logger.handlers:
-        if type(handler) is logging.StreamHandler:
-            handler.setStream(PatientStream(handler.stream))
-
-
-def _look_up_once(settings: Any) -> None:
-    """Make gunicorn's settings plain attributes: it searches for some twenty of them a request."""
-    for name in settings.settings:
-        if not hasattr(type(settings), name):
-            vars(settings)[name] = getattr(settings, name)

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import pytest
 
-from scopebound_engine.cli.worker import Wakeups
+from scopebound_engine.cli.tuning import Wakeups
 from tests.servers import free_port
 
 WORKER = "scopebound_engine.cli.worker.Worker"
