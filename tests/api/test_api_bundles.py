@@ -6,11 +6,11 @@ import json
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from bundle_api import NOBODY, ROOT, BundleApi, on_database, problem
+from bundle_api import NOBODY, ROOT, BundleApi, problem
 
 from scopebound_engine.bundle.format import archive
 from tests.bundles import MARKED
@@ -21,14 +21,6 @@ REFERENCE = {
     *("uploaded_at", "activated_at", "description"),
 }
 BEYOND = {"name", "identity", "key_id", "uploaded_by", "generation"}
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def api(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[BundleApi]:
-    with on_database(request, tmp_path_factory) as made:
-        yield made
 
 
 def at_once(calls: list[Callable[[], Any]]) -> list[Any]:

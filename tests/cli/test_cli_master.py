@@ -95,45 +95,41 @@ def test_where_no_folder_is_in_memory_they_are_temporary_files(tmp_path: Path) -
 
 
 class Spawning(Master):
-    """A master whose workers are numbers."""
+    """A master of three workers, which are numbers, and of a port."""
+
+    def __init__(self, port: socket.socket, alone_seconds: float) -> None:
+        super().__init__(Application())
+        self.num_workers, self.WORKERS, self.LISTENERS = 3, {}, [port]
+        self._alone_until = time.monotonic() + alone_seconds
 
     def spawn_worker(self) -> int:
         number = len(self.WORKERS) + 1
         self.WORKERS[number] = SimpleNamespace()
         return number
 
+    def spawned(self) -> int:
+        """How many there are after another look."""
+        self.spawn_workers()
+        return len(self.WORKERS)
+
 
 def test_until_the_port_listens_one_worker_starts_alone() -> None:
-    master = Spawning(Application())
-    master.num_workers, master.WORKERS = 3, {}
-    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as waiting:
-        master.LISTENERS = [waiting]
-        master._alone_until = time.monotonic() + 60
-        for _ in range(3):
-            master.spawn_workers()
-            assert len(master.WORKERS) == 1
-        master.LISTENERS = [listening]
-        master.spawn_workers()
-        assert len(master.WORKERS) == 3
+    with socket.socket() as port:
+        master = Spawning(port, alone_seconds=60)
+        assert [master.spawned() for _ in range(3)] == [1, 1, 1]
+        port.bind(("127.0.0.1", 0))
+        port.listen()
+        assert master.spawned() == 3
 
 
 def test_a_first_worker_that_ended_is_followed_by_another() -> None:
-    master = Spawning(Application())
-    master.num_workers, master.WORKERS = 3, {}
-    with socket.socket() as waiting:
-        master.LISTENERS = [waiting]
-        master._alone_until = time.monotonic() + 60
-        master.spawn_workers()
+    with socket.socket() as port:
+        master = Spawning(port, alone_seconds=60)
+        assert master.spawned() == 1
         master.WORKERS.clear()
-        master.spawn_workers()
-        assert len(master.WORKERS) == 1
+        assert master.spawned() == 1
 
 
 def test_a_first_worker_that_takes_very_long_is_not_waited_for() -> None:
-    master = Spawning(Application())
-    master.num_workers, master.WORKERS = 3, {}
-    with socket.socket() as waiting:
-        master.LISTENERS = [waiting]
-        master._alone_until = time.monotonic()
-        master.spawn_workers()
-        assert len(master.WORKERS) == 3
+    with socket.socket() as port:
+        assert Spawning(port, alone_seconds=0).spawned() == 3

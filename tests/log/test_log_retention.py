@@ -34,16 +34,6 @@ TODAY = NOW_US // DAY_US
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Written:
-    return Written(tmp_path / "log")
-
-
-@pytest.fixture
-def shipper(database: Engine, journal: Written) -> Shipper:
-    return Shipper(database, journal.folder, NODE)
-
-
-@pytest.fixture
 def retention(database: Engine, journal: Written) -> Retention:
     return at(database, journal, NOW_US)
 
