@@ -37,6 +37,14 @@ def command(pid: int) -> str:
         return ""
 
 
+def name(pid: int) -> str:
+    """What the process calls itself, empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def children(pid: int) -> list[int]:
     """The living children of a process."""
     return [child for child, parent in parents().items() if parent == pid]

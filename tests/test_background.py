@@ -42,9 +42,9 @@ def test_a_process_that_steps_back_is_nice_and_so_is_its_session(leads_its_sessi
         text=True,
         start_new_session=leads_its_session,
     ).stdout.split()
-    assert said[:2] == ["10", "True"]
+    assert said[:2] == ["5", "True"]
     if AUTOGROUP.exists():
-        assert said[-2:] == ["nice", "10"]
+        assert said[-2:] == ["nice", "5"]
 
 
 def test_a_process_that_gives_way_lets_itself_be_interrupted_and_so_do_its_threads() -> None:

@@ -17,7 +17,7 @@ import httpx
 
 from tests.bundles import quick_policies
 from tests.postgres import PostgresServer
-from tests.processes import children, command, descendants, wait_until_gone
+from tests.processes import children, command, descendants, name, wait_until_gone
 from tests.servers import PLAIN, serving
 
 WORKERS = 2
@@ -74,13 +74,15 @@ class Node:
         below = [pid for worker in self.workers() for pid in descendants(worker)]
         if below:
             killed = rng.choice(below)
-            evaluates = "spawner" in command(killed)
+            evaluates = name(killed) in {"spawner", "evaluator"}
             with suppress(ProcessLookupError):
                 os.kill(killed, SIGKILL)
                 self.evaluators_killed += evaluates
 
     def kill_shipper(self, rng: random.Random) -> None:
         """The worker that does the housekeeping, or the process that does it for that one."""
+        if not (self.data_dir / "housekeeping.lock").exists():
+            return
         lock = (self.data_dir / "housekeeping.lock").stat().st_ino
         holders = [
             int(fields[4])

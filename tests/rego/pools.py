@@ -12,7 +12,7 @@ import pytest
 
 from scopebound_engine.rego.pool.evaluators import EvaluatorPool
 from scopebound_engine.rego.program import Program
-from tests.processes import children, command
+from tests.processes import children, command, name
 
 # What a call does is chosen by input.do: every way in which an evaluation can go wrong.
 RULES = r"""
@@ -58,6 +58,10 @@ def spawners_of(pid: int) -> set[int]:
     return {child for child in children(pid) if "rego.pool.spawner" in command(child)}
 
 
+def evaluators_of(spawner: int) -> list[int]:
+    return [pid for pid in children(spawner) if name(pid) == "evaluator"]
+
+
 def made(program: Program = PROGRAM, size: int = 2, seconds: float = DEADLINE) -> EvaluatorPool:
     return EvaluatorPool(program, size=size, evaluation_seconds=seconds, codes=CODES)
 
@@ -67,10 +71,9 @@ def started(size: int = 2, seconds: float = DEADLINE) -> Iterator[Started]:
     before = spawners_of(os.getpid())
     pool = made(size=size, seconds=seconds)
     pool.start(10)
-    pool.origins(10)  # who looks for them is the spawner's child as well
     (spawner,) = spawners_of(os.getpid()) - before
     try:
-        yield Started(pool, spawner, children(spawner))
+        yield Started(pool, spawner, evaluators_of(spawner))
     finally:
         pool.close()
 

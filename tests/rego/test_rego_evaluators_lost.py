@@ -18,7 +18,7 @@ from scopebound_engine.errors import (
 )
 from scopebound_engine.rego.pool.evaluators import EvaluatorPool
 from scopebound_engine.verdict import ALLOW
-from tests.processes import children, descendants, wait_until_gone
+from tests.processes import wait_until_gone
 from tests.rego.pools import (
     CODES,
     CRASH,
@@ -27,6 +27,7 @@ from tests.rego.pools import (
     PROGRAM,
     SLACK,
     busy,
+    evaluators_of,
     expect,
     soon,
     spawners_of,
@@ -111,13 +112,13 @@ def test_the_death_of_the_spawner_is_mended_while_calls_are_served() -> None:
     with started() as it:
         for _ in range(3):
             (former,) = spawners_of(os.getpid()) - others
-            evaluators = children(former)
+            evaluators = evaluators_of(former)
             os.kill(former, signal.SIGKILL)
             for _ in range(10):
                 assert it.pool.evaluate({"do": "allow"}, soon()) is ALLOW
             assert wait_until_gone({former, *evaluators}, 2) == set()
             new = spawners_of(os.getpid()) - others
-            assert until(lambda new=new: [len(children(pid)) for pid in new] == [2])
+            assert until(lambda new=new: [len(evaluators_of(pid)) for pid in new] == [2])
             assert until(lambda: it.pool.alive() == 2)
         assert DEADLINE <= expect(EvaluatorTimeoutError, it.pool, LOOP) < DEADLINE + SLACK
         assert it.pool.evaluate({"do": "allow"}, soon()) is ALLOW
@@ -166,7 +167,7 @@ def test_nothing_outlives_a_killed_master(seconds: str, with_spawner: bool) -> N
     assert master.stdout is not None
     assert master.stdout.readline() == b"looping\n"
     (spawner,) = spawners_of(master.pid)
-    below = set(descendants(master.pid))
+    below = {spawner, *evaluators_of(spawner)}
     assert len(below) == 3
     assert any(busy(pid) for pid in below)
     if with_spawner:

@@ -89,7 +89,7 @@ def test_a_pool_knows_them_once_it_has_started() -> None:
     with pytest.raises(EngineError, match="no verdict on an empty input"):
         pool.start(10)
     with started(size=1) as running:
-        assert running.pool.origins() == {"NOT_GRANTED": ("t.rego:5", "t.rego:9")}
+        assert running.pool.origins(10) == {"NOT_GRANTED": ("t.rego:5", "t.rego:9")}
 
 
 def test_who_needs_them_while_they_are_sought_waits_for_them_but_not_for_long() -> None:

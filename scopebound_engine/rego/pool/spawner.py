@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Final
 
 from scopebound_engine.errors import CompileError
@@ -40,6 +41,7 @@ _MOST_FINDINGS: Final = 200
 def main() -> None:
     """The life of this process, and from a fork on that of an evaluator."""
     control = socket.socket(fileno=int(sys.argv[1]))
+    _name("spawner")
     _take_no_orders()
     _limit()
     # Either socket ends when the parent closes it or is no more.
@@ -118,7 +120,14 @@ def _end(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+def _name(name: str) -> None:
+    """What `ps` and `top` call this process, instead of python; it is for people."""
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(name, encoding="ascii")
+
+
 def _evaluate_on_request(connection: socket.socket, compiled: Compiled) -> None:
+    _name("evaluator")
     # No descriptor can be opened from here on: the three standard streams are below the limit.
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
     ceiling = _peak_kib() + _GROWTH_KIB
@@ -135,6 +144,7 @@ def _evaluate_on_request(connection: socket.socket, compiled: Compiled) -> None:
 
 
 def _tell_origins(connection: socket.socket, compiled: Compiled) -> None:
+    _name("teller")
     signal.setitimer(signal.ITIMER_REAL, wire.ORIGINS_SECONDS + _ALARM_MARGIN)
     connection.sendall(as_json(compiled.origins()))
 
