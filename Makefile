@@ -55,7 +55,7 @@ faults: $(VENV)/.dev ## a load that is judged, while everything is killed, stopp
 
 # Of a million decisions without a wrong one, fewer than three in a million are wrong, at 95 %.
 faults-full: $(VENV)/.dev ## the same over a million decisions; SCOPEBOUND_TEST_SEED repeats one
-	@exec $(BIN)/python -m tests.rig --decisions 1010000 --rate 400 --stopped 10 --out tests/bench/results
+	@exec $(BIN)/python -m tests.rig --decisions 1005000 --rate 500 --stopped 10 --out tests/bench/results
 
 faults-bundles: $(VENV)/.dev ## 200 kills and 200 activations under load, while bundles change
 	SCOPEBOUND_TEST_FAULTS=200 SCOPEBOUND_TEST_ACTIVATIONS=100 $(BIN)/pytest -s tests/live/test_live_bundle_faults.py tests/live/test_live_activation.py
