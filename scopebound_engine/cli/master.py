@@ -3,26 +3,18 @@
 import errno
 import socket
 import time
-from typing import Final
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.sock import TCP6Socket, TCPSocket
 
 from scopebound_engine.errors import ConfigError
 
-# A worker starts in half a second, on a busy machine in one or two.
-_ALONE_SECONDS: Final = 5.0
-_START_ROUND_SECONDS: Final = 0.02
-
 
 class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's master, except for three things.
+    """gunicorn's master, except for two things.
 
     Its port listens when the first worker is ready (`Worker.run`): gunicorn's own listens before
     workers are started, and whoever connects then has no answer for a second or more.
-
-    Until it listens one worker starts alone, unless that takes very long. On a machine with little
-    to spare the others would only put off the first answer, and with it the end of an outage.
 
     It leaves out of account the time in which it did not run itself. A paused container or virtual
     machine, Ctrl-Z, or far too little memory stop it and its workers alike, while the clock goes
@@ -33,7 +25,6 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     timeout: float
     _looked: float | None = None
     _listens_since: float = 0.0
-    _alone_until: float = 0.0
 
     def start(self) -> None:
         """Take the port, without listening yet. Raises ConfigError."""
@@ -41,31 +32,10 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self.LISTENERS = [_bound(address, self) for address in self.cfg.address]
         except OSError as error:
             raise cannot_listen(", ".join(self.cfg.bind), error) from error
-        self._alone_until = time.monotonic() + _ALONE_SECONDS
         super().start()
 
-    def spawn_workers(self) -> None:
-        """Start the workers that are missing, or the first alone."""
-        if not self._one_is_enough():
-            super().spawn_workers()
-        elif not self.WORKERS:
-            self.spawn_worker()
-
-    def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
-        """Signals that came within so many seconds, or until it may be time for more workers."""
-        seconds = _START_ROUND_SECONDS if self._one_is_enough() else timeout
-        signals: list[int] = super().wait_for_signals(seconds)
-        return signals
-
-    def _one_is_enough(self) -> bool:
-        return time.monotonic() < self._alone_until and not all(
-            one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for one in self.LISTENERS
-        )
-
     def murder_workers(self) -> None:
-        """Kill workers without a heartbeat for `timeout` seconds.
-
-        Called about once a second, and more often at first.
+        """Kill workers without a heartbeat for `timeout` seconds. Called about once a second.
 
         After half of them without a call, all workers get the whole time anew.
         """

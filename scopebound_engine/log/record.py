@@ -6,7 +6,7 @@ the README.
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -18,10 +18,8 @@ from scopebound_engine.decision.facts import Call
 from scopebound_engine.decision.pdp import Decision
 from scopebound_engine.errors import InputError
 from scopebound_engine.masking import ARGUMENTS, Masked, Masks
+from scopebound_engine.rego.pool.teller import Origins
 from scopebound_engine.verdict import Verdict, Violation
-
-# Of rules, `file:line`, by the deny code that they deny with.
-Places = Mapping[str, Sequence[str]]
 
 Action = Literal["tool_call", "mcp_tool_call", "delegate"]
 
@@ -139,7 +137,7 @@ def why(
 ) -> Iterator[tuple[str, Any]]:
     """What a record says of a denial, beside that it is one; `hides`: its reasons are left out."""
     if not verdict.allow:
-        origins: Places = {} if bundle is None else bundle.origins()
+        origins: Origins = {} if bundle is None else bundle.origins()
         yield "deny_code", verdict.violations[0].code
         yield "violations", [_violation(one, hides, origins) for one in verdict.violations]
 
@@ -194,7 +192,7 @@ def _latency(decision: Decision, arrived: float) -> dict[str, float]:
     }
 
 
-def _violation(violation: Violation, hides: bool, origins: Places) -> dict[str, Any]:
+def _violation(violation: Violation, hides: bool, origins: Origins) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "code": violation.code,
         "severity": violation.severity,

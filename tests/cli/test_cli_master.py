@@ -1,6 +1,5 @@
 """A worker that hangs is killed; one that stood still together with the master is not."""
 
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -92,44 +91,3 @@ def test_heartbeats_wait_for_no_disk(tmp_path: Path) -> None:
 def test_where_no_folder_is_in_memory_they_are_temporary_files(tmp_path: Path) -> None:
     assert serve._heartbeat_folder(tmp_path) == str(tmp_path)
     assert serve._heartbeat_folder(tmp_path / "missing") is None
-
-
-class Spawning(Master):
-    """A master of three workers, which are numbers, and of a port."""
-
-    def __init__(self, port: socket.socket, alone_seconds: float) -> None:
-        super().__init__(Application())
-        self.num_workers, self.WORKERS, self.LISTENERS = 3, {}, [port]
-        self._alone_until = time.monotonic() + alone_seconds
-
-    def spawn_worker(self) -> int:
-        number = len(self.WORKERS) + 1
-        self.WORKERS[number] = SimpleNamespace()
-        return number
-
-    def spawned(self) -> int:
-        """How many there are after another look."""
-        self.spawn_workers()
-        return len(self.WORKERS)
-
-
-def test_until_the_port_listens_one_worker_starts_alone() -> None:
-    with socket.socket() as port:
-        master = Spawning(port, alone_seconds=60)
-        assert [master.spawned() for _ in range(3)] == [1, 1, 1]
-        port.bind(("127.0.0.1", 0))
-        port.listen()
-        assert master.spawned() == 3
-
-
-def test_a_first_worker_that_ended_is_followed_by_another() -> None:
-    with socket.socket() as port:
-        master = Spawning(port, alone_seconds=60)
-        assert master.spawned() == 1
-        master.WORKERS.clear()
-        assert master.spawned() == 1
-
-
-def test_a_first_worker_that_takes_very_long_is_not_waited_for() -> None:
-    with socket.socket() as port:
-        assert Spawning(port, alone_seconds=0).spawned() == 3
